@@ -1,0 +1,4 @@
+//! kubectl-stateful, as a library: `main.rs` only calls [`cli::main`].
+
+pub mod output;
+pub mod workload;

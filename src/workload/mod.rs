@@ -1,0 +1,5 @@
+//! The domain, without kube.
+
+mod finding;
+
+pub use finding::{Finding, Rule, Severity};
