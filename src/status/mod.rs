@@ -11,4 +11,5 @@
 //! carries the text of its page in docs/findings.md.
 
 pub mod plan;
+pub mod report;
 pub mod stuck;
