@@ -42,8 +42,9 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
+/// A shell that can be taught.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Shell {
+pub enum Shell {
     Bash,
     Zsh,
     Fish,
@@ -71,7 +72,13 @@ pub fn answers_a_shell(argv: &[OsString]) -> bool {
 /// # Errors
 /// When the script cannot be written.
 pub fn script(args: &CompletionArgs, terminal: Terminal) -> Result<Exit, Error> {
-    let name = match args.shell {
+    terminal.answer(&registration(args.shell)?)?;
+    Ok(Exit::Done)
+}
+
+/// The script that makes a shell ask this program.
+pub(crate) fn registration(shell: Shell) -> Result<String, Error> {
+    let name = match shell {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",
         Shell::Fish => "fish",
@@ -85,8 +92,7 @@ pub fn script(args: &CompletionArgs, terminal: Terminal) -> Result<Exit, Error> 
     shell
         .write_registration("COMPLETE", program, program, program, &mut script)
         .map_err(|error| Error::new(Exit::Error, format!("cannot write the script: {error}")))?;
-    terminal.answer(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Done)
+    Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
 /// Answers kubectl.
