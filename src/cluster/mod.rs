@@ -5,9 +5,13 @@ mod credentials;
 mod duration;
 mod error;
 mod exec_auth;
+#[cfg(test)]
+mod fake_server;
 mod http;
 mod kubeconfig;
 mod proxy;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod write;
 
