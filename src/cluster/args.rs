@@ -8,6 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::duration;
+use crate::completion;
 
 /// The flags that say which cluster, and as whom. An empty value means the
 /// same as no flag, as with kubectl.
@@ -31,7 +32,7 @@ pub struct ConnectionArgs {
     pub user: Option<String>,
 
     /// Namespace to work in
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    #[arg(short, long, global = true, value_name = "NAMESPACE", add = completion::namespaces())]
     pub namespace: Option<String>,
 
     /// Address and port of the Kubernetes API server
@@ -107,6 +108,30 @@ pub struct ConnectionArgs {
         hide_possible_values = true
     )]
     pub disable_compression: Option<bool>,
+}
+
+impl ConnectionArgs {
+    /// The flags that say which cluster and who, as kubectl takes them; no
+    /// secrets among them.
+    pub fn as_flags(&self) -> Vec<String> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let named = [
+            ("kubeconfig", path(&self.kubeconfig)),
+            ("context", self.context.clone()),
+            ("cluster", self.cluster.clone()),
+            ("user", self.user.clone()),
+            ("server", self.server.clone()),
+            ("as", self.as_user.clone()),
+            ("as-uid", self.as_uid.clone()),
+        ];
+        let groups = self.as_group.iter().map(|group| ("as-group", Some(group.clone())));
+        named
+            .into_iter()
+            .chain(groups)
+            .filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)))
+            .map(|(name, value)| format!("--{name}={value}"))
+            .collect()
+    }
 }
 
 /// `KEY=VALUE`, both sides as they are.
