@@ -1,0 +1,8 @@
+//! Tier 2: the binary against a real control plane, with simulated nodes.
+//!
+//! `tests/run` builds the cluster program and runs this; see tests/support.
+
+mod support;
+
+#[path = "control_plane/proxy.rs"]
+mod proxy;
