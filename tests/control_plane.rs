@@ -4,5 +4,9 @@
 
 mod support;
 
+#[path = "control_plane/errors.rs"]
+mod errors;
+#[path = "control_plane/kubeconfig.rs"]
+mod kubeconfig;
 #[path = "control_plane/proxy.rs"]
 mod proxy;

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -150,6 +151,11 @@ impl TestCluster {
     /// The PEM certificates that the API server's certificate is signed with.
     pub fn authority(&self) -> &[u8] {
         &self.authority
+    }
+
+    /// The same as a kubeconfig's `certificate-authority-data` has it.
+    pub fn authority_data(&self) -> String {
+        BASE64_STANDARD.encode(&self.authority)
     }
 
     /// The real kubectl.
@@ -299,8 +305,7 @@ fn certificate_authority(ready: &Ready) -> Result<Vec<u8>, String> {
     decode_base64(&data).ok_or_else(|| format!("not base64: {data:?}"))
 }
 
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    use base64::{Engine, prelude::BASE64_STANDARD};
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text.trim()).ok()
 }
 

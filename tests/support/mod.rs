@@ -18,7 +18,7 @@ mod runtime;
 mod wait;
 
 pub use api::{Api, Upstream};
-pub use cluster::{Namespace, TestCluster};
+pub use cluster::{Namespace, TestCluster, decode_base64};
 pub use connect_proxy::ConnectProxy;
 pub use kubeconfig::Kubeconfig;
 pub use process::{Output, Run, Running, Victim, stateful};

@@ -1,0 +1,5 @@
+//! Tier 3: the binary against a real node that runs real applications.
+//!
+//! `tests/run` builds the cluster program and the images and runs this; see tests/support.
+
+mod support;
