@@ -3,11 +3,14 @@
 //!
 //! Nothing here knows Kubernetes, and nothing else writes to the streams.
 
+mod envelope;
 mod error;
 mod exit;
+pub mod table;
 mod terminal;
 pub mod text;
 
+pub use envelope::{Envelope, Failure, Format};
 pub use error::Error;
 pub use exit::Exit;
 pub use terminal::{Paint, Palette, Terminal};

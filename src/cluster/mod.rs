@@ -1,0 +1,4 @@
+//! The only place that names kube.
+
+mod objects;
+pub mod offline;

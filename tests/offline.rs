@@ -1,0 +1,5 @@
+//! Tier 1, black box: files in, words out.
+
+mod offline {
+    mod scenarios;
+}
