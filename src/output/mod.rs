@@ -6,6 +6,7 @@
 mod envelope;
 mod error;
 mod exit;
+mod live;
 pub mod table;
 mod terminal;
 pub mod text;
@@ -13,4 +14,5 @@ pub mod text;
 pub use envelope::{Envelope, Failure, Format};
 pub use error::Error;
 pub use exit::Exit;
+pub use live::Live;
 pub use terminal::{Paint, Palette, Terminal};

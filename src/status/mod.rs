@@ -10,6 +10,8 @@
 //! explain why nothing moves, a file for each part of the set, and every rule
 //! carries the text of its page in docs/findings.md.
 
+pub mod args;
 pub mod plan;
 pub mod report;
+pub mod run;
 pub mod stuck;

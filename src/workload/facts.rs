@@ -77,6 +77,13 @@ pub struct Node {
     pub since: Option<Timestamp>,
 }
 
+impl Node {
+    /// A node that a pod names and that no longer exists.
+    pub fn gone(name: &str) -> Node {
+        Node { name: name.to_owned(), ready: None, message: None, since: None }
+    }
+}
+
 impl Autoscaler {
     pub fn targets(&self, set: &str) -> bool {
         // KEDA leaves the kind out when it means a Deployment.

@@ -1,0 +1,170 @@
+//! kubectl's connection flags, under kubectl's names.
+//!
+//! kubectl refuses flags before a plugin's name, so every one of them is
+//! `global`: it may follow any subcommand.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::duration;
+
+/// The flags that say which cluster, and as whom. An empty value means the
+/// same as no flag, as with kubectl.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Connection options")]
+pub struct ConnectionArgs {
+    /// Path to the kubeconfig file to use
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Name of the kubeconfig context to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Name of the kubeconfig cluster to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
+
+    /// Name of the kubeconfig user to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
+
+    /// Namespace to work in
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// Address and port of the Kubernetes API server
+    #[arg(short, long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+
+    /// Server name to check the server's certificate against, instead of the host in its address
+    #[arg(long, global = true, value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+
+    /// Do not check the server's certificate: anybody on the way can read and change what is said
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL",
+        hide_possible_values = true
+    )]
+    pub insecure_skip_tls_verify: Option<bool>,
+
+    /// Path to a file of certificates of the authorities to trust
+    #[arg(long, global = true, value_name = "FILE")]
+    pub certificate_authority: Option<PathBuf>,
+
+    /// Path to a client certificate file for TLS
+    #[arg(long, global = true, value_name = "FILE")]
+    pub client_certificate: Option<PathBuf>,
+
+    /// Path to a client key file for TLS
+    #[arg(long, global = true, value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
+
+    /// Bearer token to log in with
+    #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+
+    /// User or service account to act as
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub as_user: Option<String>,
+
+    /// Group to act as; may be repeated
+    #[arg(long, global = true, value_name = "GROUP")]
+    pub as_group: Vec<String>,
+
+    /// UID to act as
+    #[arg(long, global = true, value_name = "UID")]
+    pub as_uid: Option<String>,
+
+    /// Extra attribute to act with; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub as_user_extra: Vec<(String, String)>,
+
+    /// Time to wait for a single server request: 5s, 2m, 1m30s, or seconds; 0 waits forever
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::timeout)]
+    pub request_timeout: Option<Duration>,
+
+    /// Ask the server not to compress its answers
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL",
+        hide_possible_values = true
+    )]
+    pub disable_compression: Option<bool>,
+}
+
+/// `KEY=VALUE`, both sides as they are.
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        connection: ConnectionArgs,
+        #[command(subcommand)]
+        _command: Command,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Command {
+        Status { name: String },
+    }
+
+    fn parse(words: &[&str]) -> ConnectionArgs {
+        let argv = ["kubectl-stateful", "status", "web"].iter().chain(words);
+        Cli::try_parse_from(argv).unwrap().connection
+    }
+
+    #[test]
+    fn every_flag_may_follow_the_subcommand() {
+        let args = parse(&[
+            "-n",
+            "db",
+            "-s=https://api:6443",
+            "--as=jane",
+            "--as-group=a",
+            "--as-group=b",
+            "--as-user-extra=scopes=view=all",
+            "--insecure-skip-tls-verify",
+            "--disable-compression=false",
+            "--request-timeout=1m30s",
+        ]);
+        assert_eq!(args.namespace.as_deref(), Some("db"));
+        assert_eq!(args.server.as_deref(), Some("https://api:6443"));
+        assert_eq!(args.as_group, ["a", "b"]);
+        assert_eq!(args.as_user_extra, [("scopes".to_owned(), "view=all".to_owned())]);
+        assert_eq!(args.insecure_skip_tls_verify, Some(true));
+        assert_eq!(args.disable_compression, Some(false));
+        assert_eq!(args.request_timeout, Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn all_flags_are_global_and_stand_under_one_heading() {
+        let mut command = Cli::command();
+        command.build();
+        for flag in command.get_arguments().filter(|arg| arg.get_id() != "help") {
+            assert!(flag.is_global_set(), "{} is not global", flag.get_id());
+            assert_eq!(flag.get_help_heading(), Some("Connection options"), "{}", flag.get_id());
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Requests: who we are on each of them, what is said about them, and when
+//! one is sent again.
+//!
+//! kube's own stack sends no User-Agent, drops `Warning:` headers, retries
+//! fifteen times in silence and opens an HTTP/1.1 connection for each request
+//! that runs beside another. This one is built from kube's parts where they
+//! fit (base URI, impersonation headers, `OpenID` Connect) and goes its own way
+//! for the rest.
+
+mod reason;
+mod retry;
+mod trace;
+mod warning;
+mod wire;
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, UPGRADE, USER_AGENT},
+};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::Bytes;
+use kube::client::ConfigExt as _;
+use tower::{BoxError, Service as _, ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
+use tower_http::decompression::DecompressionLayer;
+
+pub use self::reason::innermost;
+use self::wire::{CertificateGeneration, Wire};
+use super::{
+    credentials::{Credentials, Held},
+    error::{Asked, Failure},
+    kubeconfig::Target,
+};
+use crate::output::{Error, Exit, Terminal};
+
+/// An answer's body, decompressed.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// What goes out. Bodies are whole, so that a request can be sent again.
+pub type Outgoing = Request<Full<Bytes>>;
+
+/// The way to one API server.
+pub struct Http {
+    service: BoxCloneSyncService<Outgoing, Response<Body>, BoxError>,
+    base: String,
+    credentials: Credentials,
+    terminal: Terminal,
+    user_agent: HeaderValue,
+    timeout: Option<Duration>,
+    sent: AtomicUsize,
+    answered: AtomicBool,
+    warned: Mutex<HashSet<String>>,
+}
+
+impl Http {
+    /// Prepares everything; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When certificates, keys or header values cannot be used.
+    pub fn new(
+        target: Target,
+        timeout: Option<Duration>,
+        terminal: Terminal,
+    ) -> Result<Http, Error> {
+        let Target { config, identity, configured, .. } = target;
+        let credentials = Credentials::new(identity, terminal.stdin_is_tty)?;
+        let unusable = |error: &(dyn std::error::Error + 'static)| {
+            Error::new(Exit::Error, "the connection settings cannot be used").caused_by_chain(error)
+        };
+        let wire = Arc::new(Wire::new(&config, configured, &credentials)?);
+        let service = ServiceBuilder::new()
+            .map_response(|response: Response<_>| {
+                response.map(|body| BodyExt::map_err(body, BoxError::from).boxed_unsync())
+            })
+            .layer(config.base_uri_layer())
+            .layer(DecompressionLayer::new().gzip(!config.disable_compression))
+            .option_layer(config.auth_layer().map_err(|error| unusable(&error))?)
+            .layer(config.extra_headers_layer().map_err(|error| unusable(&error))?)
+            .service_fn(move |request: Outgoing| {
+                let wire = Arc::clone(&wire);
+                async move { wire.send(request).await.map_err(BoxError::from) }
+            });
+        let user_agent = format!(
+            "kubectl-stateful/{} ({}/{})",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        );
+        Ok(Http {
+            service: BoxCloneSyncService::new(service),
+            base: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
+            credentials,
+            terminal,
+            user_agent: HeaderValue::try_from(user_agent).map_err(|error| unusable(&error))?,
+            timeout: timeout.filter(|timeout| !timeout.is_zero()),
+            sent: AtomicUsize::new(0),
+            answered: AtomicBool::new(false),
+            warned: Mutex::default(),
+        })
+    }
+
+    /// How many HTTP requests were sent, those sent again included.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// The server's address, without a slash at the end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Sends a request and reads the whole answer, within `--request-timeout`.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; an answer with an error status is one.
+    pub async fn exchange(&self, request: Outgoing) -> Result<Bytes, Failure> {
+        let asked = Asked::of(&request);
+        self.timed(&asked, async {
+            let answer = self.send(request).await?;
+            self.body_of(&asked, answer).await
+        })
+        .await
+    }
+
+    /// Sends a request whose answer is read as it comes. Only the answer's
+    /// start is timed: a watch may stay silent for as long as it likes.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; an answer with an error status is one.
+    pub async fn stream(&self, request: Outgoing) -> Result<Body, Failure> {
+        let asked = Asked::of(&request);
+        let answer = self.timed(&asked, self.send(request)).await?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body());
+        }
+        Err(match self.timed(&asked, self.body_of(&asked, answer)).await {
+            Ok(_) => Failure::Lost { asked, cause: "the answer ended early".to_owned() },
+            Err(failure) => failure,
+        })
+    }
+
+    async fn body_of(&self, asked: &Asked, answer: Response<Body>) -> Result<Bytes, Failure> {
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|error| Failure::Lost {
+            asked: asked.clone(),
+            cause: reason::innermost(&*error),
+        })?;
+        let body = body.to_bytes();
+        trace::response_body(self.terminal, &body);
+        if status.is_success() { Ok(body) } else { Err(Failure::from_answer(asked, status, &body)) }
+    }
+
+    /// Holds `work` to `--request-timeout`.
+    ///
+    /// # Errors
+    /// What `work` gives, or [`Failure::Timeout`].
+    pub async fn timed<T>(
+        &self,
+        asked: &Asked,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(after) = self.timeout else { return work.await };
+        tokio::time::timeout(after, work)
+            .await
+            .unwrap_or_else(|_| Err(Failure::Timeout { asked: asked.clone(), after }))
+    }
+
+    /// Sends a request, and again where that is safe and may help: after a
+    /// 401 with renewed credentials, after "busy" as the server asks, after a
+    /// broken connection. Answers with an error status are answers here.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&self, request: Outgoing) -> Result<Response<Body>, Failure> {
+        let asked = Asked::of(&request);
+        let mut renewed = false;
+        let mut retries = 0;
+        loop {
+            let held = self.credentials.current().await?;
+            let outcome = self.once(request.clone(), &held).await;
+            if let Ok(answer) = &outcome
+                && answer.status() == StatusCode::UNAUTHORIZED
+                && !renewed
+            {
+                renewed = true;
+                if self.credentials.renew(&held).await? {
+                    continue;
+                }
+            }
+            let answered_before = self.answered.load(Ordering::Relaxed);
+            let Some(retry) = retry::decide(&asked.method, &outcome, retries, answered_before)
+            else {
+                if outcome.is_ok() {
+                    self.answered.store(true, Ordering::Relaxed);
+                }
+                return outcome;
+            };
+            retries += 1;
+            retry.say(self.terminal, &asked, retries);
+            tokio::time::sleep(retry.wait).await;
+        }
+    }
+
+    async fn once(&self, mut request: Outgoing, held: &Held) -> Result<Response<Body>, Failure> {
+        let generation = CertificateGeneration(held.certificate_generation());
+        request.extensions_mut().insert(generation);
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        if !headers.contains_key(ACCEPT) {
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        if let Some(authorization) = &held.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let asked = Asked::of(&request);
+        trace::request(self.terminal, &self.base, &request);
+        let started = Instant::now();
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let mut service = self.service.clone();
+        let outcome = async { service.ready().await?.call(request).await }.await;
+        let outcome = outcome.map_err(|error: BoxError| match error.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) => Failure::NoCredentials {
+                cause: reason::innermost(&*error),
+                hint: Some("log in again".to_owned()),
+            },
+        });
+        trace::response(self.terminal, &self.base, &asked, &outcome, started.elapsed());
+        if let Ok(answer) = &outcome {
+            self.pass_on_warnings(answer);
+        }
+        outcome
+    }
+
+    /// Shows each of the server's warnings once.
+    fn pass_on_warnings(&self, answer: &Response<Body>) {
+        for header in answer.headers().get_all(http::header::WARNING) {
+            for text in warning::texts(header.as_bytes()) {
+                let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+                if warned.insert(text.clone()) {
+                    self.terminal.warn(&text);
+                }
+            }
+        }
+    }
+
+    /// The same way, for code that needs a [`kube::Client`]: exec, logs and
+    /// port-forward.
+    pub fn client(self: &Arc<Self>, namespace: &str) -> kube::Client {
+        let http = Arc::clone(self);
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let http = Arc::clone(&http);
+            async move { http.send_for_kube(request).await }
+        });
+        kube::Client::new(service, namespace)
+    }
+
+    async fn send_for_kube(
+        &self,
+        request: Request<kube::client::Body>,
+    ) -> Result<Response<Body>, BoxError> {
+        let (parts, body) = request.into_parts();
+        let bytes = body.collect().await?.to_bytes();
+        let request = Request::from_parts(parts, Full::new(bytes));
+        let asked = Asked::of(&request);
+        let answer = if asked.stays_open() || request.headers().contains_key(UPGRADE) {
+            self.send(request).await
+        } else {
+            self.timed(&asked, self.send(request)).await
+        };
+        answer.map_err(BoxError::from)
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Asked {
+    pub fn of<B>(request: &Request<B>) -> Asked {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        Asked { method: request.method().clone(), path: path.to_owned() }
+    }
+
+    /// Whether the answer is a stream without an end in sight.
+    fn stays_open(&self) -> bool {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .any(|pair| matches!(pair, "watch=true" | "watch=1" | "follow=true" | "follow=1"))
+    }
+}
+
+/// A GET for `path_and_query`.
+///
+/// # Errors
+/// When that is no valid path; names from the command line end up in it.
+pub fn get(path_and_query: &str) -> Result<Outgoing, Failure> {
+    build(Method::GET, path_and_query, None, Bytes::new())
+}
+
+/// A request with a body of this content type.
+///
+/// # Errors
+/// When the path is not valid.
+pub fn build(
+    method: Method,
+    path_and_query: &str,
+    content_type: Option<&'static str>,
+    body: Bytes,
+) -> Result<Outgoing, Failure> {
+    let mut request = Request::builder().method(method.clone()).uri(path_and_query);
+    if let Some(content_type) = content_type {
+        request = request.header(CONTENT_TYPE, content_type);
+    }
+    request.body(Full::new(body)).map_err(|error| Failure::Unreadable {
+        asked: Asked { method, path: path_and_query.to_owned() },
+        cause: format!("not a valid request: {error}"),
+    })
+}

@@ -1,0 +1,582 @@
+//! From kubeconfig files, flags and the pod's own files to one [`Target`].
+//!
+//! The files are read with kube's types. Which file, which context and which
+//! flag wins is decided here, because kube-client decides differently from
+//! kubectl: it fails on a missing file in `$KUBECONFIG`, knows no overriding
+//! flags and says its errors in words of its own. The rules are client-go's
+//! `tools/clientcmd`.
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use http::Uri;
+use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, KubeconfigError};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use secrecy::SecretString;
+
+use super::{args::ConnectionArgs, exec_auth::Plugin, proxy, proxy::ProxyEnvironment};
+use crate::output::{Error, Exit};
+
+/// Where a run connects to, and as whom.
+pub struct Target {
+    /// Name of the context in use, where there is one.
+    pub context: Option<String>,
+    pub namespace: String,
+    /// Whether any configuration was found: without it, `localhost:8080` is
+    /// only kubectl's guess.
+    pub configured: bool,
+    /// Server, trust, client certificate, impersonation, proxy: what kube's
+    /// own layers read.
+    pub config: kube::Config,
+    pub identity: Identity,
+}
+
+/// How the user proves who they are, besides a client certificate.
+pub enum Identity {
+    /// Nothing, or a client certificate alone.
+    Anonymous,
+    Basic {
+        username: String,
+        password: SecretString,
+    },
+    Token(SecretString),
+    /// Read again and again: a service account's token is rotated.
+    TokenFile(PathBuf),
+    Exec(Box<Plugin>),
+    /// The `auth-provider` that is left in `config`, for kube's own layer.
+    Provider,
+}
+
+/// What is read from the process's surroundings, gathered so that tests need
+/// not change the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub kubeconfig: Option<OsString>,
+    pub home: Option<PathBuf>,
+    pub service_host: Option<String>,
+    pub service_port: Option<String>,
+    pub pod_namespace: Option<String>,
+    pub service_account: PathBuf,
+    pub proxies: ProxyEnvironment,
+}
+
+impl Environment {
+    pub fn read() -> Environment {
+        let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        Environment {
+            kubeconfig: env::var_os("KUBECONFIG").filter(|value| !value.is_empty()),
+            home: env::home_dir(),
+            service_host: text("KUBERNETES_SERVICE_HOST"),
+            service_port: text("KUBERNETES_SERVICE_PORT"),
+            pod_namespace: text("POD_NAMESPACE"),
+            service_account: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
+            proxies: ProxyEnvironment::read(),
+        }
+    }
+
+    /// The API server as a pod sees it, where this is a pod.
+    fn in_cluster(&self) -> Option<String> {
+        let (host, port) = (self.service_host.as_ref()?, self.service_port.as_ref()?);
+        if !self.service_account.join("token").is_file() {
+            return None;
+        }
+        let bracketed = host.contains(':');
+        Some(if bracketed {
+            format!("https://[{host}]:{port}")
+        } else {
+            format!("https://{host}:{port}")
+        })
+    }
+
+    fn pod_namespace(&self) -> Option<String> {
+        self.in_cluster()?;
+        self.pod_namespace.clone().or_else(|| {
+            let text = fs::read_to_string(self.service_account.join("namespace")).ok()?;
+            Some(text.trim().to_owned()).filter(|namespace| !namespace.is_empty())
+        })
+    }
+}
+
+/// Decides where to connect.
+///
+/// # Errors
+/// In kubectl's words, where a file, a name or a credential is off.
+pub fn resolve(args: &ConnectionArgs, environment: &Environment) -> Result<Target, Error> {
+    let loaded = load(args.kubeconfig.as_deref(), environment)?;
+    let mut chosen = Chosen::from(&loaded, args)?;
+    let mut in_cluster = false;
+    let empty = loaded.clusters.is_empty() && loaded.contexts.is_empty();
+    if empty
+        && chosen.cluster.server.is_none()
+        && let Some(server) = environment.in_cluster()
+    {
+        in_cluster = true;
+        chosen.use_service_account(server, &environment.service_account);
+    }
+    chosen.override_with(args);
+
+    let configured = chosen.cluster.server.is_some();
+    let server = chosen.server()?;
+    let secure = server.scheme_str() == Some("https");
+    let mut config = kube::Config::new(server);
+    config.default_retry = false;
+    config.disable_compression = chosen.cluster.disable_compression.unwrap_or(false);
+    config.tls_server_name = given(chosen.cluster.tls_server_name.as_deref());
+    config.proxy_url = proxy::choose(
+        given(chosen.cluster.proxy_url.as_deref()).as_deref(),
+        &chosen.cluster_name,
+        &config.cluster_url,
+        &environment.proxies,
+    )?;
+    chosen.impersonate(&mut config)?;
+    let mut identity = Identity::Anonymous;
+    if secure {
+        chosen.trust(&mut config)?;
+        if in_cluster && args.certificate_authority.is_none() && !config.accept_invalid_certs {
+            config.root_cert_file = Some(environment.service_account.join("ca.crt"));
+        }
+        chosen.client_certificate(&mut config)?;
+        // kubectl sends credentials only where nobody can read them on the
+        // way (clientcmd: "only try to read the auth information if we are
+        // secure").
+        identity = chosen.identity(&mut config)?;
+    }
+    let namespace = chosen
+        .namespace
+        .or_else(|| environment.pod_namespace())
+        .unwrap_or_else(|| "default".to_owned());
+    config.default_namespace.clone_from(&namespace);
+    Ok(Target { context: chosen.context, namespace, configured, config, identity })
+}
+
+/// Reads and merges the kubeconfig files: the first to name a cluster, user,
+/// context or current context wins.
+fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig, Error> {
+    if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
+        return match read(path)? {
+            Some(config) => Ok(config),
+            None => Err(Error::new(
+                Exit::Error,
+                format!("stat {}: no such file or directory", path.display()),
+            )
+            .hint("--kubeconfig must name an existing file")),
+        };
+    }
+    let paths: Vec<PathBuf> = match &environment.kubeconfig {
+        Some(list) => env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => environment.home.iter().map(|home| home.join(".kube").join("config")).collect(),
+    };
+    let mut merged = Kubeconfig::default();
+    for path in paths {
+        if let Some(next) = read(&path)? {
+            merged = merged.merge(next).map_err(|error| unloadable(&path, &error))?;
+        }
+    }
+    Ok(merged)
+}
+
+/// One file with its relative paths made absolute; `None` when there is none.
+fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
+    match Kubeconfig::read_from(path) {
+        Ok(mut config) => {
+            // An empty `current-context` must not shadow a later file's.
+            config.current_context = given(config.current_context.as_deref());
+            Ok(Some(config))
+        }
+        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(KubeconfigError::ReadConfig(error, _)) => Err(unloadable(
+            path,
+            &format!("{} {}: {}", verb_for(&error), path.display(), plain(&error)),
+        )),
+        Err(KubeconfigError::Parse(error)) => {
+            // The lines after the first quote the file, secrets and all.
+            let said = error.to_string();
+            let said = said.lines().next().unwrap_or_default();
+            let said = said.strip_prefix("error: ").unwrap_or(said);
+            Err(unloadable(path, &format!("yaml: {said}")))
+        }
+        Err(error) => Err(unloadable(path, &error)),
+    }
+}
+
+/// Go opens first and reads then, and names which of the two failed.
+fn verb_for(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::IsADirectory { "read" } else { "open" }
+}
+
+fn unloadable(path: &Path, why: &dyn fmt::Display) -> Error {
+    let headline = format!("error loading config file \"{}\": {why}", path.display());
+    Error::new(Exit::Error, headline)
+        .hint(format!("kubectl config view --kubeconfig={}", path.display()))
+}
+
+/// The operating system's words without Rust's error number, as Go says them.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// A value, when it is more than an empty string: kubectl treats the two alike.
+fn given(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn given_path(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| !path.as_os_str().is_empty())
+}
+
+/// The cluster, user and namespace that a context and the flags pick.
+struct Chosen {
+    context: Option<String>,
+    cluster_name: String,
+    cluster: Cluster,
+    user_name: String,
+    user: AuthInfo,
+    namespace: Option<String>,
+}
+
+impl Chosen {
+    fn from(config: &Kubeconfig, args: &ConnectionArgs) -> Result<Chosen, Error> {
+        let (name, context) = context(config, given(args.context.as_deref()))?;
+        let cluster_flag = given(args.cluster.as_deref());
+        let cluster_name = cluster_flag.clone().or_else(|| given(Some(&context.cluster)));
+        let cluster = cluster_name.as_ref().and_then(|name| {
+            let named = config.clusters.iter().find(|cluster| &cluster.name == name)?;
+            Some(named.cluster.clone().unwrap_or_default())
+        });
+        if let (Some(name), None) = (&cluster_flag, &cluster) {
+            return Err(absent("cluster", name, "get-clusters"));
+        }
+        let user_flag = given(args.user.as_deref());
+        let user_name = user_flag.clone().or_else(|| given(context.user.as_deref()));
+        let user = user_name.as_ref().and_then(|name| {
+            let named = config.auth_infos.iter().find(|user| &user.name == name)?;
+            Some(named.auth_info.clone().unwrap_or_default())
+        });
+        if let (Some(name), None) = (&user_flag, &user) {
+            return Err(absent("auth info", name, "get-users"));
+        }
+        let mut cluster = cluster.unwrap_or_default();
+        cluster.server = given(cluster.server.as_deref());
+        Ok(Chosen {
+            context: name,
+            cluster_name: cluster_name.unwrap_or_default(),
+            cluster,
+            user_name: user_name.unwrap_or_default(),
+            user: user.unwrap_or_default(),
+            namespace: given(args.namespace.as_deref())
+                .or_else(|| given(context.namespace.as_deref())),
+        })
+    }
+
+    /// Inside a pod: its service account, as client-go's `InClusterConfig`.
+    fn use_service_account(&mut self, server: String, files: &Path) {
+        self.cluster.server = Some(server);
+        self.cluster.certificate_authority = Some(files.join("ca.crt").display().to_string());
+        self.user.token_file = Some(files.join("token").display().to_string());
+    }
+
+    /// Flags win over files, and push out what contradicts them.
+    fn override_with(&mut self, args: &ConnectionArgs) {
+        let cluster = &mut self.cluster;
+        if let Some(server) = given(args.server.as_deref()) {
+            cluster.server = Some(server);
+        }
+        if let Some(name) = given(args.tls_server_name.as_deref()) {
+            cluster.tls_server_name = Some(name);
+        }
+        if let Some(disabled) = args.disable_compression {
+            cluster.disable_compression = Some(disabled);
+        }
+        if let Some(insecure) = args.insecure_skip_tls_verify {
+            cluster.insecure_skip_tls_verify = Some(insecure);
+            if insecure {
+                cluster.certificate_authority = None;
+                cluster.certificate_authority_data = None;
+            }
+        }
+        if let Some(path) = given_path(args.certificate_authority.as_deref()) {
+            cluster.certificate_authority = Some(path.display().to_string());
+            cluster.certificate_authority_data = None;
+            if args.insecure_skip_tls_verify.is_none() {
+                cluster.insecure_skip_tls_verify = None;
+            }
+        }
+        let user = &mut self.user;
+        if let Some(token) = given(args.token.as_deref()) {
+            user.token = Some(token.into());
+            user.token_file = None;
+            user.username = None;
+            user.password = None;
+            user.exec = None;
+            user.auth_provider = None;
+        }
+        if let Some(path) = given_path(args.client_certificate.as_deref()) {
+            user.client_certificate = Some(path.display().to_string());
+            user.client_certificate_data = None;
+        }
+        if let Some(path) = given_path(args.client_key.as_deref()) {
+            user.client_key = Some(path.display().to_string());
+            user.client_key_data = None;
+        }
+        if let Some(name) = given(args.as_user.as_deref()) {
+            user.impersonate = Some(name);
+        }
+        if let Some(uid) = given(args.as_uid.as_deref()) {
+            user.impersonate_uid = Some(uid);
+        }
+        if !args.as_group.is_empty() {
+            user.impersonate_groups = Some(args.as_group.clone());
+        }
+        if !args.as_user_extra.is_empty() {
+            let extra = user.impersonate_user_extra.insert(std::collections::HashMap::new());
+            for (key, value) in &args.as_user_extra {
+                extra.entry(key.clone()).or_default().push(value.clone());
+            }
+        }
+    }
+
+    /// The server's address. Without a scheme it is `http`, unless anything
+    /// about TLS was said, and without any address it is kubectl's
+    /// `localhost:8080` (client-go: `rest.DefaultServerURL`).
+    fn server(&self) -> Result<Uri, Error> {
+        let text = self.cluster.server.as_deref().unwrap_or("http://localhost:8080");
+        let wants_tls = self.cluster.insecure_skip_tls_verify.unwrap_or(false)
+            || self.cluster.certificate_authority.is_some()
+            || self.cluster.certificate_authority_data.is_some()
+            || self.user.client_certificate.is_some()
+            || self.user.client_certificate_data.is_some();
+        let complete = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("{}://{text}", if wants_tls { "https" } else { "http" })
+        };
+        let malformed =
+            || Error::new(Exit::Error, format!("host must be a URL or a host:port pair: {text:?}"));
+        let uri: Uri = complete.parse().map_err(|_| malformed())?;
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(malformed());
+        }
+        match uri.scheme_str() {
+            Some("http" | "https") => Ok(uri),
+            scheme => Err(Error::with_headline(
+                Exit::Error,
+                format!(
+                    "Unable to connect to the server: unsupported protocol scheme {:?}",
+                    scheme.unwrap_or_default()
+                ),
+            )),
+        }
+    }
+
+    fn impersonate(&self, config: &mut kube::Config) -> Result<(), Error> {
+        let user = &self.user;
+        let name = given(user.impersonate.as_deref());
+        let groups = user.impersonate_groups.clone().unwrap_or_default();
+        let extra = user.impersonate_user_extra.clone().unwrap_or_default();
+        let uid = given(user.impersonate_uid.as_deref());
+        if name.is_none() && (uid.is_some() || !groups.is_empty() || !extra.is_empty()) {
+            return Err(Error::new(
+                Exit::Error,
+                format!(
+                    "requesting uid, groups or user-extra for {} without impersonating a user",
+                    self.user_name
+                ),
+            )
+            .hint("add --as USER"));
+        }
+        config.auth_info.impersonate = name;
+        config.auth_info.impersonate_uid = uid;
+        config.auth_info.impersonate_groups = Some(groups);
+        config.auth_info.impersonate_user_extra = Some(extra);
+        Ok(())
+    }
+
+    /// Whom to believe: the named authorities, nobody's word being needed, or
+    /// the system's own store when nothing is said.
+    fn trust(&self, config: &mut kube::Config) -> Result<(), Error> {
+        config.accept_invalid_certs = self.cluster.insecure_skip_tls_verify.unwrap_or(false);
+        let owner = &self.cluster_name;
+        let pem = data_or_file(
+            ("certificate-authority", self.cluster.certificate_authority.as_deref()),
+            ("certificate-authority-data", self.cluster.certificate_authority_data.as_deref()),
+            owner,
+        )?;
+        let Some(pem) = pem else { return Ok(()) };
+        if config.accept_invalid_certs {
+            return Err(Error::new(
+                Exit::Error,
+                "specifying a root certificates file with the insecure flag is not allowed",
+            ));
+        }
+        let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(&pem)
+            .map(|found| found.map(|der| der.to_vec()))
+            .collect::<Result<_, _>>()
+            .unwrap_or_default();
+        if certificates.is_empty() {
+            return Err(Error::new(
+                Exit::Error,
+                "unable to load root certificates: unable to parse bytes as PEM block",
+            ));
+        }
+        config.root_cert = Some(certificates);
+        Ok(())
+    }
+
+    fn client_certificate(&self, config: &mut kube::Config) -> Result<(), Error> {
+        let owner = &self.user_name;
+        let user = &self.user;
+        let has_certificate =
+            user.client_certificate.is_some() || user.client_certificate_data.is_some();
+        let has_key = user.client_key.is_some() || user.client_key_data.is_some();
+        if !has_certificate {
+            return Ok(());
+        }
+        if !has_key {
+            return Err(Error::new(
+                Exit::Error,
+                format!(
+                    "client-key-data or client-key must be specified for {owner} to use the \
+                     clientCert authentication method."
+                ),
+            ));
+        }
+        let certificate = data_or_file(
+            ("client-cert", user.client_certificate.as_deref()),
+            ("client-certificate-data", user.client_certificate_data.as_deref()),
+            owner,
+        )?;
+        let key = data_or_file(
+            ("client-key", user.client_key.as_deref()),
+            ("client-key-data", user.client_key_data.as_ref().map(expose)),
+            owner,
+        )?;
+        config.auth_info.client_certificate_data = certificate.map(|pem| BASE64.encode(pem));
+        config.auth_info.client_key_data = key.map(|pem| BASE64.encode(pem).into());
+        Ok(())
+    }
+
+    fn identity(&self, config: &mut kube::Config) -> Result<Identity, Error> {
+        let user = &self.user;
+        let token = user.token.as_ref().filter(|token| !expose(token).is_empty());
+        let username = given(user.username.as_deref());
+        if token.is_some() && username.is_some() {
+            return Err(Error::new(
+                Exit::Error,
+                format!(
+                    "more than one authentication method found for {}; found [token basicAuth], \
+                     only one is allowed",
+                    self.user_name
+                ),
+            ));
+        }
+        if let Some(provider) = &user.auth_provider {
+            return self.provider(provider, config);
+        }
+        if let Some(username) = username {
+            let password = user.password.clone().unwrap_or_else(|| String::new().into());
+            return Ok(Identity::Basic { username, password });
+        }
+        if let Some(token) = token {
+            return Ok(Identity::Token(token.clone()));
+        }
+        if let Some(path) = given(user.token_file.as_deref()) {
+            return Ok(Identity::TokenFile(PathBuf::from(path)));
+        }
+        if let Some(exec) = &user.exec {
+            let plugin = Plugin::from_config(exec, &self.user_name, &self.cluster)?;
+            return Ok(Identity::Exec(Box::new(plugin)));
+        }
+        Ok(Identity::Anonymous)
+    }
+
+    /// Providers built into kubectl are gone but for `OpenID` Connect, which
+    /// kube's own layer speaks.
+    fn provider(
+        &self,
+        provider: &kube::config::AuthProviderConfig,
+        config: &mut kube::Config,
+    ) -> Result<Identity, Error> {
+        if provider.name == "oidc" {
+            config.auth_info.auth_provider = Some(provider.clone());
+            return Ok(Identity::Provider);
+        }
+        let message = format!("The {} auth plugin has been removed.", provider.name);
+        let successor = match provider.name.as_str() {
+            "gcp" => "use the exec plugin gke-gcloud-auth-plugin instead",
+            "azure" => "use the exec plugin kubelogin instead",
+            _ => "use an exec credential plugin instead (users[].user.exec)",
+        };
+        Err(Error::new(Exit::Error, message)
+            .caused_by(format!("users[{:?}] names it as its auth-provider", self.user_name))
+            .hint(successor))
+    }
+}
+
+/// The context in use: the flag's, which must exist, or the current one.
+fn context(config: &Kubeconfig, flag: Option<String>) -> Result<(Option<String>, Context), Error> {
+    let find = |name: &str| {
+        let named = config.contexts.iter().find(|context| context.name == name)?;
+        Some(named.context.clone().unwrap_or_default())
+    };
+    match (flag, &config.current_context) {
+        (Some(name), _) => match find(&name) {
+            Some(context) => Ok((Some(name), context)),
+            None => Err(absent("context", &name, "get-contexts")),
+        },
+        (None, Some(name)) => match find(name) {
+            Some(context) => Ok((Some(name.clone()), context)),
+            None => Err(Error::with_headline(
+                Exit::Error,
+                format!(
+                    "Error in configuration: context was not found for specified context: {name}"
+                ),
+            )
+            .hint("kubectl config get-contexts")),
+        },
+        (None, None) => Ok((None, Context::default())),
+    }
+}
+
+fn absent(what: &str, name: &str, list: &str) -> Error {
+    Error::new(Exit::Error, format!("{what} {name:?} does not exist"))
+        .hint(format!("kubectl config {list}"))
+}
+
+pub fn expose(secret: &SecretString) -> &str {
+    secrecy::ExposeSecret::expose_secret(secret)
+}
+
+/// What a pair of kubeconfig fields holds: inline base64, else a file's bytes.
+fn data_or_file(
+    (file_name, file): (&str, Option<&str>),
+    (data_name, data): (&str, Option<&str>),
+    owner: &str,
+) -> Result<Option<Vec<u8>>, Error> {
+    if let Some(text) = data.filter(|text| !text.is_empty()) {
+        let stripped: String = text.split_whitespace().collect();
+        return BASE64.decode(stripped).map(Some).map_err(|error| {
+            Error::new(Exit::Error, format!("unable to decode {data_name} for {owner}: {error}"))
+        });
+    }
+    let Some(path) = file.filter(|path| !path.is_empty()) else { return Ok(None) };
+    fs::read(path).map(Some).map_err(|error| {
+        Error::new(
+            Exit::Error,
+            format!(
+                "unable to read {file_name} {path} for {owner} due to {} {path}: {}",
+                verb_for(&error),
+                plain(&error)
+            ),
+        )
+    })
+}

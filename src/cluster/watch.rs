@@ -1,0 +1,146 @@
+//! Watches: changes as the server tells them, a JSON document a line.
+
+use std::{collections::VecDeque, marker::PhantomData};
+
+use http_body_util::BodyExt as _;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{
+    error::{Asked, Failure, Status},
+    http::{Body, innermost},
+};
+
+/// A change to an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchEvent<T> {
+    Added(T),
+    Modified(T),
+    Deleted(T),
+    /// Nothing changed up to this resource version; watch on from here.
+    Bookmark(String),
+}
+
+/// An open watch. It ends when the server says so (`timeoutSeconds`, a
+/// rolling restart), and then the caller watches on from the last resource
+/// version; after [`Failure::Gone`] it has to list again first.
+pub struct Watch<T> {
+    body: Body,
+    asked: Asked,
+    /// What came of a line whose end is still to come.
+    partial: Vec<u8>,
+    lines: VecDeque<Vec<u8>>,
+    ended: bool,
+    item: PhantomData<fn() -> T>,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct BookmarkObject {
+    metadata: BookmarkMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BookmarkMetadata {
+    resource_version: String,
+}
+
+impl<T: DeserializeOwned> Watch<T> {
+    pub(super) fn new(asked: Asked, body: Body) -> Watch<T> {
+        Watch {
+            body,
+            asked,
+            partial: Vec::new(),
+            lines: VecDeque::new(),
+            ended: false,
+            item: PhantomData,
+        }
+    }
+
+    /// The next change; `None` once the server has ended the watch. Nothing
+    /// is lost when this is cancelled, as in `select!`.
+    ///
+    /// # Errors
+    /// [`Failure::Lost`] when the connection broke, and whatever the server
+    /// sent as an `ERROR` event, such as [`Failure::Gone`].
+    pub async fn next(&mut self) -> Option<Result<WatchEvent<T>, Failure>> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Some(self.read(&line));
+            }
+            if self.ended {
+                return None;
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.take(&data);
+                    }
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Some(Err(self.lost(innermost(&*error))));
+                }
+                None => {
+                    self.ended = true;
+                    if !self.partial.is_empty() {
+                        return Some(Err(self.lost("it ended within an event".to_owned())));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cuts what came into lines.
+    fn take(&mut self, data: &[u8]) {
+        let mut rest = data;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let mut line = std::mem::take(&mut self.partial);
+            line.extend_from_slice(&rest[..end]);
+            if !line.trim_ascii().is_empty() {
+                self.lines.push_back(line);
+            }
+            rest = &rest[end + 1..];
+        }
+        self.partial.extend_from_slice(rest);
+    }
+
+    fn read(&self, line: &[u8]) -> Result<WatchEvent<T>, Failure> {
+        let unreadable = |error: serde_json::Error| Failure::Unreadable {
+            asked: self.asked.clone(),
+            cause: error.to_string(),
+        };
+        let Line { kind, object } = serde_json::from_slice(line).map_err(unreadable)?;
+        let item = || serde_json::from_str(object.get()).map_err(unreadable);
+        match kind {
+            "ADDED" => Ok(WatchEvent::Added(item()?)),
+            "MODIFIED" => Ok(WatchEvent::Modified(item()?)),
+            "DELETED" => Ok(WatchEvent::Deleted(item()?)),
+            "BOOKMARK" => {
+                let bookmark: BookmarkObject =
+                    serde_json::from_str(object.get()).map_err(unreadable)?;
+                Ok(WatchEvent::Bookmark(bookmark.metadata.resource_version))
+            }
+            "ERROR" => {
+                let status: Status = serde_json::from_str(object.get()).map_err(unreadable)?;
+                Err(Failure::from_status(self.asked.clone(), status))
+            }
+            other => Err(Failure::Unreadable {
+                asked: self.asked.clone(),
+                cause: format!("unknown watch event {other:?}"),
+            }),
+        }
+    }
+
+    fn lost(&self, cause: String) -> Failure {
+        Failure::Lost { asked: self.asked.clone(), cause }
+    }
+}
