@@ -5,3 +5,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 mod support;
+
+#[path = "node/apps.rs"]
+mod apps;
+#[path = "node/stuck.rs"]
+mod stuck;
