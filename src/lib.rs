@@ -1,5 +1,15 @@
 //! kubectl-stateful, as a library: `main.rs` only calls [`cli::main`].
+//!
+//! A request travels one way: arguments, `cluster::read`, a pure plan, show
+//! and ask, run, report. docs/architecture.md says more.
 
+pub mod cli;
 pub mod cluster;
+pub mod completion;
+#[cfg(test)]
+mod docs;
 pub mod output;
+pub mod status;
+pub mod steps;
+pub mod version;
 pub mod workload;

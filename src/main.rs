@@ -1,1 +1,7 @@
-fn main() {}
+//! kubectl-stateful: argv in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubectl_stateful::cli::main(std::env::args_os()).into()
+}

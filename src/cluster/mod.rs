@@ -1,6 +1,7 @@
 //! The only place that knows how to speak to a cluster.
 
 mod args;
+pub mod changes;
 mod credentials;
 mod duration;
 mod error;
@@ -9,7 +10,10 @@ mod exec_auth;
 mod fake_server;
 mod http;
 mod kubeconfig;
+mod objects;
+pub mod offline;
 mod proxy;
+pub mod read;
 #[cfg(test)]
 mod tests;
 mod watch;

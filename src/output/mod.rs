@@ -4,12 +4,17 @@
 //! Nothing here knows Kubernetes, and nothing else writes to the streams.
 
 mod confirm;
+mod envelope;
 mod error;
 mod exit;
+mod live;
+pub mod table;
 mod terminal;
 pub mod text;
 
 pub use confirm::{Confirmed, ConsentArgs, Question};
+pub use envelope::{Envelope, Failure, Format};
 pub use error::Error;
 pub use exit::Exit;
+pub use live::Live;
 pub use terminal::{Paint, Palette, Terminal};

@@ -11,12 +11,14 @@ use super::{Error, Exit, text::printable};
 
 /// What the two output streams can do. Made once, at the start.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "streams can do things or not")]
 pub struct Terminal {
     pub stdin_is_tty: bool,
     pub stdout_is_tty: bool,
     pub stderr_is_tty: bool,
     stdout_color: bool,
     stderr_color: bool,
+    quiet: bool,
     /// `-v`: 4 prints the equivalent kubectl lines, 6 requests, 8 bodies.
     pub verbosity: u8,
 }
@@ -77,7 +79,22 @@ impl Terminal {
             stderr_is_tty,
             stdout_color: color(stdout_is_tty),
             stderr_color: color(stderr_is_tty),
+            quiet: false,
             verbosity,
+        }
+    }
+
+    /// For completion, where a stray word would land in somebody's prompt:
+    /// nothing is said at any level.
+    pub fn silent() -> Terminal {
+        Terminal {
+            stdin_is_tty: false,
+            stdout_is_tty: false,
+            stderr_is_tty: false,
+            stdout_color: false,
+            stderr_color: false,
+            quiet: true,
+            verbosity: 0,
         }
     }
 
@@ -115,6 +132,9 @@ impl Terminal {
 
     /// Says something beside the answer: progress, notes.
     pub fn say(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
         // Nowhere is left to report that stderr is gone.
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
     }
@@ -122,7 +142,9 @@ impl Terminal {
     /// `Warning: …`, as kubectl prints the server's warnings.
     pub fn warn(&self, text: &str) {
         let label = self.stderr_palette().paint(Paint::Yellow, "Warning:");
-        let _ = writeln!(io::stderr().lock(), "{label} {}", printable(text));
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{label} {}", printable(text));
+        }
     }
 
     /// Says something only from this verbosity on.

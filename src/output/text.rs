@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::SignedDuration;
 use unicode_width::UnicodeWidthChar;
 
 /// Text from a cluster or a file, made safe to print.
@@ -34,6 +35,32 @@ pub fn one_line(text: &str) -> String {
 /// `1 pod`, `3 pods`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// An age the way kubectl writes it: two units at most, coarser with time.
+pub fn age(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |major: i64, unit: &str, minor: i64, minor_unit: &str| {
+        if minor == 0 {
+            format!("{major}{unit}")
+        } else {
+            format!("{major}{unit}{minor}{minor_unit}")
+        }
+    };
+    match seconds {
+        // A clock that is a little behind the server's.
+        ..0 => "0s".to_owned(),
+        0..120 => format!("{seconds}s"),
+        120..600 => two(minutes, "m", seconds % 60, "s"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => two(hours, "h", minutes % 60, "m"),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => two(days, "d", hours % 24, "h"),
+        691_200..63_072_000 => format!("{days}d"),
+        63_072_000..252_288_000 => two(days / 365, "y", days % 365, "d"),
+        _ => format!("{}y", days / 365),
+    }
 }
 
 /// How many columns a terminal gives this text.
@@ -97,6 +124,22 @@ mod tests {
     fn clipping_counts_columns_not_bytes() {
         assert_eq!(clip("データベース", 5), "デー…");
         assert_eq!(clip("short", 5), "short");
+    }
+
+    #[test]
+    fn ages_read_like_kubectls() {
+        let said = |seconds| age(SignedDuration::from_secs(seconds));
+        let hour = 3600;
+        assert_eq!(
+            [said(-3), said(0), said(119), said(120), said(125)],
+            ["0s", "0s", "119s", "2m", "2m5s"]
+        );
+        assert_eq!([said(600), said(3 * hour + 60), said(8 * hour)], ["10m", "3h1m", "8h"]);
+        assert_eq!(
+            [said(50 * hour), said(8 * 24 * hour), said(400 * 24 * hour)],
+            ["2d2h", "8d", "400d"]
+        );
+        assert_eq!([said(800 * 24 * hour), said(9 * 365 * 24 * hour)], ["2y70d", "9y"]);
     }
 
     #[test]

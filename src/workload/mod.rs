@@ -1,5 +1,26 @@
-//! The domain, without kube.
+//! The domain, without kube: sets, ordinals, revisions, pods, claims,
+//! volumes, and who manages what.
+//!
+//! Objects are parsed at the edge (`cluster/`) into these types, from a
+//! cluster or from files, and every planner works on them alone.
 
+mod facts;
 mod finding;
+mod manager;
+mod pod;
+mod reference;
+mod selector;
+mod set;
+mod storage;
 
+pub use facts::{Autoscaler, Event, Facts, Node, Read, Revision, Unread};
 pub use finding::{Finding, Rule, Severity};
+pub use manager::{Manager, ManagerKind, managers};
+pub use pod::{Condition, ContainerState, ContainerStatus, Ended, Pod, Trouble};
+pub use reference::{Reference, WrongReference};
+pub use selector::{Expression, Selector, contains_all};
+pub use set::{
+    ClaimTemplate, Container, FieldManager, PodManagement, PodTemplate, Probe, ProbeKind,
+    Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
+};
+pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes};

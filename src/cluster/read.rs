@@ -1,0 +1,242 @@
+//! From a cluster to `workload` types: which lists are read for what.
+//!
+//! A command costs a fixed number of requests, whatever the number of
+//! ordinals: lists, never a request per claim or per pod.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    Cluster, Failure,
+    objects::{
+        AutoscalerObject, ClaimObject, ClassObject, EventObject, List, Meta, NodeObject, PodObject,
+        RevisionObject, ServiceObject, SetObject, VolumeObject,
+    },
+};
+use crate::workload::{Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread};
+
+/// Nodes are asked for one by one, and only those of pods that overstay their
+/// deletion; more lost nodes than this at once are one finding, not many.
+const MOST_NODES: usize = 3;
+
+/// What was read, and from where a watch goes on.
+#[derive(Debug)]
+pub struct Reading {
+    pub facts: Facts,
+    pub(super) marks: Marks,
+}
+
+/// The resource versions of the lists that change while a set moves.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub set: String,
+    pub pods: String,
+    pub claims: String,
+}
+
+/// Everything about one set.
+///
+/// # Errors
+/// When the set cannot be read, or the server fails. What we have no right to
+/// read is listed in [`Facts::unread`] instead.
+pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
+    let namespace = encode(cluster.namespace());
+    let sets = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(name));
+    // The set comes first: its selector is needed, and its absence ends it.
+    let (set, groups) = tokio::join!(cluster.get::<SetObject>(&sets), api_groups(cluster));
+    let (set, groups) = (StatefulSet::from(set?), groups?);
+    let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
+    let selected = |path: &str| format!("{path}?labelSelector={}", encode(&set.selector.query()));
+    let pods = selected(&core("pods"));
+    let revisions = selected(&format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions"));
+    let claims = core("persistentvolumeclaims");
+    let services = core("services");
+    let events = format!("{}?fieldSelector={}", core("events"), encode("type=Warning"));
+    let (pods, revisions, claims, volumes, classes, services, events, autoscalers) = tokio::join!(
+        list::<PodObject>(cluster, "pods", &pods),
+        list::<RevisionObject>(cluster, "controllerrevisions.apps", &revisions),
+        list::<ClaimObject>(cluster, "persistentvolumeclaims", &claims),
+        list::<VolumeObject>(cluster, "persistentvolumes", "/api/v1/persistentvolumes"),
+        list::<ClassObject>(
+            cluster,
+            "storageclasses.storage.k8s.io",
+            "/apis/storage.k8s.io/v1/storageclasses"
+        ),
+        list::<ServiceObject>(cluster, "services", &services),
+        list::<EventObject>(cluster, "events", &events),
+        autoscalers(cluster, &namespace, &groups),
+    );
+    let (pods, claims) = (pods?, claims?);
+    let marks =
+        Marks { set: set.resource_version.clone(), pods: pods.mark(), claims: claims.mark() };
+    let mut unread = Vec::new();
+    let pods: Read<Pod> = domain(keep(pods, &mut unread));
+    let revisions = keep(revisions?, &mut unread).map(|all: Vec<RevisionObject>| {
+        let own = all.into_iter().filter(|revision| revision.belongs_to(&set.uid));
+        own.map(Into::into).collect()
+    });
+    let claims = domain(keep(claims, &mut unread));
+    let volumes = domain(keep(volumes?, &mut unread));
+    let classes = domain(keep(classes?, &mut unread));
+    let services = domain(keep(services?, &mut unread));
+    let events = domain(keep(events?, &mut unread));
+    let (autoscalers, unread_autoscalers) = autoscalers?;
+    unread.extend(unread_autoscalers);
+    let (nodes, unread_nodes) = nodes_of_overdue(cluster, pods.as_deref().unwrap_or(&[])).await?;
+    unread.extend(unread_nodes);
+    let facts = Facts {
+        set,
+        pods,
+        revisions,
+        claims,
+        volumes,
+        classes,
+        services,
+        autoscalers,
+        events,
+        nodes,
+        unread,
+    };
+    Ok(Reading { facts, marks })
+}
+
+/// The names of the sets of the namespace.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn set_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let namespace = encode(cluster.namespace());
+    names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/statefulsets")).await
+}
+
+/// The names of the namespaces.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn namespace_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    names(cluster, "/api/v1/namespaces").await
+}
+
+async fn names(cluster: &Cluster, path: &str) -> Result<Vec<String>, Failure> {
+    #[derive(Deserialize)]
+    struct NameOnly {
+        metadata: Meta,
+    }
+    let list: List<NameOnly> = cluster.get(path).await?;
+    Ok(list.items.unwrap_or_default().into_iter().map(|object| object.metadata.name).collect())
+}
+
+/// A list, or why there is none.
+enum Answer<T> {
+    Items { items: Vec<T>, resource_version: String },
+    NoRight(Unread),
+}
+
+impl<T> Answer<T> {
+    /// From where to watch on; empty means from whatever is there then.
+    fn mark(&self) -> String {
+        match self {
+            Answer::Items { resource_version, .. } => resource_version.clone(),
+            Answer::NoRight(_) => String::new(),
+        }
+    }
+}
+
+async fn list<T: DeserializeOwned>(
+    cluster: &Cluster,
+    resource: &str,
+    path: &str,
+) -> Result<Answer<T>, Failure> {
+    match cluster.get::<List<T>>(path).await {
+        Ok(list) => Ok(Answer::Items {
+            items: list.items.unwrap_or_default(),
+            resource_version: list.metadata.resource_version,
+        }),
+        Err(Failure::Forbidden(rejection)) => Ok(Answer::NoRight(Unread {
+            resource: resource.to_owned(),
+            why: rejection.status.message.clone(),
+        })),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn keep<T>(answer: Answer<T>, unread: &mut Vec<Unread>) -> Option<Vec<T>> {
+    match answer {
+        Answer::Items { items, .. } => Some(items),
+        Answer::NoRight(what) => {
+            unread.push(what);
+            None
+        }
+    }
+}
+
+fn domain<W: Into<T>, T>(objects: Option<Vec<W>>) -> Read<T> {
+    objects.map(|objects| objects.into_iter().map(Into::into).collect())
+}
+
+/// The API groups that the server has. Asking for a kind that it does not
+/// have would answer 403 to people with few rights, as if there were some.
+async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    #[derive(Deserialize)]
+    struct Groups {
+        groups: Vec<Group>,
+    }
+    #[derive(Deserialize)]
+    struct Group {
+        name: String,
+    }
+    let groups: Groups = cluster.get("/apis").await?;
+    Ok(groups.groups.into_iter().map(|group| group.name).collect())
+}
+
+async fn autoscalers(
+    cluster: &Cluster,
+    namespace: &str,
+    groups: &[String],
+) -> Result<(Read<Autoscaler>, Vec<Unread>), Failure> {
+    let kinds = [
+        (ManagerKind::HorizontalPodAutoscaler, "autoscaling", "v2", "horizontalpodautoscalers"),
+        (ManagerKind::VerticalPodAutoscaler, "autoscaling.k8s.io", "v1", "verticalpodautoscalers"),
+        (ManagerKind::ScaledObject, "keda.sh", "v1alpha1", "scaledobjects"),
+    ];
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for (kind, group, version, resource) in kinds {
+        if !groups.iter().any(|served| served == group) {
+            continue;
+        }
+        let path = format!("/apis/{group}/{version}/namespaces/{namespace}/{resource}");
+        let name = format!("{resource}.{group}");
+        let answer = list::<AutoscalerObject>(cluster, &name, &path).await?;
+        let objects = keep(answer, &mut unread).unwrap_or_default();
+        found.extend(objects.into_iter().map(|object| object.into_autoscaler(kind)));
+    }
+    Ok((Some(found), unread))
+}
+
+async fn nodes_of_overdue(
+    cluster: &Cluster,
+    pods: &[Pod],
+) -> Result<(Read<Node>, Option<Unread>), Failure> {
+    let now = jiff::Timestamp::now();
+    let overdue = pods.iter().filter(|pod| pod.gone_by.is_some_and(|deadline| deadline < now));
+    let mut names: Vec<&str> = overdue.filter_map(|pod| pod.node.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut nodes = Vec::new();
+    for name in names.into_iter().take(MOST_NODES) {
+        match cluster.get_opt::<NodeObject>(&format!("/api/v1/nodes/{}", encode(name))).await {
+            Ok(Some(node)) => nodes.push(node.into()),
+            Ok(None) => nodes.push(Node::gone(name)),
+            Err(Failure::Forbidden(rejection)) => {
+                let why = rejection.status.message.clone();
+                return Ok((None, Some(Unread { resource: "nodes".to_owned(), why })));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok((Some(nodes), None))
+}
+
+pub(super) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,96 @@
+//! What is made from the code: docs/exit-codes.md, docs/findings.md,
+//! docs/schemas/ and the scripts in completions/.
+//!
+//! `cargo test` fails when a file differs from what the code says;
+//! `UPDATE_DOCS=1 cargo test docs` writes them anew.
+
+#![expect(clippy::format_push_string, reason = "pages, once")]
+
+use std::{fs, path::Path};
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+
+use crate::{
+    completion::{Shell, registration},
+    output::{Envelope, Exit, Failure},
+    status::{plan::Picture, run::Change, stuck},
+    version::Version,
+    workload::{Rule, Severity},
+};
+
+const GENERATED: &str = "<!-- Made from the code: UPDATE_DOCS=1 cargo test docs -->";
+
+fn check(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+        fs::write(&path, text).expect("it can be written");
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "{name} is stale: UPDATE_DOCS=1 cargo test docs");
+}
+
+#[test]
+fn exit_codes() {
+    let mut page = format!(
+        "{GENERATED}\n# Exit codes\n\nOne table for every command. `result` in JSON carries the \
+         name.\n\n| code | name | meaning | a script does |\n| --- | --- | --- | --- |\n"
+    );
+    for exit in Exit::ALL {
+        let (code, name) = (exit.code(), exit.name());
+        page += &format!("| {code} | {name} | {} | {} |\n", exit.meaning(), exit.advice());
+    }
+    check("docs/exit-codes.md", &page);
+}
+
+#[test]
+fn findings() {
+    let mut page = format!(
+        "{GENERATED}\n# Findings\n\nEvery finding has an id that never changes. Severity `error` \
+         means that nothing moves until it\nis mended (printed as `stuck`), `warning` that it will \
+         surprise somebody, `note` that it is normal.\n"
+    );
+    page += "\n## status\n";
+    for rule in stuck::rules() {
+        page += &rule_page(rule);
+    }
+    check("docs/findings.md", &page);
+}
+
+fn rule_page(rule: &Rule) -> String {
+    let severity = match rule.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    };
+    let Rule { id, means, evidence, remedy, .. } = rule;
+    format!(
+        "\n### {id}\n\nSeverity: {severity}\n\n{means}\n\n**How we know.** {evidence}\n\n**What to \
+         do.** {remedy}\n"
+    )
+}
+
+fn schema<T: JsonSchema>() -> String {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n"
+}
+
+#[test]
+fn completion_scripts() {
+    for (shell, name) in [
+        (Shell::Bash, "kubectl-stateful.bash"),
+        (Shell::Zsh, "_kubectl-stateful"),
+        (Shell::Fish, "kubectl-stateful.fish"),
+    ] {
+        let script = registration(shell).expect("a script");
+        check(&format!("completions/{name}"), &script);
+    }
+}
+
+#[test]
+fn schemas() {
+    check("docs/schemas/status-v1.json", &schema::<Envelope<'static, Picture>>());
+    check("docs/schemas/status-change-v1.json", &schema::<Change>());
+    check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
+    check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
+}

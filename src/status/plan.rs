@@ -1,0 +1,533 @@
+//! Facts and the time in, the picture out. Pure.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::stuck;
+use crate::workload::{
+    Claim, Facts, Finding, Manager, Pod, PodManagement, Retention, Service, Severity, StatefulSet,
+    Strategy, Unread, Volume, managers,
+};
+
+/// The facts in the order of ordinals: what the rules look at.
+pub struct Survey<'a> {
+    pub facts: &'a Facts,
+    pub set: &'a StatefulSet,
+    pub now: Timestamp,
+    /// One for each ordinal that should exist, ascending.
+    pub slots: Vec<Slot<'a>>,
+    /// Pods of ordinals outside the range, ascending: on their way out.
+    pub leaving: Vec<Slot<'a>>,
+    /// Whether pods could be read; without them a slot without pod means
+    /// nothing.
+    pub pods_known: bool,
+}
+
+/// One ordinal.
+pub struct Slot<'a> {
+    pub ordinal: u32,
+    pub name: String,
+    pub pod: Option<&'a Pod>,
+    pub claims: Vec<SlotClaim<'a>>,
+}
+
+/// The claim of one template for one ordinal.
+pub struct SlotClaim<'a> {
+    pub name: String,
+    pub claim: Option<&'a Claim>,
+    pub volume: Option<&'a Volume>,
+}
+
+impl<'a> Survey<'a> {
+    pub fn new(facts: &'a Facts, now: Timestamp) -> Survey<'a> {
+        let set = &facts.set;
+        let claims: HashMap<&str, &Claim> =
+            facts.claims.iter().flatten().map(|claim| (claim.name.as_str(), claim)).collect();
+        let volumes: HashMap<&str, &Volume> =
+            facts.volumes.iter().flatten().map(|volume| (volume.name.as_str(), volume)).collect();
+        let mut pods: HashMap<u32, &Pod> = facts
+            .pods
+            .iter()
+            .flatten()
+            .filter(|pod| belongs(pod, set))
+            .filter_map(|pod| Some((set.ordinal_of(&pod.name)?, pod)))
+            .collect();
+        let slot = |ordinal: u32, pod| Slot {
+            ordinal,
+            name: set.pod_name(ordinal),
+            pod,
+            claims: set
+                .claim_templates
+                .iter()
+                .map(|template| {
+                    let name = set.claim_name(template, ordinal);
+                    let claim = claims.get(name.as_str()).copied();
+                    let volume = claim
+                        .and_then(|claim| claim.volume.as_deref())
+                        .and_then(|volume| volumes.get(volume).copied());
+                    SlotClaim { name, claim, volume }
+                })
+                .collect(),
+        };
+        let slots = set.ordinals().map(|ordinal| slot(ordinal, pods.remove(&ordinal))).collect();
+        let mut leaving: Vec<Slot<'a>> =
+            pods.into_iter().map(|(ordinal, pod)| slot(ordinal, Some(pod))).collect();
+        leaving.sort_by_key(|slot| slot.ordinal);
+        Survey { facts, set, now, slots, leaving, pods_known: facts.pods.is_some() }
+    }
+
+    /// The pods of the range that exist.
+    pub fn pods(&self) -> impl Iterator<Item = (&Slot<'a>, &'a Pod)> {
+        self.slots.iter().filter_map(|slot| Some((slot, slot.pod?)))
+    }
+
+    /// The first ordinal that OrderedReady waits for: missing, terminating,
+    /// or not available. Nothing else happens to the set before it recovers.
+    pub fn first_blocker(&self) -> Option<&Slot<'a>> {
+        if !self.pods_known {
+            return None;
+        }
+        self.slots.iter().find(|slot| !slot.is_available(self.set, self.now))
+    }
+
+    /// The revision that an ordinal gets when its pod is made now.
+    pub fn revision_for(&self, ordinal: u32) -> Option<&str> {
+        let status = &self.set.status;
+        let update = status.update_revision.as_deref();
+        let stable = status.current_revision.as_deref();
+        let keeps = matches!(self.set.strategy, Strategy::RollingUpdate { .. })
+            && !self.set.released().contains(&ordinal);
+        if keeps { stable.or(update) } else { update.or(stable) }
+    }
+
+    /// `-n NAMESPACE`, for the commands that hints name.
+    pub fn at(&self) -> String {
+        format!("-n {}", self.set.namespace)
+    }
+}
+
+impl Slot<'_> {
+    pub fn is_available(&self, set: &StatefulSet, now: Timestamp) -> bool {
+        self.pod.is_some_and(|pod| {
+            !pod.is_terminating() && pod.is_available(set.min_ready_seconds, now)
+        })
+    }
+}
+
+/// A pod that only looks like ours by its name is not: the selector decides,
+/// and a controller other than this set rules it out.
+fn belongs(pod: &Pod, set: &StatefulSet) -> bool {
+    let ours = match &pod.controller_uid {
+        Some(uid) if set.is_live() => *uid == set.uid,
+        _ => true,
+    };
+    ours && set.selector.matches(&pod.labels)
+}
+
+/// How the set is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Every ordinal is available and nothing is under way.
+    Ready,
+    /// Not there yet, and nothing known is in the way.
+    Progressing,
+    /// Something is in the way: see the findings.
+    Stuck,
+    /// Pods could not be read, so nobody can say.
+    Unknown,
+    /// Scaled to zero.
+    Parked,
+}
+
+impl Health {
+    pub fn label(self) -> &'static str {
+        match self {
+            Health::Ready => "Ready",
+            Health::Progressing => "Progressing",
+            Health::Stuck => "Stuck",
+            Health::Unknown => "Unknown",
+            Health::Parked => "Parked",
+        }
+    }
+}
+
+/// The set as it is shown, and the payload of `-o json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Picture {
+    pub health: Health,
+    pub set: SetView,
+    pub managers: Vec<Manager>,
+    pub revisions: Vec<RevisionView>,
+    /// The ordinals, ascending, then those that are leaving.
+    pub items: Vec<OrdinalView>,
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
+    #[serde(skip)]
+    pub unread: Vec<Unread>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SetView {
+    pub namespace: String,
+    pub name: String,
+    pub uid: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub created: Option<Timestamp>,
+    pub replicas: u32,
+    pub ordinals_start: u32,
+    pub ready: u32,
+    pub available: u32,
+    /// Ordinals whose pod runs the update revision.
+    pub updated: u32,
+    pub pod_management: PodManagement,
+    pub strategy: String,
+    /// `null` where the strategy has none.
+    pub partition: Option<u32>,
+    pub min_ready_seconds: u32,
+    pub when_scaled: Retention,
+    pub when_deleted: Retention,
+    pub service: Option<ServiceView>,
+    pub current_revision: Option<String>,
+    pub update_revision: Option<String>,
+    /// Whether the controller has seen the newest spec.
+    pub observed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceView {
+    pub name: String,
+    /// `headless`, the Service's type, `missing`, or `unknown` when Services
+    /// were not read.
+    pub class: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionView {
+    /// Name of the ControllerRevision, or `<unknown>`.
+    pub name: String,
+    pub role: Role,
+    pub number: Option<i64>,
+    pub images: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The revision to go back to.
+    Stable,
+    /// The revision the template names now.
+    Update,
+    /// Neither: left from an earlier template.
+    Old,
+}
+
+impl Role {
+    pub fn label(self) -> &'static str {
+        match self {
+            Role::Stable => "stable",
+            Role::Update => "update",
+            Role::Old => "old",
+        }
+    }
+}
+
+/// One ordinal as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct OrdinalView {
+    pub kind: &'static str,
+    pub namespace: String,
+    pub name: String,
+    pub class: OrdinalClass,
+    pub ordinal: u32,
+    pub uid: Option<String>,
+    /// Name of the revision it runs, or would be made from.
+    pub revision: Option<String>,
+    pub state: String,
+    pub ready: bool,
+    pub available: bool,
+    pub restarts: u32,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub created: Option<Timestamp>,
+    pub node: Option<String>,
+    pub claims: Vec<ClaimView>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OrdinalClass {
+    /// Has a pod.
+    Present,
+    /// Should have a pod and has none.
+    Missing,
+    /// Outside the range, on its way out.
+    Leaving,
+    /// Pods were not read.
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimView {
+    pub name: String,
+    /// `Bound`, `Pending`, `Lost`, `Terminating`, `missing`, or `unknown`.
+    pub phase: String,
+    pub size: Option<String>,
+    pub storage_class: Option<String>,
+    pub volume: Option<String>,
+    /// What happens to the disk when the claim is deleted.
+    pub reclaim_policy: Option<String>,
+}
+
+/// What `--wait-for` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Goal {
+    /// Every ordinal exists and is available, and none is leaving
+    Ready,
+    /// And every ordinal that the partition releases runs the update revision
+    Updated,
+}
+
+/// Builds the picture and finds out what is in the way.
+pub fn judge(facts: &Facts, now: Timestamp) -> Picture {
+    let survey = Survey::new(facts, now);
+    let mut findings = stuck::findings(&survey);
+    findings.sort_by_key(|finding| finding.severity);
+    let set = set_view(&survey);
+    let items: Vec<OrdinalView> = survey
+        .slots
+        .iter()
+        .map(|slot| ordinal_view(&survey, slot, false))
+        .chain(survey.leaving.iter().map(|slot| ordinal_view(&survey, slot, true)))
+        .collect();
+    let revisions = revision_views(&survey, &items);
+    let mut picture = Picture {
+        health: Health::Unknown,
+        managers: managers(&facts.set, &facts.autoscalers),
+        set,
+        revisions,
+        items,
+        findings,
+        unread: facts.unread.clone(),
+    };
+    picture.health = health(&survey, &picture);
+    picture
+}
+
+fn health(survey: &Survey, picture: &Picture) -> Health {
+    let stuck = picture.findings.iter().any(|finding| finding.severity == Severity::Error);
+    if stuck {
+        Health::Stuck
+    } else if !survey.pods_known {
+        Health::Unknown
+    } else if survey.set.replicas == 0 && survey.leaving.is_empty() {
+        Health::Parked
+    } else if picture.meets(Goal::Updated) {
+        Health::Ready
+    } else {
+        Health::Progressing
+    }
+}
+
+impl Picture {
+    /// Whether the goal of `--wait-for` holds.
+    pub fn meets(&self, goal: Goal) -> bool {
+        let here = |item: &&OrdinalView| item.class == OrdinalClass::Present;
+        let settled = self.set.observed
+            && self.items.iter().all(|item| item.class == OrdinalClass::Present)
+            && self.items.iter().filter(here).all(|item| item.available);
+        match goal {
+            Goal::Ready => settled,
+            Goal::Updated => settled && self.behind().next().is_none(),
+        }
+    }
+
+    /// The ordinals that should run the update revision and do not.
+    pub fn behind(&self) -> impl Iterator<Item = &OrdinalView> {
+        let first = self.set.ordinals_start + self.set.partition.unwrap_or(0);
+        self.items.iter().filter(move |item| {
+            item.class == OrdinalClass::Present
+                && item.ordinal >= first
+                && item.revision != self.set.update_revision
+        })
+    }
+}
+
+fn set_view(survey: &Survey) -> SetView {
+    let set = survey.set;
+    let count = |test: &dyn Fn(&Pod) -> bool| {
+        let pods = survey.pods().filter(|(_, pod)| !pod.is_terminating() && test(pod));
+        u32::try_from(pods.count()).unwrap_or(u32::MAX)
+    };
+    SetView {
+        namespace: set.namespace.clone(),
+        name: set.name.clone(),
+        uid: Some(set.uid.clone()).filter(|uid| !uid.is_empty()),
+        created: set.created,
+        replicas: set.replicas,
+        ordinals_start: set.start,
+        ready: count(&Pod::is_ready),
+        available: count(&|pod| pod.is_available(set.min_ready_seconds, survey.now)),
+        updated: count(&|pod| {
+            pod.revision().is_some() && pod.revision() == set.status.update_revision.as_deref()
+        }),
+        pod_management: set.pod_management,
+        strategy: match &set.strategy {
+            Strategy::RollingUpdate { .. } => "RollingUpdate".to_owned(),
+            Strategy::OnDelete => "OnDelete".to_owned(),
+            Strategy::Other(other) => other.clone(),
+        },
+        partition: match set.strategy {
+            Strategy::RollingUpdate { partition } => partition,
+            Strategy::OnDelete | Strategy::Other(_) => None,
+        },
+        min_ready_seconds: set.min_ready_seconds,
+        when_scaled: set.when_scaled,
+        when_deleted: set.when_deleted,
+        service: set.service_name.as_ref().map(|name| service_view(name, survey)),
+        current_revision: set.status.current_revision.clone(),
+        update_revision: set.status.update_revision.clone(),
+        observed: set.is_observed(),
+    }
+}
+
+fn service_view(name: &str, survey: &Survey) -> ServiceView {
+    let class = match &survey.facts.services {
+        None => "unknown".to_owned(),
+        Some(services) => match services.iter().find(|service| service.name == *name) {
+            None => "missing".to_owned(),
+            Some(Service { headless: true, .. }) => "headless".to_owned(),
+            Some(service) => service.kind.clone(),
+        },
+    };
+    ServiceView { name: name.to_owned(), class }
+}
+
+fn ordinal_view(survey: &Survey, slot: &Slot, leaving: bool) -> OrdinalView {
+    let set = survey.set;
+    let class = match slot.pod {
+        Some(_) if leaving => OrdinalClass::Leaving,
+        Some(_) => OrdinalClass::Present,
+        None if survey.pods_known => OrdinalClass::Missing,
+        None => OrdinalClass::Unknown,
+    };
+    let state = slot.pod.map_or_else(
+        || if survey.pods_known { "Missing".to_owned() } else { "Unknown".to_owned() },
+        Pod::state,
+    );
+    let revision = match slot.pod {
+        Some(pod) => pod.revision(),
+        None => survey.revision_for(slot.ordinal),
+    };
+    OrdinalView {
+        kind: "Pod",
+        namespace: set.namespace.clone(),
+        name: slot.name.clone(),
+        class,
+        ordinal: slot.ordinal,
+        uid: slot.pod.map(|pod| pod.uid.clone()).filter(|uid| !uid.is_empty()),
+        revision: revision.map(str::to_owned),
+        state,
+        ready: slot.pod.is_some_and(Pod::is_ready),
+        available: slot.is_available(set, survey.now),
+        restarts: slot.pod.map_or(0, Pod::restarts),
+        created: slot.pod.and_then(|pod| pod.created),
+        node: slot.pod.and_then(|pod| pod.node.clone()),
+        claims: slot.claims.iter().map(|claim| claim_view(survey, claim)).collect(),
+    }
+}
+
+fn claim_view(survey: &Survey, slot: &SlotClaim) -> ClaimView {
+    let Some(claim) = slot.claim else {
+        let known = survey.facts.claims.is_some();
+        return ClaimView {
+            name: slot.name.clone(),
+            phase: if known { "missing" } else { "unknown" }.to_owned(),
+            size: None,
+            storage_class: None,
+            volume: None,
+            reclaim_policy: None,
+        };
+    };
+    ClaimView {
+        name: slot.name.clone(),
+        phase: match (claim.deleting, claim.phase.as_str()) {
+            (Some(_), _) => "Terminating".to_owned(),
+            (None, "") => "Pending".to_owned(),
+            (None, phase) => phase.to_owned(),
+        },
+        size: claim.capacity.clone().or_else(|| claim.request.clone()),
+        storage_class: claim.class.clone().filter(|class| !class.is_empty()),
+        volume: claim.volume.clone(),
+        reclaim_policy: slot.volume.map(|volume| volume.reclaim_policy.clone()),
+    }
+}
+
+/// The revisions that ordinals run, stable first. A revision without ordinals
+/// is history and not shown, but for the two that the set names.
+fn revision_views(survey: &Survey, items: &[OrdinalView]) -> Vec<RevisionView> {
+    let status = &survey.set.status;
+    let mut names: Vec<Option<&str>> = Vec::new();
+    let named = [status.current_revision.as_deref(), status.update_revision.as_deref()];
+    let of_set = named.into_iter().flatten().map(Some);
+    let of_items = items.iter().map(|item| item.revision.as_deref());
+    for name in of_set.chain(of_items) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut views: Vec<RevisionView> = names
+        .into_iter()
+        .map(|name| {
+            let revision = name.and_then(|name| survey.facts.revision(name));
+            let images = match revision {
+                Some(revision) => revision.images.clone(),
+                // The template is the update revision, also in a manifest
+                // that no controller has seen.
+                None if name == status.update_revision.as_deref() => template_images(survey.set),
+                None => Vec::new(),
+            };
+            RevisionView {
+                name: name.unwrap_or("<unknown>").to_owned(),
+                role: match name {
+                    _ if name == status.current_revision.as_deref() => Role::Stable,
+                    _ if name == status.update_revision.as_deref() => Role::Update,
+                    _ => Role::Old,
+                },
+                number: revision.map(|revision| revision.number),
+                images: images_text(&images),
+            }
+        })
+        .collect();
+    views.sort_by_key(|view| (view.role, view.number));
+    views
+}
+
+fn template_images(set: &StatefulSet) -> Vec<(String, String)> {
+    let containers = set.template.containers.iter().filter(|container| !container.init);
+    containers.map(|container| (container.name.clone(), container.image.clone())).collect()
+}
+
+/// One container needs no name in front of its image.
+fn images_text(images: &[(String, String)]) -> Vec<String> {
+    match images {
+        [(_, image)] => vec![image.clone()],
+        several => several.iter().map(|(name, image)| format!("{name}={image}")).collect(),
+    }
+}

@@ -1,0 +1,375 @@
+//! The picture as a tree, as names, as a document.
+
+use jiff::Timestamp;
+
+use super::plan::{ClaimView, Health, OrdinalClass, OrdinalView, Picture, RevisionView, SetView};
+use crate::{
+    output::{
+        Envelope, Error, Exit, Format, Paint, Palette, table,
+        text::{age, one_line, width, wrap},
+    },
+    workload::{Finding, PodManagement, Severity},
+};
+
+/// How wide a table may be when nobody asked for wide.
+const NARROW: usize = 100;
+/// From so many ordinals on, runs of ordinals that look the same share a line.
+const MANY: usize = 40;
+
+/// How the tree is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub palette: Palette,
+    pub wide: bool,
+    /// Columns there are; text is wrapped to them.
+    pub columns: usize,
+    pub now: Timestamp,
+}
+
+impl Look {
+    /// For a stream that is no terminal.
+    pub fn plain(now: Timestamp) -> Look {
+        Look { palette: Palette::PLAIN, wide: false, columns: NARROW, now }
+    }
+}
+
+/// The answer in the asked format.
+///
+/// # Errors
+/// When the document cannot be serialized, which is a bug.
+pub fn render(picture: &Picture, exit: Exit, format: Format, look: Look) -> Result<String, Error> {
+    match format {
+        Format::Table => Ok(tree(picture, look)),
+        Format::Wide => Ok(tree(picture, Look { wide: true, ..look })),
+        Format::Name => Ok(format!("statefulset.apps/{}\n", picture.set.name)),
+        Format::Json | Format::Yaml | Format::Jsonl => {
+            Envelope::new("status", exit, &picture.findings, &picture.unread, picture)
+                .render(format)
+        }
+    }
+}
+
+/// One line that says how the set is; what `--watch` prints off a terminal.
+pub fn summary(picture: &Picture) -> String {
+    let set = &picture.set;
+    let mut parts =
+        vec![picture.health.label().to_owned(), format!("{} of {} ready", set.ready, set.replicas)];
+    if set.current_revision != set.update_revision {
+        parts.push(format!("{} updated", set.updated));
+    }
+    if let Some(worst) = picture.findings.iter().find(|f| f.severity == Severity::Error) {
+        parts.push(format!("{} {}", worst.id, one_line(&worst.message)));
+    }
+    parts.join(", ")
+}
+
+fn tree(picture: &Picture, look: Look) -> String {
+    let mut lines = vec![header(picture, look)];
+    lines.extend(branches(picture, look));
+    let findings = finding_lines(picture, look);
+    if !findings.is_empty() {
+        lines.push(String::new());
+        lines.extend(findings);
+    }
+    lines.join("\n") + "\n"
+}
+
+fn header(picture: &Picture, look: Look) -> String {
+    let set = &picture.set;
+    let paint = match picture.health {
+        Health::Ready | Health::Parked => Paint::Green,
+        Health::Progressing | Health::Unknown => Paint::Yellow,
+        Health::Stuck => Paint::Red,
+    };
+    let name = look.palette.paint(Paint::Bold, &format!("{}/{}", set.namespace, set.name));
+    let health = look.palette.paint(paint, picture.health.label());
+    let ready = match picture.health {
+        Health::Unknown if set.uid.is_none() => format!("{} replicas, a manifest", set.replicas),
+        _ => format!("{} of {} ready", set.ready, set.replicas),
+    };
+    let mut parts = vec![format!("StatefulSet {name}"), health, ready, order(set)];
+    if let Some(service) = &set.service {
+        parts.push(format!("Service {} ({})", one_line(&service.name), service.class));
+    }
+    let mut lines = vec![parts.join("   ")];
+    if !picture.managers.is_empty() {
+        let managers: Vec<String> = picture
+            .managers
+            .iter()
+            .map(|manager| format!("{} {}", manager.kind.label(), one_line(&manager.name)))
+            .collect();
+        lines.push(format!("managed by {}", managers.join(", ")));
+    }
+    lines.join("\n")
+}
+
+/// Strategy and order in words; what is the default goes unsaid.
+fn order(set: &SetView) -> String {
+    let mut words = vec![match set.pod_management {
+        PodManagement::OrderedReady => "OrderedReady".to_owned(),
+        PodManagement::Parallel => "Parallel".to_owned(),
+    }];
+    if set.strategy != "RollingUpdate" {
+        words.push(set.strategy.clone());
+    }
+    if let Some(partition) = set.partition.filter(|&partition| partition > 0) {
+        words.push(format!("partition {partition}"));
+    }
+    if set.ordinals_start > 0 {
+        words.push(format!("ordinals from {}", set.ordinals_start));
+    }
+    if set.min_ready_seconds > 0 {
+        words.push(format!("minReadySeconds {}", set.min_ready_seconds));
+    }
+    words.join(", ")
+}
+
+/// One line of the tree: a revision, or cells under the shared columns.
+enum Row {
+    Revision(String),
+    Ordinal { cells: Vec<String>, mood: Mood },
+}
+
+#[derive(Clone, Copy)]
+enum Mood {
+    Well,
+    Waiting,
+    Broken,
+}
+
+const HEADINGS: [&str; 9] =
+    ["ORDINAL", "STATUS", "RESTARTS", "AGE", "NODE", "CLAIM", "SIZE", "CLASS", "RECLAIM"];
+const NODE: usize = 4;
+const FIRST_CLAIM: usize = 5;
+
+fn branches(picture: &Picture, look: Look) -> Vec<String> {
+    if picture.items.is_empty() {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    let shown: Vec<(&RevisionView, Vec<&OrdinalView>)> = picture
+        .revisions
+        .iter()
+        .map(|revision| (revision, of_revision(picture, revision)))
+        .filter(|(_, ordinals)| !ordinals.is_empty())
+        .collect();
+    let last_branch = shown.len().saturating_sub(1);
+    for (index, (revision, ordinals)) in shown.iter().enumerate() {
+        let (fork, trunk) =
+            if index == last_branch { ("└─", "   ") } else { ("├─", "│  ") };
+        rows.push(Row::Revision(format!("{fork} {}", revision_text(revision, picture, look))));
+        let groups = groups(ordinals, look);
+        let last_group = groups.len().saturating_sub(1);
+        for (index, group) in groups.iter().enumerate() {
+            let (fork, under) =
+                if index == last_group { ("└─", "   ") } else { ("├─", "│  ") };
+            rows.extend(ordinal_rows(group, trunk, fork, under, look));
+        }
+    }
+    layout(rows, picture, look)
+}
+
+fn of_revision<'a>(picture: &'a Picture, revision: &RevisionView) -> Vec<&'a OrdinalView> {
+    let name = |item: &OrdinalView| item.revision.clone().unwrap_or_else(|| "<unknown>".to_owned());
+    picture.items.iter().filter(|item| name(item) == revision.name).collect()
+}
+
+fn revision_text(revision: &RevisionView, picture: &Picture, look: Look) -> String {
+    let images = one_line(&revision.images.join(", "));
+    if picture.set.update_revision.is_none() && revision.name == "<unknown>" {
+        return format!("template   {images}").trim_end().to_owned();
+    }
+    let name = look.palette.paint(Paint::Cyan, &one_line(&revision.name));
+    format!("{name}   {}   {images}", revision.role.label()).trim_end().to_owned()
+}
+
+/// Neighbours that look the same, where there are many ordinals.
+fn groups<'a>(ordinals: &[&'a OrdinalView], look: Look) -> Vec<Vec<&'a OrdinalView>> {
+    if look.wide || ordinals.len() < MANY {
+        return ordinals.iter().map(|&ordinal| vec![ordinal]).collect();
+    }
+    let mut groups: Vec<Vec<&OrdinalView>> = Vec::new();
+    for &ordinal in ordinals {
+        match groups.last_mut() {
+            Some(group) if group.last().is_some_and(|last| alike(last, ordinal)) => {
+                group.push(ordinal);
+            }
+            _ => groups.push(vec![ordinal]),
+        }
+    }
+    // A pair on one line saves nothing and hides two names.
+    groups
+        .into_iter()
+        .flat_map(|group| {
+            if group.len() < 3 {
+                group.into_iter().map(|one| vec![one]).collect()
+            } else {
+                vec![group]
+            }
+        })
+        .collect()
+}
+
+fn alike(one: &OrdinalView, next: &OrdinalView) -> bool {
+    let claims = |ordinal: &OrdinalView| -> Vec<_> {
+        let key = |c: &ClaimView| {
+            (c.phase.clone(), c.size.clone(), c.storage_class.clone(), c.reclaim_policy.clone())
+        };
+        ordinal.claims.iter().map(key).collect()
+    };
+    next.ordinal == one.ordinal + 1
+        && one.state == next.state
+        && one.class == next.class
+        && one.ready == next.ready
+        && one.restarts == next.restarts
+        && claims(one) == claims(next)
+}
+
+fn ordinal_rows(
+    group: &[&OrdinalView],
+    trunk: &str,
+    fork: &str,
+    under: &str,
+    look: Look,
+) -> Vec<Row> {
+    let (Some(first), Some(last)) = (group.first(), group.last()) else { return Vec::new() };
+    let several = group.len() > 1;
+    let state = match first.class {
+        OrdinalClass::Leaving if first.state != "Terminating" => {
+            format!("{} (leaving)", one_line(&first.state))
+        }
+        _ => one_line(&first.state),
+    };
+    let created = group.iter().filter_map(|ordinal| ordinal.created).max();
+    let exists = first.uid.is_some() || first.created.is_some();
+    let name =
+        if several { format!("{} … {}", first.name, last.name) } else { first.name.clone() };
+    let own = [
+        format!("{trunk}{fork} {name}"),
+        if several { format!("{} {state}", group.len()) } else { state },
+        if exists { first.restarts.to_string() } else { String::new() },
+        created.map_or_else(String::new, |created| age(look.now.duration_since(created))),
+        match &first.node {
+            _ if several => String::new(),
+            Some(node) => one_line(node),
+            None if exists => "<none>".to_owned(),
+            None => String::new(),
+        },
+    ];
+    let mood = match (first.class, first.available) {
+        (OrdinalClass::Present, true) => Mood::Well,
+        (OrdinalClass::Missing | OrdinalClass::Unknown | OrdinalClass::Leaving, _) => Mood::Waiting,
+        _ if first.state.contains("BackOff") || first.state.contains("Err") => Mood::Broken,
+        _ => Mood::Waiting,
+    };
+    let mut claims = first.claims.iter();
+    let mut rows = Vec::new();
+    let cells = own.into_iter().chain(claim_cells(claims.next(), several)).collect();
+    rows.push(Row::Ordinal { cells, mood });
+    for claim in claims {
+        let mut cells = vec![format!("{trunk}{under}")];
+        cells.resize(FIRST_CLAIM, String::new());
+        cells.extend(claim_cells(Some(claim), several));
+        rows.push(Row::Ordinal { cells, mood });
+    }
+    rows
+}
+
+fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 4] {
+    let Some(claim) = claim else { return Default::default() };
+    let phase = if claim.phase == "Bound" { String::new() } else { format!(" ({})", claim.phase) };
+    // In a line for many ordinals the claims' names go without saying.
+    let name = if several { "…".to_owned() } else { claim.name.clone() };
+    let absent = matches!(claim.phase.as_str(), "missing" | "unknown");
+    let or_none = |value: &Option<String>| match value {
+        Some(value) => one_line(value),
+        None if absent => String::new(),
+        None => "<none>".to_owned(),
+    };
+    let policy = match (&claim.reclaim_policy, &claim.volume) {
+        (Some(policy), _) => policy.clone(),
+        // Bound, but the volume could not be read.
+        (None, Some(_)) => "<unknown>".to_owned(),
+        (None, None) => String::new(),
+    };
+    [format!("{name}{phase}"), or_none(&claim.size), or_none(&claim.storage_class), policy]
+}
+
+/// Aligns the ordinals' cells over all revisions; a column that is empty
+/// everywhere goes, and NODE goes where the lines would be too long.
+fn layout(rows: Vec<Row>, picture: &Picture, look: Look) -> Vec<String> {
+    let mut table = vec![HEADINGS.map(str::to_owned).to_vec()];
+    for row in &rows {
+        if let Row::Ordinal { cells, .. } = row {
+            table.push(cells.clone());
+        }
+    }
+    if picture.items.iter().all(|item| item.claims.is_empty()) {
+        drop_columns(&mut table, |column| column < FIRST_CLAIM);
+    }
+    let mut lines = table::columns(table.clone());
+    if !look.wide && lines.iter().any(|line| width(line) > NARROW) {
+        drop_columns(&mut table, |column| column != NODE);
+        lines = table::columns(table);
+    }
+    let mut lines = lines.into_iter();
+    let mut out = Vec::new();
+    out.extend(lines.next().map(|heading| look.palette.paint(Paint::Dim, &heading)));
+    for row in rows {
+        match row {
+            Row::Revision(text) => out.push(text),
+            Row::Ordinal { mood, .. } => out.extend(lines.next().map(|line| match mood {
+                Mood::Well => line,
+                Mood::Waiting => look.palette.paint(Paint::Yellow, &line),
+                Mood::Broken => look.palette.paint(Paint::Red, &line),
+            })),
+        }
+    }
+    out
+}
+
+fn drop_columns(table: &mut [Vec<String>], keep: impl Fn(usize) -> bool) {
+    for row in table {
+        let mut column = 0..;
+        row.retain(|_| column.next().is_some_and(&keep));
+    }
+}
+
+fn finding_lines(picture: &Picture, look: Look) -> Vec<String> {
+    let mut lines = Vec::new();
+    for finding in &picture.findings {
+        lines.extend(finding_text(finding, look));
+    }
+    for unread in &picture.unread {
+        let label = look.palette.paint(Paint::Yellow, "unread ");
+        let text = format!("{}: {}", unread.resource, one_line(&unread.why));
+        lines.extend(hanging(&label, 9, &text, look.columns));
+    }
+    lines
+}
+
+fn finding_text(finding: &Finding, look: Look) -> Vec<String> {
+    let (label, paint) = match finding.severity {
+        Severity::Error => ("stuck", Paint::Red),
+        Severity::Warning => ("warning", Paint::Yellow),
+        Severity::Note => ("note", Paint::Dim),
+    };
+    let label = look.palette.paint(paint, &format!("{label:<7}"));
+    let text = format!("{}  {}", finding.id, one_line(&finding.message));
+    let mut lines = hanging(&label, 9, &text, look.columns);
+    if let Some(hint) = &finding.hint {
+        // A command stays on one line: it is there to be copied.
+        lines.push(format!("         → {}", one_line(hint)));
+    }
+    lines
+}
+
+/// `label`, two blanks, and the text wrapped beside it.
+fn hanging(label: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
+    let room = columns.saturating_sub(indent).max(40);
+    let mut lines = wrap(text, room).into_iter();
+    let first = format!("{label}  {}", lines.next().unwrap_or_default());
+    std::iter::once(first)
+        .chain(lines.map(|line| format!("{}{line}", " ".repeat(indent))))
+        .collect()
+}

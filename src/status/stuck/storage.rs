@@ -1,0 +1,315 @@
+//! Claims that are not bound and volumes that cannot be used.
+
+use jiff::SignedDuration;
+
+use super::list;
+use crate::{
+    output::text::{age, one_line},
+    status::plan::{Slot, SlotClaim, Survey},
+    workload::{Claim, Class, Finding, Rule, Severity, Volume},
+};
+
+pub(super) const RULES: &[&Rule] = &[
+    &NO_CLASS,
+    &NO_VOLUME,
+    &PROVISIONING,
+    &CLAIM_WAITS,
+    &CLAIM_LOST,
+    &CLAIM_TERMINATING,
+    &VOLUME_RELEASED,
+];
+
+const NO_CLASS: Rule = Rule {
+    id: "STATUS-CLAIM-NO-CLASS",
+    severity: Severity::Error,
+    means: "A claim is Pending because its StorageClass does not exist, or because it names none \
+            and the cluster has no default.",
+    evidence: "The claim's storageClassName, the list of StorageClasses, and no existing volume \
+               that would fit.",
+    remedy: "Create the class, or make the claim anew with one that exists: the class of a claim \
+             and of volumeClaimTemplates cannot be changed in place.",
+};
+
+const NO_VOLUME: Rule = Rule {
+    id: "STATUS-CLAIM-NO-VOLUME",
+    severity: Severity::Error,
+    means: "A claim is Pending because no existing volume matches it and nothing will make one.",
+    evidence: "The class has no provisioner (or there is no such StorageClass and volumes carry \
+               its name), and each volume of that class is taken, too small, or lacks an access \
+               mode; the reasons are given.",
+    remedy: "Create a volume that matches. A Released volume is reused only after its claimRef is \
+             cleared, which gives its old data to the new claim.",
+};
+
+const PROVISIONING: Rule = Rule {
+    id: "STATUS-CLAIM-PROVISIONING",
+    severity: Severity::Error,
+    means: "A claim waits for its provisioner, and the provisioner reports a failure or has been \
+            silent for long.",
+    evidence: "The claim is Pending, its class has a provisioner, and the newest event about this \
+               claim is ProvisioningFailed, or two minutes have passed since it could be provisioned.",
+    remedy: "Look at the provisioner's pods and log, and at the quota of the storage behind it.",
+};
+
+const CLAIM_WAITS: Rule = Rule {
+    id: "STATUS-CLAIM-WAITS",
+    severity: Severity::Note,
+    means: "A claim is Pending until its pod is scheduled. This is normal.",
+    evidence: "The class's volumeBindingMode is WaitForFirstConsumer and no node has been chosen \
+               for the claim.",
+    remedy: "Nothing: whatever keeps the pod from being scheduled is the cause.",
+};
+
+const CLAIM_LOST: Rule = Rule {
+    id: "STATUS-CLAIM-LOST",
+    severity: Severity::Error,
+    means: "The claim's volume is gone or belongs to another claim now. Pods with this claim cannot \
+            start.",
+    evidence: "The claim's phase is Lost. Whether its volume still exists, and whose it is, is said.",
+    remedy: "If the volume exists under another claim, find out who moved it and why before \
+             anything else. If it is gone, restore from a backup into a new claim.",
+};
+
+const CLAIM_TERMINATING: Rule = Rule {
+    id: "STATUS-CLAIM-TERMINATING",
+    severity: Severity::Error,
+    means: "The claim is being deleted. It goes when its pod goes, and the next pod of the ordinal \
+            gets a new, empty one; where the volume's policy is Delete the disk goes too.",
+    evidence: "The claim has a deletionTimestamp; the finalizers that still hold it are named.",
+    remedy: "A deletion cannot be taken back. To keep the disk, set the volume's \
+             persistentVolumeReclaimPolicy to Retain now, before the pod stops.",
+};
+
+const VOLUME_RELEASED: Rule = Rule {
+    id: "STATUS-VOLUME-RELEASED",
+    severity: Severity::Warning,
+    means: "A volume still holds the data of an earlier claim of this ordinal and nothing uses it: \
+            the claim was deleted and made again, and the ordinal runs, or would run, on another disk.",
+    evidence: "The volume's phase is Released or Failed and its claimRef names a claim of this set \
+               with another uid.",
+    remedy: "Decide which disk is the right one before the new one fills. Released volumes are \
+             never bound again by themselves.",
+};
+
+/// Longer than a provisioner usually takes.
+const PROVISIONING_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+
+pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
+    if survey.facts.claims.is_none() {
+        return;
+    }
+    let mut waiting = Vec::new();
+    for slot in &survey.slots {
+        for part in &slot.claims {
+            let Some(claim) = part.claim else { continue };
+            if claim.deleting.is_some() {
+                found.push(terminating(survey, slot, claim, part.volume));
+            }
+            match claim.phase.as_str() {
+                "Lost" => found.push(lost(survey, slot, claim)),
+                "Pending" | "" => match pending(survey, slot, claim) {
+                    Some(Pending::Waits) => waiting.push(claim.name.as_str()),
+                    Some(Pending::Stuck(finding)) => found.push(finding),
+                    None => {}
+                },
+                _ => {}
+            }
+        }
+    }
+    if let Some(first) = waiting.first() {
+        found.push(CLAIM_WAITS.found(
+            format!("persistentvolumeclaim/{first}"),
+            format!("{} is bound when its pod is scheduled (WaitForFirstConsumer)", list(&waiting)),
+        ));
+    }
+    found.extend(released(survey));
+}
+
+enum Pending {
+    Waits,
+    Stuck(Finding),
+}
+
+fn pending(survey: &Survey, slot: &Slot, claim: &Claim) -> Option<Pending> {
+    let classes = survey.facts.classes.as_ref()?;
+    let object = format!("persistentvolumeclaim/{}", claim.name);
+    let (name, pod) = (&claim.name, &slot.name);
+    let at = survey.at();
+    let describe = format!("kubectl describe pvc {name} {at}");
+    if let Some(volume) = claim.volume.as_deref() {
+        return prebound(survey, claim, volume, &object).map(Pending::Stuck);
+    }
+    let class_name = claim.class.as_deref().filter(|class| !class.is_empty());
+    let class: Option<&Class> = match (&claim.class, class_name) {
+        (_, Some(name)) => survey.facts.class(name),
+        // "" asks for a volume without class; only an absent field asks for
+        // the default.
+        (Some(_), None) => None,
+        (None, None) => classes.iter().find(|class| class.is_default),
+    };
+    let Some(class) = class else {
+        let asks = match class_name {
+            Some(name) => format!("asks for StorageClass {name}, which does not exist"),
+            None if claim.class.is_some() => "asks for a volume without class".to_owned(),
+            None => "names no StorageClass, and the cluster has no default".to_owned(),
+        };
+        let volumes = survey.facts.volumes.as_ref();
+        let of_class: Vec<&Volume> =
+            volumes.into_iter().flatten().filter(|v| v.class.as_deref() == class_name).collect();
+        if of_class.iter().any(|volume| volume.unfit_for(claim).is_none()) {
+            // The binder is about to take it.
+            return None;
+        }
+        let why = unfit(&of_class, claim);
+        let finding = if of_class.is_empty() {
+            NO_CLASS
+                .found(object, format!("{name} of {pod} is Pending: it {asks}"))
+                .hint(format!("kubectl get storageclass; {describe}"))
+        } else {
+            NO_VOLUME
+                .found(
+                    object,
+                    format!("{name} of {pod} is Pending: it {asks}, and no volume fits: {why}"),
+                )
+                .hint(describe)
+        };
+        return Some(Pending::Stuck(finding));
+    };
+    if class.waits_for_consumer && claim.selected_node.is_none() {
+        return Some(Pending::Waits);
+    }
+    if !class.provisions() {
+        let volumes = survey.facts.volumes.as_ref()?;
+        let of_class: Vec<&Volume> =
+            volumes.iter().filter(|v| v.class.as_deref() == Some(&class.name)).collect();
+        if of_class.iter().any(|volume| volume.unfit_for(claim).is_none()) {
+            return None;
+        }
+        let why = unfit(&of_class, claim);
+        let message = format!(
+            "{name} of {pod} is Pending: class {} has no provisioner, and no volume fits: {why}",
+            class.name
+        );
+        return Some(Pending::Stuck(NO_VOLUME.found(object, message).hint(describe)));
+    }
+    let failure = survey.facts.newest_event(&claim.uid, &["ProvisioningFailed"]);
+    let waits = claim.created.map(|created| survey.now.duration_since(created));
+    let message = match (failure, waits) {
+        (Some(event), _) => format!("{} says: {}", class.provisioner, one_line(&event.message)),
+        (None, Some(waits)) if waits > PROVISIONING_PATIENCE => {
+            format!("{} has made no volume in {}", class.provisioner, age(waits))
+        }
+        _ => return None,
+    };
+    Some(Pending::Stuck(
+        PROVISIONING.found(object, format!("{name} of {pod} is Pending: {message}")).hint(describe),
+    ))
+}
+
+fn unfit(volumes: &[&Volume], claim: &Claim) -> String {
+    let reasons: Vec<String> =
+        volumes.iter().filter_map(|volume| volume.unfit_for(claim)).collect();
+    match reasons.as_slice() {
+        [] => "there is none of that class".to_owned(),
+        [one, two, three, rest @ ..] if !rest.is_empty() => {
+            format!("{one}; {two}; {three}; and {} more", rest.len())
+        }
+        few => few.join("; "),
+    }
+}
+
+/// A claim that names its volume and is not bound to it.
+fn prebound(survey: &Survey, claim: &Claim, volume: &str, object: &str) -> Option<Finding> {
+    let volumes = survey.facts.volumes.as_ref()?;
+    let name = &claim.name;
+    let (why, hint) = match volumes.iter().find(|known| known.name == volume) {
+        None => (format!("volume {volume} does not exist"), format!("kubectl get pv {volume}")),
+        Some(found) => match &found.claim {
+            Some(holder) if holder.uid.as_deref() != Some(claim.uid.as_str()) => (
+                format!(
+                    "volume {volume} is {} and belongs to claim {}/{} with another uid",
+                    found.phase, holder.namespace, holder.name
+                ),
+                format!("kubectl describe pv {volume}"),
+            ),
+            _ => return None,
+        },
+    };
+    Some(
+        NO_VOLUME
+            .found(object, format!("{name} is Pending: it names {volume}, but {why}"))
+            .hint(hint),
+    )
+}
+
+fn lost(survey: &Survey, slot: &Slot, claim: &Claim) -> Finding {
+    let volume = claim.volume.as_deref().unwrap_or("<none>");
+    let whose = match survey.facts.volume(volume) {
+        Some(Volume { claim: Some(holder), phase, .. }) => {
+            format!("volume {volume} is {phase} for claim {}/{}", holder.namespace, holder.name)
+        }
+        Some(Volume { phase, .. }) => format!("volume {volume} is {phase}"),
+        None if survey.facts.volumes.is_some() => format!("volume {volume} does not exist"),
+        None => format!("volume {volume} could not be read"),
+    };
+    CLAIM_LOST
+        .found(
+            format!("persistentvolumeclaim/{}", claim.name),
+            format!("{} of {} is Lost: {whose}", claim.name, slot.name),
+        )
+        .hint(format!("kubectl describe pvc {} {}", claim.name, survey.at()))
+}
+
+fn terminating(survey: &Survey, slot: &Slot, claim: &Claim, volume: Option<&Volume>) -> Finding {
+    let fate = volume.map_or_else(String::new, |volume| {
+        let fate = if volume.reclaim_policy == "Delete" { "goes with it" } else { "is kept" };
+        format!("; disk {} {fate} (policy {})", volume.name, volume.reclaim_policy)
+    });
+    let held = match claim.finalizers.as_slice() {
+        [] => String::new(),
+        names => format!(", held by {}", names.join(", ")),
+    };
+    let finding = CLAIM_TERMINATING.found(
+        format!("persistentvolumeclaim/{}", claim.name),
+        format!("{} of {} is being deleted{held}{fate}", claim.name, slot.name),
+    );
+    match volume.filter(|volume| volume.reclaim_policy == "Delete") {
+        Some(volume) => finding.hint(format!(
+            "kubectl patch pv {} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
+            volume.name
+        )),
+        None => finding.hint(format!("kubectl describe pvc {} {}", claim.name, survey.at())),
+    }
+}
+
+fn released(survey: &Survey) -> Vec<Finding> {
+    let namespace = &survey.set.namespace;
+    let parts: std::collections::HashMap<&str, (&Slot, &SlotClaim)> = survey
+        .slots
+        .iter()
+        .flat_map(|slot| slot.claims.iter().map(move |part| (part.name.as_str(), (slot, part))))
+        .collect();
+    let volumes = survey.facts.volumes.iter().flatten();
+    volumes
+        .filter(|volume| matches!(volume.phase.as_str(), "Released" | "Failed"))
+        .filter_map(|volume| {
+            let holder = volume.claim.as_ref().filter(|holder| holder.namespace == *namespace)?;
+            let (slot, part) = parts.get(holder.name.as_str())?;
+            let now = match part.claim.and_then(|claim| claim.volume.as_deref()) {
+                Some(other) => format!("{} is on {other} now", slot.name),
+                None => format!("{} has no disk now", slot.name),
+            };
+            Some(
+                VOLUME_RELEASED
+                    .found(
+                        format!("persistentvolume/{}", volume.name),
+                        format!(
+                            "volume {} is {} and holds the data of an earlier claim {}; {now}",
+                            volume.name, volume.phase, holder.name
+                        ),
+                    )
+                    .hint(format!("kubectl describe pv {}", volume.name)),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,14 @@
+//! Tier 2: the binary against a real control plane, with simulated nodes.
+//!
+//! `tests/run` builds the cluster program and runs this; see tests/support.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
+mod support;
+
+#[path = "control_plane/errors.rs"]
+mod errors;
+#[path = "control_plane/kubeconfig.rs"]
+mod kubeconfig;
+#[path = "control_plane/proxy.rs"]
+mod proxy;

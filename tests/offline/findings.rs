@@ -1,0 +1,507 @@
+//! Every rule of `status` in a case of its own, and what must not be found.
+
+use std::collections::BTreeSet;
+
+use kubectl_stateful::status::{plan::Health, stuck};
+use serde_json::{Value, json};
+
+use super::build::*;
+
+/// A set after a template change: `web-2` is to be on revision `web-2`.
+fn rolling(partition: u32) -> Value {
+    let set = with(set(), "/status/updateRevision", json!("web-2"));
+    with(set, "/spec/updateStrategy/rollingUpdate/partition", json!(partition))
+}
+
+fn on_revision(pod: Value, revision: &str) -> Value {
+    with(pod, "/metadata/labels/controller-revision-hash", json!(revision))
+}
+
+fn deleting(object: Value, overdue: i64) -> Value {
+    with(object, "/metadata/deletionTimestamp", json!(ago(overdue)))
+}
+
+fn node(ready: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"},
+        "status": {"conditions": [{
+            "type": "Ready", "status": ready, "lastTransitionTime": ago(300),
+            "message": "Kubelet stopped posting node status.",
+        }]},
+    })
+}
+
+fn probe(kind: &str, command: &[&str]) -> Value {
+    with(
+        set(),
+        &format!("/spec/template/spec/containers/0/{kind}"),
+        json!({"exec": {"command": command}}),
+    )
+}
+
+struct Case {
+    name: &'static str,
+    objects: Vec<Value>,
+    /// Exactly these, in this order.
+    ids: &'static [&'static str],
+    /// What the findings' messages must say.
+    says: &'static [&'static str],
+}
+
+fn case(
+    name: &'static str,
+    others: Vec<Value>,
+    gone: &[&str],
+    ids: &'static [&'static str],
+    says: &'static [&'static str],
+) -> Case {
+    Case { name, objects: replace(without(healthy(), gone), others), ids, says }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    let crash =
+        json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(30)}});
+    let crashing = with(
+        with(
+            waiting(1, "CrashLoopBackOff", "back-off"),
+            "/status/containerStatuses/0/lastState",
+            crash,
+        ),
+        "/status/containerStatuses/0/restartCount",
+        json!(7),
+    );
+    let unscheduled = |reason: &str, message: &str| {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason, "message": message});
+        let pod = with(unready(2, 60), "/status/conditions/1", condition);
+        with(with(pod, "/status/phase", json!("Pending")), "/status/containerStatuses", json!([]))
+    };
+    let creating = with(waiting(2, "ContainerCreating", ""), "/status/phase", json!("Pending"));
+    let no_class = with(pending_claim(2), "/spec/storageClassName", json!("gold"));
+    let absent_class = {
+        let mut claim = pending_claim(2);
+        claim["spec"].as_object_mut().expect("a spec").remove("storageClassName");
+        claim
+    };
+    let manual = with(pending_claim(2), "/spec/storageClassName", json!("manual"));
+    let small = with(
+        with(volume(9), "/spec/storageClassName", json!("manual")),
+        "/spec/capacity/storage",
+        json!("10Mi"),
+    );
+    let small =
+        with(with(small, "/status/phase", json!("Available")), "/spec/claimRef", Value::Null);
+    let released = with(
+        with(volume(7), "/status/phase", json!("Released")),
+        "/spec/claimRef",
+        json!({"namespace": "default", "name": "www-web-1", "uid": "claim-of-old"}),
+    );
+    let retention = |field: &str| {
+        with(set(), "/spec/persistentVolumeClaimRetentionPolicy", json!({field: "Delete"}))
+    };
+    let wait_class = class("standard", "test/provisioner", "WaitForFirstConsumer");
+    vec![
+        case("healthy", vec![], &[], &[], &[]),
+        case(
+            "image",
+            vec![waiting(2, "ImagePullBackOff", "rpc error: code = NotFound desc = x: not found")],
+            &[],
+            &["STATUS-IMAGE-PULL"],
+            &["web-2 cannot pull nginx:1.21 (container nginx): not found"],
+        ),
+        case(
+            "image of an init container",
+            vec![with(
+                with(
+                    waiting(2, "PodInitializing", ""),
+                    "/spec/initContainers",
+                    json!([{"name": "init", "image": "init:9"}]),
+                ),
+                "/status/initContainerStatuses",
+                json!([{"name": "init", "state": {"waiting": {"reason": "ErrImagePull", "message": "denied"}}}]),
+            )],
+            &[],
+            &["STATUS-IMAGE-PULL"],
+            &["cannot pull init:9 (container init): denied"],
+        ),
+        case(
+            "crash loop below a missing ordinal",
+            vec![crashing],
+            &["Pod/web-2"],
+            &["STATUS-CRASH-LOOP", "STATUS-BLOCKED-ORDINAL"],
+            &[
+                "container nginx of web-1 keeps ending with code 137 (OOMKilled), last 30s ago; 7 restarts",
+                "web-1 has not been Ready for 60s; until it is, web-2 will not be created",
+            ],
+        ),
+        case(
+            "container config",
+            vec![waiting(2, "CreateContainerConfigError", "secret \"db\" not found")],
+            &[],
+            &["STATUS-CONTAINER-CONFIG"],
+            &["CreateContainerConfigError: secret \"db\" not found"],
+        ),
+        case(
+            "unschedulable",
+            vec![unscheduled("Unschedulable", "0/2 nodes are available: 2 Insufficient cpu.")],
+            &[],
+            &["STATUS-UNSCHEDULABLE"],
+            &["no node takes web-2: 0/2 nodes are available: 2 Insufficient cpu."],
+        ),
+        case(
+            "gated",
+            vec![unscheduled("SchedulingGated", "Scheduling is blocked")],
+            &[],
+            &["STATUS-SCHEDULING-GATED"],
+            &["web-2 waits behind scheduling gates"],
+        ),
+        case(
+            "mount",
+            vec![
+                creating,
+                event("pod-2", "FailedAttachVolume", "Multi-Attach error for volume \"pv-2\""),
+            ],
+            &[],
+            &["STATUS-MOUNT"],
+            &["web-2 waits for a volume: Multi-Attach error"],
+        ),
+        case(
+            "not ready",
+            vec![unready(2, 90), event("pod-2", "Unhealthy", "Readiness probe failed: 503")],
+            &[],
+            &["STATUS-NOT-READY"],
+            &[
+                "web-2 has not been Ready for 90s: container nginx does not pass its probe: Readiness probe failed: 503",
+            ],
+        ),
+        case("not ready yet", vec![unready(2, 10)], &[], &[], &[]),
+        case(
+            "node lost",
+            vec![deleting(unready(2, 400), 60), node("Unknown")],
+            &[],
+            &["STATUS-NODE-LOST"],
+            &["its node node-a has not been Ready for 5m (Kubelet stopped posting node status.)"],
+        ),
+        case(
+            "terminating on a node that is well",
+            vec![
+                with(
+                    deleting(unready(2, 400), 60),
+                    "/metadata/finalizers",
+                    json!(["example.com/hold"]),
+                ),
+                node("True"),
+            ],
+            &[],
+            &["STATUS-TERMINATING"],
+            &["web-2 should have been gone 60s ago: held by finalizers example.com/hold"],
+        ),
+        case(
+            "reverted, and the broken pod stays",
+            vec![
+                with(set(), "/status/updateRevision", json!("web-1")),
+                on_revision(waiting(2, "ErrImagePull", "not found"), "web-bad"),
+            ],
+            &[],
+            &["STATUS-REVERT-TRAP", "STATUS-IMAGE-PULL"],
+            &["web-2 still runs web-bad, the template names web-1"],
+        ),
+        case(
+            "replaced by a third revision, stuck without a reason of its own",
+            vec![rolling(0), on_revision(unready(2, 600), "web-bad")],
+            &[],
+            &["STATUS-REVERT-TRAP", "STATUS-NOT-READY", "STATUS-BLOCKED-ORDINAL"],
+            &["web-0 and web-1 will not be updated"],
+        ),
+        case(
+            "the trap is not sprung for a pod below the partition",
+            vec![rolling(2), unready(0, 600)],
+            &[],
+            &["STATUS-NOT-READY", "STATUS-BLOCKED-ORDINAL", "STATUS-PARTITION-HELD"],
+            &["web-2 will not be updated"],
+        ),
+        case(
+            "canary",
+            vec![rolling(2), on_revision(pod(2), "web-2"), revision("web-2", 2, "nginx:1.22")],
+            &[],
+            &["STATUS-PARTITION-HELD"],
+            &["partition 2 keeps web-0 and web-1 on the stable revision web-1"],
+        ),
+        case(
+            "leftover partition",
+            vec![with(set(), "/spec/updateStrategy/rollingUpdate/partition", json!(2))],
+            &[],
+            &["STATUS-PARTITION-LEFTOVER"],
+            &["the next template change will reach only web-2"],
+        ),
+        case(
+            "partition beyond the end",
+            vec![with(set(), "/spec/updateStrategy/rollingUpdate/partition", json!(9))],
+            &[],
+            &["STATUS-PARTITION-LEFTOVER"],
+            &["will reach no pod at all"],
+        ),
+        case(
+            "on delete",
+            vec![with(
+                with(set(), "/spec/updateStrategy", json!({"type": "OnDelete"})),
+                "/status/updateRevision",
+                json!("web-2"),
+            )],
+            &[],
+            &["STATUS-ON-DELETE"],
+            &[
+                "has reached nobody: under OnDelete web-0, web-1 and web-2 take it only when deleted",
+            ],
+        ),
+        case(
+            "unobserved",
+            vec![with(set(), "/metadata/generation", json!(2))],
+            &[],
+            &["STATUS-UNOBSERVED"],
+            &["generation 1 of 2"],
+        ),
+        case(
+            "quota",
+            vec![event(
+                "set-1",
+                "FailedCreate",
+                "create Pod web-2 in StatefulSet web failed error: pods \"web-2\" is forbidden: exceeded quota: q",
+            )],
+            &["Pod/web-2"],
+            &["STATUS-QUOTA"],
+            &[
+                "web-2 cannot be created: pods \"web-2\" is forbidden: exceeded quota: q (3 tries, the last 20s ago)",
+            ],
+        ),
+        case(
+            "admission",
+            vec![event(
+                "set-1",
+                "FailedCreate",
+                "create Pod web-2 in StatefulSet web failed error: denied by policy",
+            )],
+            &["Pod/web-2"],
+            &["STATUS-REFUSED"],
+            &["web-2 cannot be created: denied by policy"],
+        ),
+        case(
+            "an old refusal of a pod that exists",
+            vec![event(
+                "set-1",
+                "FailedCreate",
+                "create Pod web-2 in StatefulSet web failed error: exceeded quota",
+            )],
+            &[],
+            &[],
+            &[],
+        ),
+        case(
+            "no such class",
+            vec![no_class],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-NO-CLASS"],
+            &["www-web-2 of web-2 is Pending: it asks for StorageClass gold, which does not exist"],
+        ),
+        case(
+            "no class and no default",
+            vec![absent_class],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-NO-CLASS"],
+            &["it names no StorageClass, and the cluster has no default"],
+        ),
+        case(
+            "static volumes, none that fits",
+            vec![manual, small],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-NO-VOLUME"],
+            &["pv-9 has 10Mi, less than 1Gi"],
+        ),
+        case(
+            "class without provisioner",
+            vec![pending_claim(2), class("standard", "kubernetes.io/no-provisioner", "Immediate")],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-NO-VOLUME"],
+            &[
+                "class standard has no provisioner, and no volume fits: pv-0 is Bound (claim default/www-web-0)",
+            ],
+        ),
+        case(
+            "a claim that names a volume of another",
+            vec![with(
+                with(claim(2), "/status", json!({"phase": "Pending"})),
+                "/spec/volumeName",
+                json!("pv-1"),
+            )],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-NO-VOLUME"],
+            &["it names pv-1, but volume pv-1 is Bound and belongs to claim default/www-web-1"],
+        ),
+        case(
+            "provisioning fails",
+            vec![pending_claim(2), event("claim-2", "ProvisioningFailed", "no space left")],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-PROVISIONING"],
+            &["test/provisioner says: no space left"],
+        ),
+        case(
+            "waits for its consumer",
+            vec![pending_claim(2), wait_class],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-WAITS"],
+            &["www-web-2 is bound when its pod is scheduled"],
+        ),
+        case(
+            "lost",
+            vec![with(claim(2), "/status/phase", json!("Lost"))],
+            &["PersistentVolume/pv-2"],
+            &["STATUS-CLAIM-LOST"],
+            &["www-web-2 of web-2 is Lost: volume pv-2 does not exist"],
+        ),
+        case(
+            "claim terminating",
+            vec![deleting(claim(2), 5)],
+            &[],
+            &["STATUS-CLAIM-TERMINATING"],
+            &["disk pv-2 goes with it (policy Delete)"],
+        ),
+        case(
+            "released volume",
+            vec![released],
+            &[],
+            &["STATUS-VOLUME-RELEASED"],
+            &[
+                "volume pv-7 is Released and holds the data of an earlier claim www-web-1; web-1 is on pv-1 now",
+            ],
+        ),
+        case(
+            "service missing",
+            vec![with(service(), "/metadata/name", json!("other"))],
+            &["Service/nginx"],
+            &["STATUS-SERVICE-MISSING"],
+            &["serviceName is nginx, and there is no Service of that name"],
+        ),
+        case(
+            "service not headless",
+            vec![with(service(), "/spec/clusterIP", json!("10.96.0.7"))],
+            &[],
+            &["STATUS-SERVICE-NOT-HEADLESS"],
+            &["Service nginx is of type ClusterIP and not headless"],
+        ),
+        case(
+            "service selects nothing",
+            vec![with(service(), "/spec/selector", json!({"name": "nginx"}))],
+            &[],
+            &["STATUS-SERVICE-SELECTS-NOTHING"],
+            &["selects name=nginx, but the pods have no such label"],
+        ),
+        case(
+            "probe without shell, pod not ready",
+            vec![probe("readinessProbe", &["mysql", "-p${MYSQL_ROOT_PASSWORD}"]), unready(0, 90)],
+            &["Pod/web-1", "Pod/web-2"],
+            &["STATUS-NOT-READY", "STATUS-BLOCKED-ORDINAL", "STATUS-PROBE-NO-SHELL"],
+            &["passes \"-p${MYSQL_ROOT_PASSWORD}\" as it stands"],
+        ),
+        case(
+            "probe without shell, ready all the same",
+            vec![probe("livenessProbe", &["check", "$(HOST)"])],
+            &[],
+            &["STATUS-PROBE-NO-SHELL"],
+            &["the liveness probe of container nginx"],
+        ),
+        case(
+            "probe through a shell",
+            vec![probe("readinessProbe", &["sh", "-c", "x ${Y}"])],
+            &[],
+            &[],
+            &[],
+        ),
+        case(
+            "when scaled",
+            vec![retention("whenScaled")],
+            &[],
+            &["STATUS-WHEN-SCALED-DELETE"],
+            &["3 of the disks in use have policy Delete"],
+        ),
+        case(
+            "when deleted",
+            vec![retention("whenDeleted")],
+            &[],
+            &["STATUS-WHEN-DELETED-DELETE"],
+            &["deleting the set deletes its claims"],
+        ),
+    ]
+}
+
+#[test]
+fn each_case_finds_exactly_what_it_should() {
+    for Case { name, objects, ids, says } in cases() {
+        let picture = judged(&objects);
+        let found: Vec<&str> = picture.findings.iter().map(|finding| finding.id).collect();
+        assert_eq!(found, ids, "{name}: {:#?}", picture.findings);
+        for words in says {
+            let said = picture.findings.iter().any(|finding| finding.message.contains(words));
+            assert!(said, "{name}: nothing says {words:?}: {:#?}", picture.findings);
+        }
+    }
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    let covered: BTreeSet<&str> =
+        cases().iter().flat_map(|case| case.ids.iter().copied()).collect();
+    for rule in stuck::rules() {
+        assert!(covered.contains(rule.id), "{} has no case", rule.id);
+    }
+}
+
+#[test]
+fn two_hundred_pods_with_one_trouble_are_one_finding() {
+    let set = with(set(), "/spec/replicas", json!(200));
+    let mut objects = replace(healthy(), vec![set]);
+    objects = replace(objects, (0..200).map(|n| waiting(n, "ErrImagePull", "not found")).collect());
+    let picture = judged(&objects);
+    let pulls = picture.findings.iter().filter(|finding| finding.id == "STATUS-IMAGE-PULL");
+    let messages: Vec<&str> = pulls.map(|finding| finding.message.as_str()).collect();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("web-0, web-1 and 198 more cannot pull"), "{messages:?}");
+    assert_eq!(picture.health, Health::Stuck);
+}
+
+#[test]
+fn what_was_not_read_is_not_concluded_from() {
+    let only_set = without(
+        healthy(),
+        &["Pod/web-0", "Pod/web-1", "Pod/web-2", "Service/nginx", "StorageClass/standard"],
+    );
+    let picture = judged(&only_set);
+    assert_eq!(picture.findings, []);
+    assert_eq!(picture.health, Health::Unknown);
+    let unread: Vec<&str> = picture.unread.iter().map(|unread| unread.resource.as_str()).collect();
+    assert_eq!(unread, ["pods", "services"]);
+}
+
+#[test]
+fn pods_of_others_are_not_ours() {
+    let foreign = with(pod(1), "/metadata/ownerReferences/0/uid", json!("another-set"));
+    let padded = with(pod(2), "/metadata/name", json!("web-02"));
+    let picture = judged(&replace(without(healthy(), &["Pod/web-2"]), vec![foreign, padded]));
+    let states: Vec<&str> = picture.items.iter().map(|item| item.state.as_str()).collect();
+    assert_eq!(states, ["Ready", "Missing", "Missing"]);
+}
+
+#[test]
+fn ordinals_count_from_their_start() {
+    let set = with(rolling(1), "/spec/ordinals", json!({"start": 5}));
+    let set = with(set, "/spec/replicas", json!(2));
+    let objects = vec![set, pod(5), on_revision(pod(6), "web-2"), pod(0), service()];
+    let picture = judged(&objects);
+    let names: Vec<(&str, bool)> =
+        picture.items.iter().map(|item| (item.name.as_str(), item.uid.is_some())).collect();
+    assert_eq!(names, [("web-5", true), ("web-6", true), ("web-0", true)]);
+    let held = picture.findings.iter().find(|finding| finding.id == "STATUS-PARTITION-HELD");
+    assert_eq!(
+        held.map(|f| f.message.as_str()),
+        Some("partition 1 keeps web-5 on the stable revision web-1")
+    );
+}

@@ -1,0 +1,498 @@
+//! A proxy in front of an API server that makes a chosen request go wrong.
+//!
+//! The client under test talks plain HTTP to it; the proxy talks to the real
+//! server, as an administrator unless told otherwise. It numbers the requests
+//! from 1 in the order of their arrival, remembers them, and asks its rules
+//! about each. Without a rule it only passes things on, watches and upgraded
+//! connections (exec, port-forward) included.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{
+    body::{Body, Bytes, Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{Upstream, Victim, runtime};
+
+/// What is done to a request.
+#[derive(Clone)]
+pub enum Fault {
+    /// The client dies before the server hears of the request.
+    KillBefore(Victim),
+    /// The client dies after the server has done it, before the answer.
+    KillAfter(Victim),
+    /// The connection is cut before the server hears of the request.
+    DropBefore,
+    /// The connection is cut after the server has done it.
+    DropAfter,
+    /// The request is late by this much.
+    Delay(Duration),
+    /// The server gets the request twice; the client, the second answer.
+    Repeat,
+    /// The proxy answers, and the server never hears of the request.
+    Answer(Answer),
+    /// The request waits at the gate before it goes on to the server.
+    Hold(Gate),
+    /// The answer waits at the gate; the server has done it.
+    HoldAnswer(Gate),
+    /// The connection is cut after this many events of a watch.
+    CutWatchAfter(usize),
+    /// A header is added to the server's answer.
+    Header(HeaderName, HeaderValue),
+}
+
+/// An answer in the server's place.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    /// A `Status` object as the API server words it.
+    pub fn status(code: u16, reason: &str, message: &str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(code).expect("a status code"),
+            headers: HeaderMap::new(),
+            body: json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": message, "reason": reason, "code": code,
+            }),
+        }
+    }
+
+    /// 409, as after somebody else's change.
+    pub fn conflict() -> Answer {
+        Answer::status(
+            409,
+            "Conflict",
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
+    }
+
+    /// 429 with the seconds after which to come back.
+    pub fn too_many_requests(retry_after: u32) -> Answer {
+        Answer::status(429, "TooManyRequests", "too many requests, please try again later")
+            .header(header::RETRY_AFTER, &retry_after.to_string())
+    }
+
+    /// 500, as a failing admission webhook or a broken etcd would make.
+    pub fn internal_error() -> Answer {
+        Answer::status(500, "InternalError", "Internal error occurred: injected by the test")
+    }
+
+    /// 503, as a server that is starting or stopping.
+    pub fn unavailable() -> Answer {
+        Answer::status(
+            503,
+            "ServiceUnavailable",
+            "the server is currently unable to handle the request",
+        )
+    }
+
+    pub fn header(mut self, name: HeaderName, value: &str) -> Answer {
+        self.headers.insert(name, value.parse().expect("a header value"));
+        self
+    }
+}
+
+/// Where requests wait until the test lets them go on.
+#[derive(Clone)]
+pub struct Gate(Arc<GateState>);
+
+struct GateState {
+    arrived: Mutex<usize>,
+    arrival: Condvar,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    pub fn closed() -> Gate {
+        let (open, _) = watch::channel(false);
+        Gate(Arc::new(GateState { arrived: Mutex::new(0), arrival: Condvar::new(), open }))
+    }
+
+    /// Waits until a request stands at the gate.
+    ///
+    /// # Panics
+    /// When none has come before the deadline.
+    #[track_caller]
+    pub fn wait_until_reached(&self, deadline: Duration) {
+        let arrived = self.0.arrived.lock().expect("nobody panics at a gate");
+        let (_arrived, timeout) = self
+            .0
+            .arrival
+            .wait_timeout_while(arrived, deadline, |arrived| *arrived == 0)
+            .expect("nobody panics at a gate");
+        assert!(!timeout.timed_out(), "no request came to the gate in {deadline:?}");
+    }
+
+    /// Lets everything through, now and later.
+    pub fn release(&self) {
+        self.0.open.send_replace(true);
+    }
+
+    async fn pass(&self) {
+        *self.0.arrived.lock().expect("nobody panics at a gate") += 1;
+        self.0.arrival.notify_all();
+        let mut open = self.0.open.subscribe();
+        open.wait_for(|open| *open).await.expect("the gate outlives who waits at it");
+    }
+}
+
+/// A request that reached the proxy.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its place in the order of arrival, from 1.
+    pub number: usize,
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    pub watch: bool,
+    pub headers: HeaderMap,
+    /// What the client was answered; `None` while it waits and when it got no answer.
+    pub status: Option<u16>,
+}
+
+impl Seen {
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether it asks for a change.
+    pub fn writes(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Seen { number, method, path, status, .. } = self;
+        match status {
+            Some(status) => write!(f, "{number}: {method} {path} {status}"),
+            None => write!(f, "{number}: {method} {path} (no answer)"),
+        }
+    }
+}
+
+type Rule = Box<dyn FnMut(&Seen) -> Option<Fault> + Send>;
+
+#[derive(Default)]
+struct State {
+    seen: Vec<Seen>,
+    rules: Vec<Rule>,
+}
+
+/// The proxy. It stops when it goes out of scope, and cuts what is still open.
+pub struct FaultProxy {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    accepting: AbortHandle,
+}
+
+impl FaultProxy {
+    pub fn start(upstream: Upstream) -> FaultProxy {
+        let state = Arc::new(Mutex::new(State::default()));
+        let (listener, address) = runtime::block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let address = listener.local_addr().expect("a bound address");
+            (listener, address)
+        });
+        let accepting =
+            runtime::handle().spawn(accept(listener, upstream, Arc::clone(&state))).abort_handle();
+        FaultProxy { address, state, accepting }
+    }
+
+    /// What goes into a kubeconfig.
+    pub fn server(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Asks `rule` about every request from now on. The first rule that names a fault decides.
+    pub fn on(&self, rule: impl FnMut(&Seen) -> Option<Fault> + Send + 'static) {
+        self.lock().rules.push(Box::new(rule));
+    }
+
+    /// Makes the request with this number go wrong.
+    pub fn at(&self, number: usize, fault: Fault) {
+        self.on(move |request| (request.number == number).then(|| fault.clone()));
+    }
+
+    /// Makes every request go wrong for which `concerned` holds.
+    pub fn when(&self, mut concerned: impl FnMut(&Seen) -> bool + Send + 'static, fault: Fault) {
+        self.on(move |request| concerned(request).then(|| fault.clone()));
+    }
+
+    /// Makes the first request go wrong for which `concerned` holds.
+    pub fn once(&self, mut concerned: impl FnMut(&Seen) -> bool + Send + 'static, fault: Fault) {
+        let mut fault = Some(fault);
+        self.on(move |request| if concerned(request) { fault.take() } else { None });
+    }
+
+    /// The requests so far, in the order of their arrival.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.lock().seen.clone()
+    }
+
+    /// How many requests so far satisfy `which`.
+    pub fn count(&self, which: impl FnMut(&&Seen) -> bool) -> usize {
+        self.lock().seen.iter().filter(which).count()
+    }
+
+    /// The requests so far, a line each, for assertion messages.
+    pub fn log(&self) -> String {
+        self.lock().seen.iter().map(|seen| format!("{seen}\n")).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A rule that panicked has failed its test already; do not hide that behind a second panic.
+    state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Why a connection ends without an answer. hyper closes it on any error.
+#[derive(Debug)]
+struct Cut(String);
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl Cut {
+    fn on_purpose() -> Cut {
+        Cut("cut by the test".into())
+    }
+
+    fn because(error: impl fmt::Debug) -> Cut {
+        Cut(format!("{error:?}"))
+    }
+}
+
+type Outgoing = BoxBody<Bytes, Cut>;
+
+async fn accept(listener: TcpListener, upstream: Upstream, state: Arc<Mutex<State>>) {
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        connections.spawn(serve(stream, upstream.clone(), Arc::clone(&state)));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, upstream: Upstream, state: Arc<Mutex<State>>) {
+    let service = service_fn(move |request| {
+        let (upstream, state) = (upstream.clone(), Arc::clone(&state));
+        async move { handle(request, &upstream, &state).await }
+    });
+    // An error here is a fault doing its work, or a client that went away.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+}
+
+async fn handle(
+    mut request: Request<Incoming>,
+    upstream: &Upstream,
+    state: &Mutex<State>,
+) -> Result<Response<Outgoing>, Cut> {
+    let (index, fault) = note(&request, state);
+    let upgrade =
+        request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(Cut::because)?.to_bytes();
+    let send = async || {
+        let mut onward = Request::new(Full::new(body.clone()));
+        *onward.method_mut() = parts.method.clone();
+        *onward.uri_mut() = path_and_query(&parts).parse().map_err(Cut::because)?;
+        *onward.headers_mut() = parts.headers.clone();
+        strip_connection_headers(onward.headers_mut(), upgrade.is_some());
+        onward.headers_mut().remove(header::HOST);
+        let mut answer = upstream.send(onward).await.map_err(Cut::because)?;
+        strip_connection_headers(answer.headers_mut(), upgrade.is_some());
+        Ok(answer)
+    };
+
+    let answer = match fault {
+        Some(Fault::KillBefore(victim)) => {
+            victim.kill();
+            return Err(Cut::on_purpose());
+        }
+        Some(Fault::KillAfter(victim)) => {
+            send().await?.into_body().collect().await.map_err(Cut::because)?;
+            victim.kill();
+            return Err(Cut::on_purpose());
+        }
+        Some(Fault::DropBefore) => return Err(Cut::on_purpose()),
+        Some(Fault::DropAfter) => {
+            send().await?.into_body().collect().await.map_err(Cut::because)?;
+            return Err(Cut::on_purpose());
+        }
+        Some(Fault::Delay(late)) => {
+            tokio::time::sleep(late).await;
+            send().await?.map(pass_on)
+        }
+        Some(Fault::Repeat) => {
+            send().await?.into_body().collect().await.map_err(Cut::because)?;
+            send().await?.map(pass_on)
+        }
+        Some(Fault::Answer(answer)) => {
+            let bytes = Bytes::from(answer.body.to_string());
+            let mut response = Response::new(Full::new(bytes).map_err(|e| match e {}).boxed());
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
+        }
+        Some(Fault::Hold(gate)) => {
+            gate.pass().await;
+            send().await?.map(pass_on)
+        }
+        Some(Fault::HoldAnswer(gate)) => {
+            // Only the head has come by now. For a write that is after the commit.
+            let answer = send().await?;
+            gate.pass().await;
+            answer.map(pass_on)
+        }
+        Some(Fault::CutWatchAfter(events)) => {
+            send().await?.map(|body| CutAfter { body, left: events, flushed: false }.boxed())
+        }
+        Some(Fault::Header(name, value)) => {
+            let mut answer = send().await?.map(pass_on);
+            answer.headers_mut().append(name, value);
+            answer
+        }
+        None => {
+            let mut answer = send().await?;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                && let Some(client) = upgrade
+            {
+                let server = hyper::upgrade::on(&mut answer);
+                tokio::spawn(async move {
+                    let (Ok(client), Ok(server)) = (client.await, server.await) else { return };
+                    // Either side may hang up at any time.
+                    let _ = tokio::io::copy_bidirectional(
+                        &mut TokioIo::new(client),
+                        &mut TokioIo::new(server),
+                    )
+                    .await;
+                });
+            }
+            answer.map(pass_on)
+        }
+    };
+    lock(state).seen[index].status = Some(answer.status().as_u16());
+    Ok(answer)
+}
+
+/// Remembers a request, and says what is to go wrong with it.
+fn note(request: &Request<Incoming>, state: &Mutex<State>) -> (usize, Option<Fault>) {
+    let mut state = lock(state);
+    let index = state.seen.len();
+    let query = request.uri().query().unwrap_or_default();
+    let seen = Seen {
+        number: index + 1,
+        method: request.method().clone(),
+        path: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        watch: query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1" | "watch")),
+        headers: request.headers().clone(),
+        status: None,
+    };
+    let fault = state.rules.iter_mut().find_map(|rule| rule(&seen));
+    state.seen.push(seen);
+    (index, fault)
+}
+
+fn path_and_query(parts: &http::request::Parts) -> &str {
+    parts.uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+/// Takes out what belongs to one connection only; hyper writes its own for the next.
+fn strip_connection_headers(headers: &mut HeaderMap, upgrade: bool) {
+    headers.remove(header::TRANSFER_ENCODING);
+    if !upgrade {
+        headers.remove(header::CONNECTION);
+    }
+}
+
+fn pass_on(body: Incoming) -> Outgoing {
+    body.map_err(Cut::because).boxed()
+}
+
+/// A watch that breaks off after some events, in the middle of the answer.
+struct CutAfter {
+    body: Incoming,
+    left: usize,
+    flushed: bool,
+}
+
+impl Body for CutAfter {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.left == 0 {
+            // hyper drops what it has not written yet when a body fails, and writes
+            // when a body has nothing more for now: give it that moment.
+            if !std::mem::replace(&mut self.flushed, true) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(Some(Err(Cut::on_purpose())));
+        }
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame.map_err(Cut::because)?;
+        let Ok(mut data) = frame.into_data() else { return Poll::Ready(None) };
+        // An event of a watch is a line.
+        let ends = data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        match ends.clone().nth(self.left - 1) {
+            Some(end) => {
+                data.truncate(end + 1);
+                self.left = 0;
+            }
+            None => self.left -= ends.count(),
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
