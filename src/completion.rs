@@ -34,7 +34,9 @@ const NO_FILES: &str = ":4";
 /// stateful` put completions/kubectl_complete-stateful on the PATH: kubectl's
 /// own completion finds it there.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  source <(kubectl stateful completion bash)\n  kubectl stateful completion fish > ~/.config/fish/completions/kubectl-stateful.fish")]
+#[command(
+    after_help = "Examples:\n  source <(kubectl stateful completion bash)\n  kubectl stateful completion fish > ~/.config/fish/completions/kubectl-stateful.fish"
+)]
 pub struct CompletionArgs {
     #[arg(value_enum)]
     shell: Shell,

@@ -101,7 +101,9 @@ async fn follow(cluster: Cluster, path: String, mut mark: String, woken: Arc<Not
             match watch.next().await {
                 Some(Ok(WatchEvent::Bookmark(version))) => mark = version,
                 Some(Ok(
-                    WatchEvent::Added(seen) | WatchEvent::Modified(seen) | WatchEvent::Deleted(seen),
+                    WatchEvent::Added(seen)
+                    | WatchEvent::Modified(seen)
+                    | WatchEvent::Deleted(seen),
                 )) => {
                     mark = seen.metadata.resource_version;
                     woken.notify_one();

@@ -13,9 +13,7 @@ use super::{
         RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
-use crate::{
-    workload::{Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread},
-};
+use crate::workload::{Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread};
 
 /// Nodes are asked for one by one, and only those of pods that overstay their
 /// deletion; more lost nodes than this at once are one finding, not many.
@@ -50,8 +48,7 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
     let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
     let selected = |path: &str| format!("{path}?labelSelector={}", encode(&set.selector.query()));
     let pods = selected(&core("pods"));
-    let revisions =
-        selected(&format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions"));
+    let revisions = selected(&format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions"));
     let claims = core("persistentvolumeclaims");
     let services = core("services");
     let events = format!("{}?fieldSelector={}", core("events"), encode("type=Warning"));
@@ -70,11 +67,8 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
         autoscalers(cluster, &namespace, &groups),
     );
     let (pods, claims) = (pods?, claims?);
-    let marks = Marks {
-        set: set.resource_version.clone(),
-        pods: pods.mark(),
-        claims: claims.mark(),
-    };
+    let marks =
+        Marks { set: set.resource_version.clone(), pods: pods.mark(), claims: claims.mark() };
     let mut unread = Vec::new();
     let pods: Read<Pod> = domain(keep(pods, &mut unread));
     let revisions = keep(revisions?, &mut unread).map(|all: Vec<RevisionObject>| {

@@ -178,12 +178,14 @@ impl<'a> Follower<'a> {
                 Err(failure) if failure.is_transient() => {
                     let error = Error::from(failure);
                     let seconds = RETRY.as_secs();
-                    self.terminal.say(&format!("{}; asking again in {seconds} s", error.headline()));
+                    self.terminal
+                        .say(&format!("{}; asking again in {seconds} s", error.headline()));
                     tokio::time::sleep(RETRY).await;
                 }
                 Err(failure @ Failure::NotFound(_)) => {
-                    return Err(Error::from(failure)
-                        .caused_by("it was deleted while it was being watched"));
+                    return Err(
+                        Error::from(failure).caused_by("it was deleted while it was being watched")
+                    );
                 }
                 Err(failure) => return Err(failure.into()),
             }
@@ -193,17 +195,20 @@ impl<'a> Follower<'a> {
     fn replaced(&self) -> Error {
         Error::new(
             Exit::Conflict,
-            format!("statefulset \"{}\" was deleted and made again while it was watched", self.name),
+            format!(
+                "statefulset \"{}\" was deleted and made again while it was watched",
+                self.name
+            ),
         )
         .hint(format!("kubectl stateful status {}", self.name))
     }
 
     fn announce(&self, goal: Goal, deadline: Option<Duration>) {
-        let until = deadline
-            .and_then(|timeout| SignedDuration::try_from(timeout).ok())
-            .map_or_else(|| "without a limit".to_owned(), |timeout| {
-                format!("until {}", clock(self.since + timeout))
-            });
+        let until =
+            deadline.and_then(|timeout| SignedDuration::try_from(timeout).ok()).map_or_else(
+                || "without a limit".to_owned(),
+                |timeout| format!("until {}", clock(self.since + timeout)),
+            );
         self.terminal.say(&format!(
             "waiting for {}/{} to be {}, since {}, {until}",
             self.cluster.namespace(),
@@ -216,7 +221,12 @@ impl<'a> Follower<'a> {
     fn show_change(&mut self, picture: Picture, now: Timestamp) -> Result<(), Error> {
         if let Some(live) = &mut self.live {
             let exit = verdict(&picture, self.args);
-            live.draw(&report::render(&picture, exit, self.args.output, look(self.terminal, now))?)?;
+            live.draw(&report::render(
+                &picture,
+                exit,
+                self.args.output,
+                look(self.terminal, now),
+            )?)?;
         } else {
             match &self.last {
                 None if self.args.watch && self.args.output != Format::Jsonl => {
@@ -331,9 +341,8 @@ fn changes_between(last: &Picture, next: &Picture, now: Timestamp) -> Vec<Change
         }
     }
     for finding in &last.findings {
-        let still = |new: &crate::workload::Finding| {
-            (new.id, &new.object) == (finding.id, &finding.object)
-        };
+        let still =
+            |new: &crate::workload::Finding| (new.id, &new.object) == (finding.id, &finding.object);
         if !next.findings.iter().any(still) {
             add(finding.object.clone(), format!("{} is over", finding.id));
         }

@@ -301,7 +301,7 @@ fn kubectl_works_through_it_against_the_real_server() {
 
     proxy.once(|seen| seen.writes(), Fault::Answer(Answer::conflict()));
     let output = kubectl(&["create", "configmap", "other"]).output().expect(1);
-    assert!(output.stderr.contains("(Conflict)"), "{output}");
+    assert!(output.stderr.contains("the object has been modified"), "{output}");
     assert_eq!(namespace.get("v1", "configmaps", "other"), None);
 }
 

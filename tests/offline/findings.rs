@@ -32,7 +32,11 @@ fn node(ready: &str) -> Value {
 }
 
 fn probe(kind: &str, command: &[&str]) -> Value {
-    with(set(), &format!("/spec/template/spec/containers/0/{kind}"), json!({"exec": {"command": command}}))
+    with(
+        set(),
+        &format!("/spec/template/spec/containers/0/{kind}"),
+        json!({"exec": {"command": command}}),
+    )
 }
 
 struct Case {
@@ -56,9 +60,14 @@ fn case(
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
-    let crash = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(30)}});
+    let crash =
+        json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(30)}});
     let crashing = with(
-        with(waiting(1, "CrashLoopBackOff", "back-off"), "/status/containerStatuses/0/lastState", crash),
+        with(
+            waiting(1, "CrashLoopBackOff", "back-off"),
+            "/status/containerStatuses/0/lastState",
+            crash,
+        ),
         "/status/containerStatuses/0/restartCount",
         json!(7),
     );
@@ -80,7 +89,8 @@ fn cases() -> Vec<Case> {
         "/spec/capacity/storage",
         json!("10Mi"),
     );
-    let small = with(with(small, "/status/phase", json!("Available")), "/spec/claimRef", Value::Null);
+    let small =
+        with(with(small, "/status/phase", json!("Available")), "/spec/claimRef", Value::Null);
     let released = with(
         with(volume(7), "/status/phase", json!("Released")),
         "/spec/claimRef",
@@ -147,7 +157,10 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "mount",
-            vec![creating, event("pod-2", "FailedAttachVolume", "Multi-Attach error for volume \"pv-2\"")],
+            vec![
+                creating,
+                event("pod-2", "FailedAttachVolume", "Multi-Attach error for volume \"pv-2\""),
+            ],
             &[],
             &["STATUS-MOUNT"],
             &["web-2 waits for a volume: Multi-Attach error"],
@@ -157,7 +170,9 @@ fn cases() -> Vec<Case> {
             vec![unready(2, 90), event("pod-2", "Unhealthy", "Readiness probe failed: 503")],
             &[],
             &["STATUS-NOT-READY"],
-            &["web-2 has not been Ready for 90s: container nginx does not pass its probe: Readiness probe failed: 503"],
+            &[
+                "web-2 has not been Ready for 90s: container nginx does not pass its probe: Readiness probe failed: 503",
+            ],
         ),
         case("not ready yet", vec![unready(2, 10)], &[], &[], &[]),
         case(
@@ -170,7 +185,11 @@ fn cases() -> Vec<Case> {
         case(
             "terminating on a node that is well",
             vec![
-                with(deleting(unready(2, 400), 60), "/metadata/finalizers", json!(["example.com/hold"])),
+                with(
+                    deleting(unready(2, 400), 60),
+                    "/metadata/finalizers",
+                    json!(["example.com/hold"]),
+                ),
                 node("True"),
             ],
             &[],
@@ -231,7 +250,9 @@ fn cases() -> Vec<Case> {
             )],
             &[],
             &["STATUS-ON-DELETE"],
-            &["has reached nobody: under OnDelete web-0, web-1 and web-2 take it only when deleted"],
+            &[
+                "has reached nobody: under OnDelete web-0, web-1 and web-2 take it only when deleted",
+            ],
         ),
         case(
             "unobserved",
@@ -249,18 +270,28 @@ fn cases() -> Vec<Case> {
             )],
             &["Pod/web-2"],
             &["STATUS-QUOTA"],
-            &["web-2 cannot be created: pods \"web-2\" is forbidden: exceeded quota: q (3 tries, the last 20s ago)"],
+            &[
+                "web-2 cannot be created: pods \"web-2\" is forbidden: exceeded quota: q (3 tries, the last 20s ago)",
+            ],
         ),
         case(
             "admission",
-            vec![event("set-1", "FailedCreate", "create Pod web-2 in StatefulSet web failed error: denied by policy")],
+            vec![event(
+                "set-1",
+                "FailedCreate",
+                "create Pod web-2 in StatefulSet web failed error: denied by policy",
+            )],
             &["Pod/web-2"],
             &["STATUS-REFUSED"],
             &["web-2 cannot be created: denied by policy"],
         ),
         case(
             "an old refusal of a pod that exists",
-            vec![event("set-1", "FailedCreate", "create Pod web-2 in StatefulSet web failed error: exceeded quota")],
+            vec![event(
+                "set-1",
+                "FailedCreate",
+                "create Pod web-2 in StatefulSet web failed error: exceeded quota",
+            )],
             &[],
             &[],
             &[],
@@ -291,11 +322,17 @@ fn cases() -> Vec<Case> {
             vec![pending_claim(2), class("standard", "kubernetes.io/no-provisioner", "Immediate")],
             &["PersistentVolume/pv-2"],
             &["STATUS-CLAIM-NO-VOLUME"],
-            &["class standard has no provisioner, and no volume fits: pv-0 is Bound (claim default/www-web-0)"],
+            &[
+                "class standard has no provisioner, and no volume fits: pv-0 is Bound (claim default/www-web-0)",
+            ],
         ),
         case(
             "a claim that names a volume of another",
-            vec![with(with(claim(2), "/status", json!({"phase": "Pending"})), "/spec/volumeName", json!("pv-1"))],
+            vec![with(
+                with(claim(2), "/status", json!({"phase": "Pending"})),
+                "/spec/volumeName",
+                json!("pv-1"),
+            )],
             &["PersistentVolume/pv-2"],
             &["STATUS-CLAIM-NO-VOLUME"],
             &["it names pv-1, but volume pv-1 is Bound and belongs to claim default/www-web-1"],
@@ -333,7 +370,9 @@ fn cases() -> Vec<Case> {
             vec![released],
             &[],
             &["STATUS-VOLUME-RELEASED"],
-            &["volume pv-7 is Released and holds the data of an earlier claim www-web-1; web-1 is on pv-1 now"],
+            &[
+                "volume pv-7 is Released and holds the data of an earlier claim www-web-1; web-1 is on pv-1 now",
+            ],
         ),
         case(
             "service missing",
@@ -358,10 +397,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "probe without shell, pod not ready",
-            vec![
-                probe("readinessProbe", &["mysql", "-p${MYSQL_ROOT_PASSWORD}"]),
-                unready(0, 90),
-            ],
+            vec![probe("readinessProbe", &["mysql", "-p${MYSQL_ROOT_PASSWORD}"]), unready(0, 90)],
             &["Pod/web-1", "Pod/web-2"],
             &["STATUS-NOT-READY", "STATUS-BLOCKED-ORDINAL", "STATUS-PROBE-NO-SHELL"],
             &["passes \"-p${MYSQL_ROOT_PASSWORD}\" as it stands"],
@@ -373,7 +409,13 @@ fn cases() -> Vec<Case> {
             &["STATUS-PROBE-NO-SHELL"],
             &["the liveness probe of container nginx"],
         ),
-        case("probe through a shell", vec![probe("readinessProbe", &["sh", "-c", "x ${Y}"])], &[], &[], &[]),
+        case(
+            "probe through a shell",
+            vec![probe("readinessProbe", &["sh", "-c", "x ${Y}"])],
+            &[],
+            &[],
+            &[],
+        ),
         case(
             "when scaled",
             vec![retention("whenScaled")],
@@ -406,7 +448,8 @@ fn each_case_finds_exactly_what_it_should() {
 
 #[test]
 fn every_rule_has_a_case() {
-    let covered: BTreeSet<&str> = cases().iter().flat_map(|case| case.ids.iter().copied()).collect();
+    let covered: BTreeSet<&str> =
+        cases().iter().flat_map(|case| case.ids.iter().copied()).collect();
     for rule in stuck::rules() {
         assert!(covered.contains(rule.id), "{} has no case", rule.id);
     }
@@ -457,5 +500,8 @@ fn ordinals_count_from_their_start() {
         picture.items.iter().map(|item| (item.name.as_str(), item.uid.is_some())).collect();
     assert_eq!(names, [("web-5", true), ("web-6", true), ("web-0", true)]);
     let held = picture.findings.iter().find(|finding| finding.id == "STATUS-PARTITION-HELD");
-    assert_eq!(held.map(|f| f.message.as_str()), Some("partition 1 keeps web-5 on the stable revision web-1"));
+    assert_eq!(
+        held.map(|f| f.message.as_str()),
+        Some("partition 1 keeps web-5 on the stable revision web-1")
+    );
 }
