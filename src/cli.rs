@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     cluster::ConnectionArgs,
@@ -27,7 +27,8 @@ use crate::{
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 3 found, 4 refused, 6 timeout, 8 incomplete … see docs/exit-codes.md",
+    after_help = "Exit codes: kubectl stateful --help, or docs/exit-codes.md",
+    after_long_help = exit_codes(),
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -37,12 +38,16 @@ pub struct Cli {
     pub connection: ConnectionArgs,
 
     /// Say more on stderr: 4 the kubectl line of each write, 6 each request, 8 their bodies
-    #[arg(short, long = "v", global = true, value_name = "LEVEL", default_value_t = 0, hide_default_value = true, help_heading = "Other options")]
+    #[arg(
+        short,
+        long = "v",
+        global = true,
+        value_name = "LEVEL",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Other options"
+    )]
     pub verbosity: u8,
-
-    /// Print help
-    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = "Other options")]
-    help: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,13 +70,22 @@ impl Command {
     }
 }
 
+/// The table that every command shares, for `--help`.
+fn exit_codes() -> String {
+    let lines = Exit::ALL
+        .map(|exit| format!("  {:>3}  {:<11}  {}", exit.code(), exit.name(), exit.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
 /// Runs a command line. The first word is the program's name.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> Exit {
     let argv: Vec<OsString> = argv.into_iter().collect();
     if completion::answers_a_shell(&argv) {
         return Exit::Done;
     }
-    let parsed = Cli::command().try_get_matches_from(argv).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command()
+        .try_get_matches_from(argv)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => run(&cli),
         Err(error) => refuse(&error),

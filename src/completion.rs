@@ -9,7 +9,7 @@
 
 use std::{ffi::OsString, time::Duration};
 
-use clap::{Args, CommandFactory, Parser, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use clap_complete::{
     CompleteEnv,
     engine::{ArgValueCompleter, CompletionCandidate, complete},
@@ -18,7 +18,7 @@ use clap_complete::{
 
 use crate::{
     cli::Cli,
-    cluster::{Cluster, ConnectionArgs, read},
+    cluster::{Cluster, ConnectionArgs, Failure, read},
     output::{Error, Exit, Terminal},
 };
 
@@ -42,8 +42,9 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
+/// A shell that can be taught.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Shell {
+pub enum Shell {
     Bash,
     Zsh,
     Fish,
@@ -71,7 +72,13 @@ pub fn answers_a_shell(argv: &[OsString]) -> bool {
 /// # Errors
 /// When the script cannot be written.
 pub fn script(args: &CompletionArgs, terminal: Terminal) -> Result<Exit, Error> {
-    let name = match args.shell {
+    terminal.answer(&registration(args.shell)?)?;
+    Ok(Exit::Done)
+}
+
+/// The script that makes a shell ask this program.
+pub(crate) fn registration(shell: Shell) -> Result<String, Error> {
+    let name = match shell {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",
         Shell::Fish => "fish",
@@ -85,8 +92,7 @@ pub fn script(args: &CompletionArgs, terminal: Terminal) -> Result<Exit, Error> 
     shell
         .write_registration("COMPLETE", program, program, program, &mut script)
         .map_err(|error| Error::new(Exit::Error, format!("cannot write the script: {error}")))?;
-    terminal.answer(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Done)
+    Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
 /// Answers kubectl.
@@ -100,7 +106,13 @@ pub fn for_kubectl(args: &CompleteArgs, terminal: Terminal) -> Exit {
     let mut command = Cli::command();
     let candidates = complete(&mut command, argv, index, None).unwrap_or_default();
     let mut answer = String::new();
+    let typed = args.words.last().map(|word| word.to_string_lossy()).unwrap_or_default();
     for candidate in candidates.iter().filter(|candidate| !candidate.is_hide_set()) {
+        // Flags only for who began to type one, as kubectl does.
+        let is_flag = candidate.get_value().to_string_lossy().starts_with('-');
+        if is_flag && !typed.starts_with('-') {
+            continue;
+        }
         answer.push_str(&candidate.get_value().to_string_lossy());
         if let Some(help) = candidate.get_help() {
             answer.push('\t');
@@ -124,7 +136,7 @@ pub fn sets() -> ArgValueCompleter {
             Some((kind, typed)) => (format!("{kind}/"), typed),
             None => (String::new(), current.as_ref()),
         };
-        let names = live_names().unwrap_or_default();
+        let names = live(async |cluster| read::set_names(&cluster).await).unwrap_or_default();
         names
             .iter()
             .filter(|name| name.starts_with(typed))
@@ -133,15 +145,28 @@ pub fn sets() -> ArgValueCompleter {
     })
 }
 
-/// The sets of the cluster, or nothing: no right, no cluster and no time are
+/// Completes namespaces.
+pub fn namespaces() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &std::ffi::OsStr| {
+        let typed = current.to_string_lossy();
+        let names = live(async |cluster| read::namespace_names(&cluster).await).unwrap_or_default();
+        names
+            .into_iter()
+            .filter(|name| name.starts_with(typed.as_ref()))
+            .map(CompletionCandidate::new)
+            .collect()
+    })
+}
+
+/// Names from the cluster, or nothing: no right, no cluster and no time are
 /// all the same to somebody who pressed a key.
-fn live_names() -> Option<Vec<String>> {
+fn live(ask: impl AsyncFnOnce(Cluster) -> Result<Vec<String>, Failure>) -> Option<Vec<String>> {
     let connection = connection_of_line(std::env::args_os());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
         let names = async {
             let cluster = Cluster::connect(&connection, Terminal::silent()).await.ok()?;
-            read::set_names(&cluster).await.ok()
+            ask(cluster).await.ok()
         };
         tokio::time::timeout(BUDGET, names).await.ok()?
     })
@@ -150,13 +175,11 @@ fn live_names() -> Option<Vec<String>> {
 /// The connection flags of a line that is still being typed: what stands
 /// there whole counts, the rest is left out.
 fn connection_of_line(words: impl Iterator<Item = OsString>) -> ConnectionArgs {
-    #[derive(Parser)]
-    #[command(ignore_errors = true, disable_help_flag = true)]
-    struct Line {
-        #[command(flatten)]
-        connection: ConnectionArgs,
-        #[arg(allow_hyphen_values = true)]
-        _rest: Vec<OsString>,
-    }
-    Line::try_parse_from(words).map(|line| line.connection).unwrap_or_default()
+    let asked = |word: &OsString| word == "__complete" || word == "--";
+    let words = words.filter(|word| !asked(word));
+    Cli::command()
+        .ignore_errors(true)
+        .try_get_matches_from(words)
+        .and_then(|matches| ConnectionArgs::from_arg_matches(&matches))
+        .unwrap_or_default()
 }

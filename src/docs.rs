@@ -1,13 +1,17 @@
-//! docs/exit-codes.md, docs/findings.md and docs/schemas/, made from the code.
+//! What is made from the code: docs/exit-codes.md, docs/findings.md,
+//! docs/schemas/ and the scripts in completions/.
 //!
 //! `cargo test` fails when a file differs from what the code says;
 //! `UPDATE_DOCS=1 cargo test docs` writes them anew.
+
+#![expect(clippy::format_push_string, reason = "pages, once")]
 
 use std::{fs, path::Path};
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 
 use crate::{
+    completion::{Shell, registration},
     output::{Envelope, Exit, Failure},
     status::{plan::Picture, run::Change, stuck},
     version::Version,
@@ -17,13 +21,13 @@ use crate::{
 const GENERATED: &str = "<!-- Made from the code: UPDATE_DOCS=1 cargo test docs -->";
 
 fn check(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::create_dir_all(path.parent().expect("a folder")).expect("docs/ can be made");
-        fs::write(&path, text).expect("docs/ can be written");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+        fs::write(&path, text).expect("it can be written");
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == text, "docs/{name} is stale: UPDATE_DOCS=1 cargo test docs");
+    assert!(there == text, "{name} is stale: UPDATE_DOCS=1 cargo test docs");
 }
 
 #[test]
@@ -36,7 +40,7 @@ fn exit_codes() {
         let (code, name) = (exit.code(), exit.name());
         page += &format!("| {code} | {name} | {} | {} |\n", exit.meaning(), exit.advice());
     }
-    check("exit-codes.md", &page);
+    check("docs/exit-codes.md", &page);
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn findings() {
     for rule in stuck::rules() {
         page += &rule_page(rule);
     }
-    check("findings.md", &page);
+    check("docs/findings.md", &page);
 }
 
 fn rule_page(rule: &Rule) -> String {
@@ -72,9 +76,21 @@ fn schema<T: JsonSchema>() -> String {
 }
 
 #[test]
+fn completion_scripts() {
+    for (shell, name) in [
+        (Shell::Bash, "kubectl-stateful.bash"),
+        (Shell::Zsh, "_kubectl-stateful"),
+        (Shell::Fish, "kubectl-stateful.fish"),
+    ] {
+        let script = registration(shell).expect("a script");
+        check(&format!("completions/{name}"), &script);
+    }
+}
+
+#[test]
 fn schemas() {
-    check("schemas/status-v1.json", &schema::<Envelope<'static, Picture>>());
-    check("schemas/status-change-v1.json", &schema::<Change>());
-    check("schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
-    check("schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
+    check("docs/schemas/status-v1.json", &schema::<Envelope<'static, Picture>>());
+    check("docs/schemas/status-change-v1.json", &schema::<Change>());
+    check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
+    check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
 }

@@ -2,6 +2,8 @@
 //!
 //! `tests/run` builds the cluster program and runs this; see tests/support.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
 mod support;
 
 #[path = "control_plane/errors.rs"]

@@ -2,4 +2,6 @@
 //!
 //! `tests/run` builds the cluster program and the images and runs this; see tests/support.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
 mod support;

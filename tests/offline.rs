@@ -1,5 +1,7 @@
 //! Tier 1, black box: files in, words out.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
 mod offline {
     mod build;
     mod findings;

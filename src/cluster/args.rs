@@ -8,6 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::duration;
+use crate::completion;
 
 /// The flags that say which cluster, and as whom. An empty value means the
 /// same as no flag, as with kubectl.
@@ -23,29 +24,29 @@ pub struct ConnectionArgs {
     pub context: Option<String>,
 
     /// Name of the kubeconfig cluster to use
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub cluster: Option<String>,
 
     /// Name of the kubeconfig user to use
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub user: Option<String>,
 
     /// Namespace to work in
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    #[arg(short, long, global = true, value_name = "NAMESPACE", add = completion::namespaces())]
     pub namespace: Option<String>,
 
     /// Address and port of the Kubernetes API server
-    #[arg(short, long, global = true, value_name = "URL")]
+    #[arg(short, long, global = true, hide_short_help = true, value_name = "URL")]
     pub server: Option<String>,
 
     /// Server name to check the server's certificate against, instead of the host in its address
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub tls_server_name: Option<String>,
 
     /// Do not check the server's certificate: anybody on the way can read and change what is said
     #[arg(
         long,
-        global = true,
+        global = true, hide_short_help = true,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "true",
@@ -55,45 +56,51 @@ pub struct ConnectionArgs {
     pub insecure_skip_tls_verify: Option<bool>,
 
     /// Path to a file of certificates of the authorities to trust
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub certificate_authority: Option<PathBuf>,
 
     /// Path to a client certificate file for TLS
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub client_certificate: Option<PathBuf>,
 
     /// Path to a client key file for TLS
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub client_key: Option<PathBuf>,
 
     /// Bearer token to log in with
-    #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub token: Option<String>,
 
     /// User or service account to act as
-    #[arg(long = "as", global = true, value_name = "USER")]
+    #[arg(long = "as", global = true, hide_short_help = true, value_name = "USER")]
     pub as_user: Option<String>,
 
     /// Group to act as; may be repeated
-    #[arg(long, global = true, value_name = "GROUP")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "GROUP")]
     pub as_group: Vec<String>,
 
     /// UID to act as
-    #[arg(long, global = true, value_name = "UID")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "UID")]
     pub as_uid: Option<String>,
 
     /// Extra attribute to act with; may be repeated
-    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub as_user_extra: Vec<(String, String)>,
 
     /// Time to wait for a single server request: 5s, 2m, 1m30s, or seconds; 0 waits forever
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::timeout)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = duration::timeout)]
     pub request_timeout: Option<Duration>,
 
     /// Ask the server not to compress its answers
     #[arg(
         long,
-        global = true,
+        global = true, hide_short_help = true,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "true",
@@ -101,6 +108,30 @@ pub struct ConnectionArgs {
         hide_possible_values = true
     )]
     pub disable_compression: Option<bool>,
+}
+
+impl ConnectionArgs {
+    /// The flags that say which cluster and who, as kubectl takes them; no
+    /// secrets among them.
+    pub fn as_flags(&self) -> Vec<String> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let named = [
+            ("kubeconfig", path(&self.kubeconfig)),
+            ("context", self.context.clone()),
+            ("cluster", self.cluster.clone()),
+            ("user", self.user.clone()),
+            ("server", self.server.clone()),
+            ("as", self.as_user.clone()),
+            ("as-uid", self.as_uid.clone()),
+        ];
+        let groups = self.as_group.iter().map(|group| ("as-group", Some(group.clone())));
+        named
+            .into_iter()
+            .chain(groups)
+            .filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)))
+            .map(|(name, value)| format!("--{name}={value}"))
+            .collect()
+    }
 }
 
 /// `KEY=VALUE`, both sides as they are.

@@ -21,6 +21,7 @@ const WITHOUT_WATCH: Duration = Duration::from_secs(5);
 const MOST_SETTLING: Duration = Duration::from_millis(500);
 
 /// The watches of one set; they end when this is dropped.
+#[derive(Debug)]
 pub struct Changes {
     woken: Arc<Notify>,
     _watches: JoinSet<()>,

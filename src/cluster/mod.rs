@@ -6,13 +6,18 @@ mod credentials;
 mod duration;
 mod error;
 mod exec_auth;
+#[cfg(test)]
+mod fake_server;
 mod http;
 mod kubeconfig;
 mod objects;
 pub mod offline;
 mod proxy;
 pub mod read;
+#[cfg(test)]
+mod tests;
 mod watch;
+mod write;
 
 use std::{fmt, sync::Arc};
 
@@ -29,6 +34,7 @@ pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
 pub use error::{Failure, Rejection, Status};
 pub use watch::{Watch, WatchEvent};
+pub use write::{DryRun, Mode, Object, Patch, Precondition, Propagation, Resource, Write};
 
 /// A connection to one API server, as one user, with one namespace to look
 /// in first.
@@ -37,6 +43,10 @@ pub struct Cluster {
     http: Arc<Http>,
     context: Option<String>,
     namespace: String,
+    terminal: Terminal,
+    /// The connection flags that were given, for kubectl lines that do the
+    /// same as we do.
+    flags: Arc<[String]>,
 }
 
 impl Cluster {
@@ -55,7 +65,8 @@ impl Cluster {
         let context = target.context.clone();
         let namespace = target.namespace.clone();
         let http = Arc::new(Http::new(target, args.request_timeout, terminal)?);
-        Ok(Cluster { http, context, namespace })
+        let flags = args.as_flags().into();
+        Ok(Cluster { http, context, namespace, terminal, flags })
     }
 
     /// The namespace to look in: the flag's, else the context's, else the
@@ -64,6 +75,7 @@ impl Cluster {
         &self.namespace
     }
 
+    /// Name of the kubeconfig context in use.
     pub fn context(&self) -> Option<&str> {
         self.context.as_deref()
     }

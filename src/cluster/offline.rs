@@ -191,7 +191,7 @@ impl Bundle {
             if named && here {
                 let mut set = StatefulSet::from(object.decode::<SetObject>()?);
                 if set.namespace.is_empty() {
-                    set.namespace = namespace.unwrap_or("default").to_owned();
+                    namespace.unwrap_or("default").clone_into(&mut set.namespace);
                 }
                 found.push(set);
             }

@@ -105,12 +105,24 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
 /// # Errors
 /// When they cannot be listed.
 pub async fn set_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let namespace = encode(cluster.namespace());
+    names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/statefulsets")).await
+}
+
+/// The names of the namespaces.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn namespace_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    names(cluster, "/api/v1/namespaces").await
+}
+
+async fn names(cluster: &Cluster, path: &str) -> Result<Vec<String>, Failure> {
     #[derive(Deserialize)]
     struct NameOnly {
         metadata: Meta,
     }
-    let path = format!("/apis/apps/v1/namespaces/{}/statefulsets", encode(cluster.namespace()));
-    let list: List<NameOnly> = cluster.get(&path).await?;
+    let list: List<NameOnly> = cluster.get(path).await?;
     Ok(list.items.unwrap_or_default().into_iter().map(|object| object.metadata.name).collect())
 }
 

@@ -18,7 +18,7 @@ impl Live {
     }
 
     /// Replaces what was drawn before. All goes out in one write, lines are
-    /// overwritten before the rest is cleared, and nothing wraps: so nothing
+    /// overwritten one by one, and nothing wraps: so nothing
     /// flickers and the count of lines stays true.
     ///
     /// # Errors
@@ -39,11 +39,14 @@ impl Live {
             let _ = write!(frame, "\u{1b}[{}A\r", self.drawn);
         }
         for line in shown {
+            // Cleared first: behind a line that fills the row, the cursor still
+            // stands on its last character and would clear that.
+            frame.push_str("\u{1b}[K");
             frame.push_str(line);
-            frame.push_str("\u{1b}[K\n");
+            frame.push('\n');
         }
         if hidden > 0 {
-            let _ = write!(frame, "… {hidden} more lines than this terminal has rows\u{1b}[K\n");
+            let _ = writeln!(frame, "\u{1b}[K… {hidden} more lines than this terminal has rows");
         }
         frame.push_str("\u{1b}[J\u{1b}[?7h");
         self.drawn = shown.len() + usize::from(hidden > 0);

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows Kubernetes, and nothing else writes to the streams.
 
+mod confirm;
 mod envelope;
 mod error;
 mod exit;
@@ -11,6 +12,7 @@ pub mod table;
 mod terminal;
 pub mod text;
 
+pub use confirm::{Confirmed, ConsentArgs, Question};
 pub use envelope::{Envelope, Failure, Format};
 pub use error::Error;
 pub use exit::Exit;

@@ -11,6 +11,7 @@ use super::{Error, Exit, text::printable};
 
 /// What the two output streams can do. Made once, at the start.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "streams can do things or not")]
 pub struct Terminal {
     pub stdin_is_tty: bool,
     pub stdout_is_tty: bool,

@@ -485,7 +485,7 @@ fn revision_views(survey: &Survey, items: &[OrdinalView]) -> Vec<RevisionView> {
     let status = &survey.set.status;
     let mut names: Vec<Option<&str>> = Vec::new();
     let named = [status.current_revision.as_deref(), status.update_revision.as_deref()];
-    let of_set = named.into_iter().filter(Option::is_some);
+    let of_set = named.into_iter().flatten().map(Some);
     let of_items = items.iter().map(|item| item.revision.as_deref());
     for name in of_set.chain(of_items) {
         if !names.contains(&name) {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cluster::{Cluster, ConnectionArgs, Failure, changes::Changes, offline::Bundle, read},
     output::{Error, Exit, Format, Live, Terminal, text::one_line},
-    workload::{Facts, Reference, Severity},
+    workload::{Facts, Finding, Reference, Severity},
 };
 
 /// Changes come in bursts: a pod's new status, its claim, the set's count.
@@ -276,7 +276,6 @@ impl<'a> Follower<'a> {
         }
         let command = self.command();
         match end {
-            End::Reached => {}
             End::Deadline => {
                 let goal = self.args.wait_for.map_or("watched", goal_word);
                 self.terminal.say(&format!(
@@ -288,7 +287,7 @@ impl<'a> Follower<'a> {
             End::Signal(_) if self.args.wait_for.is_some() => {
                 self.terminal.say(&format!("interrupted; nothing was changed\nhint: {command}"));
             }
-            End::Signal(_) => {}
+            End::Reached | End::Signal(_) => {}
         }
         Ok(exit)
     }
@@ -332,17 +331,17 @@ fn changes_between(last: &Picture, next: &Picture, now: Timestamp) -> Vec<Change
             add(format!("pod/{}", item.name), format!("{} is gone", item.name));
         }
     }
-    for finding in &next.findings {
-        let known = |old: &crate::workload::Finding| {
+    let matters = |finding: &&Finding| finding.severity != Severity::Note;
+    for finding in next.findings.iter().filter(matters) {
+        let known = |old: &Finding| {
             (old.id, &old.object, old.severity) == (finding.id, &finding.object, finding.severity)
         };
         if !last.findings.iter().any(known) {
             add(finding.object.clone(), format!("{} {}", finding.id, finding.message));
         }
     }
-    for finding in &last.findings {
-        let still =
-            |new: &crate::workload::Finding| (new.id, &new.object) == (finding.id, &finding.object);
+    for finding in last.findings.iter().filter(matters) {
+        let still = |new: &Finding| (new.id, &new.object) == (finding.id, &finding.object);
         if !next.findings.iter().any(still) {
             add(finding.object.clone(), format!("{} is over", finding.id));
         }

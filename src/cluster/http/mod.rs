@@ -125,8 +125,18 @@ impl Http {
     pub async fn exchange(&self, request: Outgoing) -> Result<Bytes, Failure> {
         let asked = Asked::of(&request);
         self.timed(&asked, async {
-            let answer = self.send(request).await?;
-            self.body_of(&asked, answer).await
+            let mut retries = 0;
+            loop {
+                let answer = self.send(request.clone()).await?;
+                let outcome = self.body_of(&asked, answer).await;
+                let Err(Failure::Lost { .. }) = outcome else { return outcome };
+                let Some(retry) = retry::after_loss(&asked.method, retries) else {
+                    return outcome;
+                };
+                retries += 1;
+                retry.say(self.terminal, &asked, retries);
+                tokio::time::sleep(retry.wait).await;
+            }
         })
         .await
     }

@@ -56,7 +56,7 @@ pub fn decide(
     if retries >= MOST {
         return None;
     }
-    let reads = method == Method::GET || method == Method::HEAD;
+    let reads = is_read(method);
     let backoff = FIRST_WAIT * 2_u32.pow(retries);
     match outcome {
         Ok(answer) => {
@@ -81,6 +81,18 @@ pub fn decide(
             (reads && broken).then(|| Retry { wait: backoff, why: failure.to_string() })
         }
     }
+}
+
+/// The same for an answer whose body broke off.
+pub fn after_loss(method: &Method, retries: u32) -> Option<Retry> {
+    (is_read(method) && retries < MOST).then(|| Retry {
+        wait: FIRST_WAIT * 2_u32.pow(retries),
+        why: "the connection was lost within the answer".to_owned(),
+    })
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }
 
 /// `Retry-After` in seconds; the API server sends no dates there.

@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use super::list;
 use crate::{
     output::text::{age, one_line},
-    status::plan::{Slot, Survey},
-    workload::{Ended, Event, Finding, Pod, Rule, Severity, Trouble},
+    status::plan::Survey,
+    workload::{ContainerState, Ended, Event, Finding, Pod, Rule, Severity, Trouble},
 };
 
 pub(super) const RULES: &[&Rule] = &[
@@ -56,8 +56,8 @@ const UNSCHEDULABLE: Rule = Rule {
     id: "STATUS-UNSCHEDULABLE",
     severity: Severity::Error,
     means: "No node can take the pod.",
-    evidence: "The pod's condition PodScheduled is False with reason Unschedulable; the message is \
-               the scheduler's count of nodes and reasons.",
+    evidence: "The pod's condition PodScheduled has been False with reason Unschedulable for ten \
+               seconds or more; the message is the scheduler's count of nodes and reasons.",
     remedy: "Free or add capacity, or correct nodeSelector, affinity, tolerations or requests. A \
              volume that lives on one node or zone pins its ordinal there.",
 };
@@ -115,16 +115,23 @@ const TERMINATING: Rule = Rule {
              still stopping containers or unmounting volumes; look at its events.",
 };
 
+/// A pod is unschedulable for a moment whenever its claim is made with it: the
+/// binder and the scheduler take turns.
+const SCHEDULING_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+
 /// Longer than a start-up or a shutdown that is merely slow to be reported.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
-    let mut troubles: Vec<(&Slot, &Pod, Trouble)> = Vec::new();
-    for (slot, pod) in survey.pods().chain(leaving(survey)) {
+    let mut troubles: Vec<(&Pod, Trouble)> = Vec::new();
+    let leaving = survey.leaving.iter().filter_map(|slot| slot.pod);
+    for pod in survey.pods().map(|(_, pod)| pod).chain(leaving) {
         if pod.is_terminating() {
             found.extend(overstays(survey, pod));
         } else if let Some(trouble) = pod.trouble() {
-            troubles.push((slot, pod, trouble));
+            if !is_passing(survey, pod, &trouble) {
+                troubles.push((pod, trouble));
+            }
         } else {
             found.extend(not_ready(survey, pod));
         }
@@ -132,25 +139,29 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     found.extend(group(survey, troubles));
 }
 
-fn leaving<'a, 'b>(survey: &'b Survey<'a>) -> impl Iterator<Item = (&'b Slot<'a>, &'a Pod)> {
-    survey.leaving.iter().filter_map(|slot| Some((slot, slot.pod?)))
+/// Trouble that is too young to be any.
+pub(super) fn is_passing(survey: &Survey, pod: &Pod, trouble: &Trouble) -> bool {
+    let since = pod.condition("PodScheduled").and_then(|condition| condition.since);
+    matches!(trouble, Trouble::Unschedulable { .. })
+        && since
+            .or(pod.created)
+            .is_some_and(|since| survey.now.duration_since(since) < SCHEDULING_PATIENCE)
 }
 
 /// Pods with the same trouble make one finding: two hundred pods that cannot
 /// pull one image are one problem.
-fn group(survey: &Survey, troubles: Vec<(&Slot, &Pod, Trouble)>) -> Vec<Finding> {
-    let mut groups: Vec<(String, Vec<(&Slot, &Pod, Trouble)>)> = Vec::new();
+fn group(survey: &Survey, troubles: Vec<(&Pod, Trouble)>) -> Vec<Finding> {
+    let mut groups: Vec<Vec<(&Pod, Trouble)>> = Vec::new();
     for entry in troubles {
-        let key = key(&entry.2);
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, members)) => members.push(entry),
-            None => groups.push((key, vec![entry])),
+        let same = |group: &&mut Vec<(&Pod, Trouble)>| {
+            group.first().is_some_and(|(_, trouble)| key(trouble) == key(&entry.1))
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(entry),
+            None => groups.push(vec![entry]),
         }
     }
-    groups
-        .iter()
-        .filter_map(|(_, members)| Some(describe(survey, members.first()?, members)))
-        .collect()
+    groups.iter().filter_map(|group| Some(describe(survey, group.first()?, group))).collect()
 }
 
 fn key(trouble: &Trouble) -> String {
@@ -169,10 +180,10 @@ fn key(trouble: &Trouble) -> String {
 
 fn describe(
     survey: &Survey,
-    (_, pod, trouble): &(&Slot, &Pod, Trouble),
-    members: &[(&Slot, &Pod, Trouble)],
+    (pod, trouble): &(&Pod, Trouble),
+    members: &[(&Pod, Trouble)],
 ) -> Finding {
-    let names: Vec<&str> = members.iter().map(|(_, pod, _)| pod.name.as_str()).collect();
+    let names: Vec<&str> = members.iter().map(|(pod, _)| pod.name.as_str()).collect();
     let who = list(&names);
     let object = format!("pod/{}", pod.name);
     let (name, at) = (&pod.name, survey.at());
@@ -238,10 +249,7 @@ fn not_ready(survey: &Survey, pod: &Pod) -> Option<Finding> {
     let object = format!("pod/{}", pod.name);
     let event = |reasons: &[&str]| survey.facts.newest_event(&pod.uid, reasons);
     let started = pod.containers.iter().any(|c| !c.init && c.ready)
-        || pod
-            .containers
-            .iter()
-            .any(|c| matches!(c.state, crate::workload::ContainerState::Running));
+        || pod.containers.iter().any(|c| matches!(c.state, ContainerState::Running));
     if !started && let Some(mount) = event(&["FailedMount", "FailedAttachVolume"]) {
         return Some(
             MOUNT

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::list;
+use super::{list, pods};
 use crate::{
     output::text::age,
     status::plan::{Slot, Survey},
@@ -84,6 +84,10 @@ const UNOBSERVED: Rule = Rule {
 /// Ready before it counts as trapped; a pod that is plainly broken does not
 /// get this long.
 const TRAP_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+
+/// A pod that is younger than this, or has been leaving for less, is on its
+/// way and blocks nothing that would not wait for it anyway.
+const PASSING: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn revert_trap(survey: &Survey, found: &mut Vec<Finding>) {
     let Some((slot, pod)) = trapped(survey) else { return };
@@ -168,12 +172,7 @@ fn blocked_ordinal(survey: &Survey) -> Option<Finding> {
             None => "is not Ready".to_owned(),
         },
     };
-    let passing = blocker.pod.is_some_and(|pod| pod.is_ready() || pod.trouble().is_none())
-        && blocker
-            .pod
-            .and_then(Pod::unready_since)
-            .is_some_and(|since| survey.now.duration_since(since) < SignedDuration::from_secs(30));
-    let severity = if passing { Severity::Note } else { Severity::Error };
+    let severity = if is_passing(survey, blocker) { Severity::Note } else { Severity::Error };
     Some(
         BLOCKED_ORDINAL
             .found(
@@ -182,6 +181,19 @@ fn blocked_ordinal(survey: &Survey) -> Option<Finding> {
             )
             .at(severity),
     )
+}
+
+/// Whether the blocker is only on its way: young, and nothing is wrong with
+/// it. A pod that is not there yet is made within a second or two, or an
+/// event says why not.
+fn is_passing(survey: &Survey, blocker: &Slot) -> bool {
+    let Some(pod) = blocker.pod else { return true };
+    let young = pod
+        .gone_by
+        .or(pod.unready_since())
+        .is_some_and(|since| survey.now.duration_since(since) < PASSING);
+    let troubled = pod.trouble().is_some_and(|trouble| !pods::is_passing(survey, pod, &trouble));
+    pod.is_ready() || (young && !troubled)
 }
 
 /// The work behind the blocker, in words.
