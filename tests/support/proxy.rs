@@ -288,7 +288,7 @@ impl FaultProxy {
 
     /// The requests so far, a line each, for assertion messages.
     pub fn log(&self) -> String {
-        self.lock().seen.iter().map(|seen| format!("{seen}\n")).collect()
+        self.lock().seen.iter().fold(String::new(), |log, seen| log + &seen.to_string() + "\n")
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
