@@ -5,3 +5,6 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 mod support;
+
+#[path = "node/apps.rs"]
+mod apps;
