@@ -58,11 +58,9 @@ impl Pair {
     fn say_the_same_until(self, until: &str) -> String {
         let (theirs, ours) = self.fail();
         for output in [&theirs, &ours] {
-            let (_, rest) = headline(output)
-                .split_once(until)
-                .map(|(start, rest)| (start.to_owned(), rest.to_owned()))
-                .unwrap_or_else(|| panic!("{until:?} is not in it\n{output}"));
-            assert!(!rest.trim().is_empty(), "nothing follows {until:?}\n{output}");
+            let message = headline(output);
+            let rest = message.split_once(until).map_or("", |(_, rest)| rest);
+            assert!(!rest.trim().is_empty(), "{until:?} and a reason are not in it\n{output}");
         }
         let start = |output: &Output| headline(output).split(until).next().map(str::to_owned);
         assert_eq!(start(&ours), start(&theirs), "\nours:\n{ours}\n\nkubectl:\n{theirs}");
@@ -80,20 +78,28 @@ impl Pair {
     }
 }
 
-/// The message itself: kubectl without its log lines, ours without causes and hint.
+/// The message itself: kubectl without its log entries, ours without causes and hint.
 fn headline(output: &Output) -> String {
-    let is_log = |line: &&str| {
-        let mut bytes = line.bytes();
-        matches!(bytes.next(), Some(b'E' | b'W' | b'I' | b'F'))
-            && bytes.take(4).filter(u8::is_ascii_digit).count() == 4
-    };
-    let is_ours = |line: &&str| line.starts_with("  caused by: ") || line.starts_with("hint: ");
-    output
-        .stderr
-        .lines()
-        .filter(|line| !is_log(line) && !is_ours(line))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut message = Vec::new();
+    let mut in_log_entry = false;
+    for line in output.stderr.lines() {
+        if in_log_entry {
+            // An entry of several lines ends like this.
+            in_log_entry = line != " >";
+        } else if is_log_entry(line) {
+            in_log_entry = line.ends_with("err=<");
+        } else if !line.starts_with("  caused by: ") && !line.starts_with("hint: ") {
+            message.push(line);
+        }
+    }
+    message.join("\n")
+}
+
+/// Whether a line begins an entry of kubectl's log, as in `E1121 03:45:26.989831 …`.
+fn is_log_entry(line: &str) -> bool {
+    let mut bytes = line.bytes();
+    matches!(bytes.next(), Some(b'E' | b'W' | b'I' | b'F'))
+        && bytes.take(4).filter(u8::is_ascii_digit).count() == 4
 }
 
 /// A port on which nobody listens.
@@ -120,10 +126,12 @@ fn forbidden() {
     let namespace = TestCluster::shared().namespace("forbidden");
     let nothing = namespace.user("nobody", &json!([]), &json!([]));
     let said = Pair::in_namespace(&namespace, "web", &[]).kubeconfig(&nothing).say_the_same();
-    assert!(
-        said.starts_with("Error from server (Forbidden): statefulsets.apps \"web\" is"),
-        "{said}"
-    );
+    let start = r#"Error from server (Forbidden): statefulsets.apps "web" is forbidden: "#;
+    assert!(said.starts_with(start), "{said}");
+    let ours = namespace.stateful(["status", "web"]).kubeconfig(&nothing).output();
+    let hint =
+        format!("hint: kubectl auth can-i get statefulsets.apps/web -n {}\n", namespace.name());
+    assert!(ours.stderr.ends_with(&hint), "{ours}");
 }
 
 #[test]
@@ -162,6 +170,7 @@ fn refused_connection() {
     let address = dead_address();
     for scheme in ["http", "https"] {
         let kubeconfig = Kubeconfig::new(&format!("{scheme}://{address}"))
+            .user("token", "any")
             .write(directory.path(), "refused.json");
         let said = Pair::with_flags(&[]).kubeconfig(&kubeconfig).say_the_same();
         assert_eq!(
@@ -177,8 +186,9 @@ fn refused_connection() {
 fn host_that_does_not_exist() {
     let directory = TempDir::new().expect("a directory");
     // RFC 6761: never resolves.
-    let kubeconfig =
-        Kubeconfig::new("https://api.invalid:6443").write(directory.path(), "host.json");
+    let kubeconfig = Kubeconfig::new("https://api.invalid:6443")
+        .user("token", "any")
+        .write(directory.path(), "host.json");
     Pair::with_flags(&[])
         .kubeconfig(&kubeconfig)
         .say_the_same_until("Unable to connect to the server: ");
@@ -208,9 +218,11 @@ fn deadline_of_a_request() {
         Fault::Delay(Duration::from_secs(20)),
     );
     let kubeconfig = namespace.kubeconfig_through(&proxy);
-    Pair::in_namespace(&namespace, "web", &["--request-timeout=1s"])
+    // Go has two wordings for it, and which one comes is a race.
+    let said = Pair::in_namespace(&namespace, "web", &["--request-timeout=1s"])
         .kubeconfig(&kubeconfig)
-        .say_the_same();
+        .say_the_same_until("Unable to connect to the server: ");
+    assert!(said.ends_with("(Client.Timeout exceeded while awaiting headers)"), "{said}");
 }
 
 #[test]
@@ -243,12 +255,9 @@ fn kubeconfig_that_is_yaml_of_another_shape() {
 
 #[test]
 fn names_that_the_kubeconfig_does_not_have() {
-    for (flag, said) in [
-        ("--context=nope", "error: context \"nope\" does not exist"),
-        ("--cluster=nope", "error: cluster \"nope\" does not exist"),
-        ("--user=nope", "error: auth info \"nope\" does not exist"),
-    ] {
-        assert_eq!(Pair::with_flags(&[flag]).say_the_same(), said);
+    for flag in ["--context=nope", "--cluster=nope", "--user=nope"] {
+        let said = Pair::with_flags(&[flag]).say_the_same();
+        assert!(said.contains("nope"), "{said}");
     }
 }
 

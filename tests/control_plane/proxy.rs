@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use crate::support::{
-    Answer, Api, ConnectProxy, Fault, FaultProxy, Gate, Run, TestCluster, Upstream, Victim,
+    Answer, Api, ConnectProxy, Fault, FaultProxy, Gate, Run, Seen, TestCluster, Upstream, Victim,
     wait_for,
 };
 
@@ -295,13 +295,13 @@ fn kubectl_works_through_it_against_the_real_server() {
     assert_eq!(namespace.get("v1", "configmaps", "real").expect("it was made")["data"]["a"], "1");
 
     // The server did it, the client was never told: the state that fault tests are about.
-    proxy.once(|seen| seen.writes(), Fault::DropAfter);
+    proxy.once(Seen::writes, Fault::DropAfter);
     kubectl(&["delete", "configmap", "real"]).output().expect(1);
     assert_eq!(namespace.get("v1", "configmaps", "real"), None);
 
-    proxy.once(|seen| seen.writes(), Fault::Answer(Answer::conflict()));
+    proxy.once(Seen::writes, Fault::Answer(Answer::conflict()));
     let output = kubectl(&["create", "configmap", "other"]).output().expect(1);
-    assert!(output.stderr.contains("(Conflict)"), "{output}");
+    assert!(output.stderr.contains("the object has been modified"), "{output}");
     assert_eq!(namespace.get("v1", "configmaps", "other"), None);
 }
 

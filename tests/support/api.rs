@@ -107,13 +107,13 @@ impl Api {
     /// Creates `object` in the collection at `path`.
     #[track_caller]
     pub fn create(&self, path: &str, object: &Value) -> Value {
-        self.expect(Method::POST, path, Some(object), "application/json")
+        self.expect(&Method::POST, path, Some(object), "application/json")
     }
 
     /// Applies a JSON merge patch.
     #[track_caller]
     pub fn patch(&self, path: &str, patch: &Value) -> Value {
-        self.expect(Method::PATCH, path, Some(patch), "application/merge-patch+json")
+        self.expect(&Method::PATCH, path, Some(patch), "application/merge-patch+json")
     }
 
     /// Asks for the deletion of what is at `path`; what is gone already stays gone.
@@ -125,7 +125,7 @@ impl Api {
     }
 
     #[track_caller]
-    fn expect(&self, method: Method, path: &str, body: Option<&Value>, content: &str) -> Value {
+    fn expect(&self, method: &Method, path: &str, body: Option<&Value>, content: &str) -> Value {
         let (status, answer) = self.request(method.clone(), path, body, content);
         assert!(status.is_success(), "{method} {path}: {status} {answer}");
         answer

@@ -118,7 +118,8 @@ impl TestCluster {
             .map_err(|error| format!("admin.token: {error}"))?
             .trim()
             .to_owned();
-        let authority = certificate_authority(&ready)?;
+        let authority = fs::read(directory.path().join("pki/ca.crt"))
+            .map_err(|error| format!("pki/ca.crt: {error}"))?;
         let upstream = Upstream::new(&ready.server, &authority, &token);
         Ok(TestCluster {
             program,
@@ -191,10 +192,19 @@ impl TestCluster {
         FaultProxy::start(Upstream::new(&self.server, &self.authority, &self.token))
     }
 
-    /// A proxy that leaves it to the client who it is.
+    /// A proxy that leaves it to the client who it is. It has the API server's
+    /// own certificate, so that clients give it their tokens.
     pub fn transparent_proxy(&self) -> FaultProxy {
         let upstream = Upstream::new(&self.server, &self.authority, &self.token);
-        FaultProxy::start(upstream.without_token())
+        let pem = |name: &str| {
+            let path = self.directory.path().join("pki").join(name);
+            fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        FaultProxy::start_tls(
+            upstream.without_token(),
+            &pem("apiserver.crt"),
+            &pem("apiserver.key"),
+        )
     }
 
     /// A new namespace, whose name begins with `hint`.
@@ -297,14 +307,7 @@ fn read_ready(stdout: impl std::io::Read + Send + 'static) -> Result<Ready, Stri
     serde_json::from_str(&line).map_err(|error| format!("it printed {line:?}: {error}"))
 }
 
-/// Lets kubectl take the certificates out of the kubeconfig, wherever they are in it.
-fn certificate_authority(ready: &Ready) -> Result<Vec<u8>, String> {
-    let jsonpath = "jsonpath={.clusters[0].cluster.certificate-authority-data}";
-    let args = ["config", "view", "--raw", "--flatten", "-o", jsonpath];
-    let data = Run::new(&ready.kubectl).kubeconfig(&ready.kubeconfig).args(args).output().success();
-    decode_base64(&data).ok_or_else(|| format!("not base64: {data:?}"))
-}
-
+/// The bytes behind a `…-data` field of a kubeconfig.
 pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text.trim()).ok()
 }

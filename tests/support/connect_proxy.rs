@@ -72,6 +72,10 @@ async fn tunnel(client: TcpStream, targets: Arc<Mutex<Vec<String>>>) -> std::io:
         return client.write_all(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n").await;
     };
     targets.lock().expect("nobody panics while noting a target").push(target.to_owned());
+    // Tests stay on this machine, and a name that nobody knows can take long to look up.
+    if !target.starts_with("127.0.0.1:") {
+        return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
+    }
     let mut server = TcpStream::connect(target).await?;
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     tokio::io::copy_bidirectional(&mut client, &mut server).await?;

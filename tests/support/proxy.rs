@@ -1,14 +1,14 @@
 //! A proxy in front of an API server that makes a chosen request go wrong.
 //!
 //! The client under test talks plain HTTP to it; the proxy talks to the real
-//! server, as an administrator unless told otherwise. It numbers the requests
+//! server, as an administrator. For tests of credentials it speaks TLS and
+//! leaves them alone: clients keep theirs to themselves on plain HTTP. It numbers the requests
 //! from 1 in the order of their arrival, remembers them, and asks its rules
 //! about each. Without a rule it only passes things on, watches and upgraded
 //! connections (exec, port-forward) included.
 
 use std::{
     fmt,
-    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     task::{Context, Poll, ready},
@@ -23,12 +23,18 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use serde_json::{Value, json};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::watch,
     task::{AbortHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{Upstream, Victim, runtime};
 
@@ -204,13 +210,34 @@ struct State {
 
 /// The proxy. It stops when it goes out of scope, and cuts what is still open.
 pub struct FaultProxy {
-    address: SocketAddr,
+    server: String,
     state: Arc<Mutex<State>>,
     accepting: AbortHandle,
 }
 
 impl FaultProxy {
     pub fn start(upstream: Upstream) -> FaultProxy {
+        FaultProxy::listen(upstream, None)
+    }
+
+    /// A proxy that proves itself to clients with this PEM certificate and key.
+    pub fn start_tls(upstream: Upstream, certificate: &[u8], key: &[u8]) -> FaultProxy {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
+            .map(|certificate| certificate.expect("a PEM certificate"))
+            .collect();
+        let key = PrivateKeyDer::from_pem_slice(key).expect("a PEM key");
+        let config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("ring speaks the default TLS versions")
+                .with_no_client_auth()
+                .with_single_cert(chain, key)
+                .expect("the key belongs to the certificate");
+        FaultProxy::listen(upstream, Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn listen(upstream: Upstream, tls: Option<TlsAcceptor>) -> FaultProxy {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(Mutex::new(State::default()));
         let (listener, address) = runtime::block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -218,13 +245,14 @@ impl FaultProxy {
             (listener, address)
         });
         let accepting =
-            runtime::handle().spawn(accept(listener, upstream, Arc::clone(&state))).abort_handle();
-        FaultProxy { address, state, accepting }
+            runtime::handle().spawn(accept(listener, tls, upstream, Arc::clone(&state)));
+        let server = format!("{scheme}://{address}");
+        FaultProxy { server, state, accepting: accepting.abort_handle() }
     }
 
     /// What goes into a kubeconfig.
     pub fn server(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.clone()
     }
 
     /// Asks `rule` about every request from now on. The first rule that names a fault decides.
@@ -260,7 +288,7 @@ impl FaultProxy {
 
     /// The requests so far, a line each, for assertion messages.
     pub fn log(&self) -> String {
-        self.lock().seen.iter().map(|seen| format!("{seen}\n")).collect()
+        self.lock().seen.iter().fold(String::new(), |log, seen| log + &seen.to_string() + "\n")
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -303,17 +331,37 @@ impl Cut {
 
 type Outgoing = BoxBody<Bytes, Cut>;
 
-async fn accept(listener: TcpListener, upstream: Upstream, state: Arc<Mutex<State>>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    upstream: Upstream,
+    state: Arc<Mutex<State>>,
+) {
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        connections.spawn(serve(stream, upstream.clone(), Arc::clone(&state)));
+        let (tls, upstream, state) = (tls.clone(), upstream.clone(), Arc::clone(&state));
+        connections.spawn(async move {
+            match tls {
+                None => serve(stream, upstream, state).await,
+                Some(tls) => {
+                    // A client that does not trust us says so to its user.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, upstream, state).await;
+                    }
+                }
+            }
+        });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(stream: TcpStream, upstream: Upstream, state: Arc<Mutex<State>>) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    upstream: Upstream,
+    state: Arc<Mutex<State>>,
+) {
     let service = service_fn(move |request| {
         let (upstream, state) = (upstream.clone(), Arc::clone(&state));
         async move { handle(request, &upstream, &state).await }
