@@ -4,6 +4,8 @@
 
 mod offline {
     mod build;
+    mod cli;
     mod findings;
+    mod properties;
     mod scenarios;
 }

@@ -6,7 +6,7 @@ use super::plan::{ClaimView, Health, OrdinalClass, OrdinalView, Picture, Revisio
 use crate::{
     output::{
         Envelope, Error, Exit, Format, Paint, Palette, table,
-        text::{age, one_line, width, wrap},
+        text::{age, one_line, printable, width, wrap},
     },
     workload::{Finding, PodManagement, Severity},
 };
@@ -41,7 +41,7 @@ pub fn render(picture: &Picture, exit: Exit, format: Format, look: Look) -> Resu
     match format {
         Format::Table => Ok(tree(picture, look)),
         Format::Wide => Ok(tree(picture, Look { wide: true, ..look })),
-        Format::Name => Ok(format!("statefulset.apps/{}\n", picture.set.name)),
+        Format::Name => Ok(format!("statefulset.apps/{}\n", one_line(&picture.set.name))),
         Format::Json | Format::Yaml | Format::Jsonl => {
             Envelope::new("status", exit, &picture.findings, &picture.unread, picture)
                 .render(format)
@@ -81,8 +81,12 @@ fn header(picture: &Picture, look: Look) -> String {
         Health::Progressing | Health::Unknown => Paint::Yellow,
         Health::Stuck => Paint::Red,
     };
-    let name = look.palette.paint(Paint::Bold, &format!("{}/{}", set.namespace, set.name));
+    let name =
+        look.palette.paint(Paint::Bold, &one_line(&format!("{}/{}", set.namespace, set.name)));
     let health = look.palette.paint(paint, picture.health.label());
+    let plain = [set.namespace.len() + 1 + set.name.len(), picture.health.label().len()];
+    // Escape sequences take no columns.
+    let painted = (width(&name) + width(&health)).saturating_sub(plain.iter().sum());
     let ready = match picture.health {
         Health::Unknown if set.uid.is_none() => format!("{} replicas, a manifest", set.replicas),
         _ => format!("{} of {} ready", set.ready, set.replicas),
@@ -91,7 +95,11 @@ fn header(picture: &Picture, look: Look) -> String {
     if let Some(service) = &set.service {
         parts.push(format!("Service {} ({})", one_line(&service.name), service.class));
     }
-    let mut lines = vec![parts.join("   ")];
+    let mut lines = vec![parts.join("  ")];
+    if width(&lines[0]) > NARROW + painted {
+        let rest = parts.split_off(3);
+        lines = vec![parts.join("  "), rest.join("  ")];
+    }
     if !picture.managers.is_empty() {
         let managers: Vec<String> = picture
             .managers
@@ -139,7 +147,6 @@ enum Mood {
 
 const HEADINGS: [&str; 9] =
     ["ORDINAL", "STATUS", "RESTARTS", "AGE", "NODE", "CLAIM", "SIZE", "CLASS", "RECLAIM"];
-const NODE: usize = 4;
 const FIRST_CLAIM: usize = 5;
 
 fn branches(picture: &Picture, look: Look) -> Vec<String> {
@@ -296,21 +303,28 @@ fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 4] {
 }
 
 /// Aligns the ordinals' cells over all revisions; a column that is empty
-/// everywhere goes, and NODE goes where the lines would be too long.
+/// everywhere goes, and where lines would be too long, NODE goes first.
 fn layout(rows: Vec<Row>, picture: &Picture, look: Look) -> Vec<String> {
     let mut table = vec![HEADINGS.map(str::to_owned).to_vec()];
     for row in &rows {
         if let Row::Ordinal { cells, .. } = row {
-            table.push(cells.clone());
+            // A name from a file may hold anything; the tree's blanks stay.
+            let cell = |text: &String| printable(text).replace(['\n', '\t'], " ");
+            table.push(cells.iter().map(cell).collect());
         }
     }
     if picture.items.iter().all(|item| item.claims.is_empty()) {
         drop_columns(&mut table, |column| column < FIRST_CLAIM);
     }
     let mut lines = table::columns(table.clone());
-    if !look.wide && lines.iter().any(|line| width(line) > NARROW) {
-        drop_columns(&mut table, |column| column != NODE);
-        lines = table::columns(table);
+    for heading in ["NODE", "CLASS", "SIZE"] {
+        if look.wide || lines.iter().all(|line| width(line) <= NARROW) {
+            break;
+        }
+        if let Some(dropped) = table[0].iter().position(|cell| cell == heading) {
+            drop_columns(&mut table, |column| column != dropped);
+            lines = table::columns(table.clone());
+        }
     }
     let mut lines = lines.into_iter();
     let mut out = Vec::new();

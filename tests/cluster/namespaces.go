@@ -75,6 +75,8 @@ func (c *cluster) enterNamespaces() error {
 		"/var/lib/containerd": "containerd",
 		"/var/lib/kubelet":    "kubelet",
 		"/var/log/pods":       "pod-logs",
+		// Examples with hostPath volumes write here.
+		"/mnt": "mnt",
 	} {
 		if err := os.MkdirAll(c.path(name), 0o755); err != nil {
 			return err

@@ -62,7 +62,7 @@ fn kubectl_runs_it_and_it_shows_the_three_replicas() {
     let revision =
         namespace.get("apps/v1", "statefulsets", "web").expect("web")["status"]["updateRevision"]
             .clone();
-    assert!(shown.contains(&format!("{}/web   Ready   3 of 3 ready", namespace.name())), "{shown}");
+    assert!(shown.contains(&format!("{}/web  Ready  3 of 3 ready", namespace.name())), "{shown}");
     assert!(shown.contains("Service nginx (headless)"), "{shown}");
     assert!(
         shown.contains(&format!("└─ {}   stable   nginx:1.21", revision.as_str().unwrap_or("")))

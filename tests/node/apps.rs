@@ -21,7 +21,7 @@ fn becomes_ready(name: &str, set: &str) {
     apply(&namespace, name);
     let run = namespace.stateful(["status", set, "--wait-for", "updated", "--timeout", "220s"]);
     let output = run.deadline(SOON).output().expect(0);
-    assert!(output.stdout.contains(&format!("{}/{set}   Ready   ", namespace.name())), "{output}");
+    assert!(output.stdout.contains(&format!("{}/{set}  Ready  ", namespace.name())), "{output}");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn the_example_web() {
     apply(&namespace, "seeds/web");
     namespace.wait_until_ready("web");
     let shown = namespace.plugin(["status", "web"]).output().success();
-    for words in ["Ready   3 of 3 ready", "Service nginx (headless)", "stable   nginx:1.21"] {
+    for words in ["Ready  3 of 3 ready", "Service nginx (headless)", "stable   nginx:1.21"] {
         assert!(shown.contains(words), "{words}\n{shown}");
     }
     for ordinal in 0..3 {

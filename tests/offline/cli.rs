@@ -1,0 +1,193 @@
+//! The command line without a cluster: every help, every way to be wrong, and
+//! the answers from files, each with its exit code.
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-stateful"))
+        .args(words)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_clear()
+        .env("HOME", folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(stdin.as_bytes()).expect("it reads, or has ended");
+    drop(input);
+    let output = child.wait_with_output().expect("an end");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr), output.status.code())
+}
+
+/// A session as one would see it.
+fn session(lines: &[&[&str]]) -> String {
+    let mut seen = String::new();
+    for words in lines {
+        let (stdout, stderr, code) = run(words, "");
+        let code = code.map_or("signal".to_owned(), |code| code.to_string());
+        // Writing to a String cannot fail.
+        let _ = write!(seen, "$ kubectl stateful {}\n{stdout}", words.join(" "));
+        if !stderr.is_empty() {
+            let _ = write!(seen, "--- stderr ---\n{stderr}");
+        }
+        let _ = write!(seen, "[exit {code}]\n\n");
+    }
+    seen
+}
+
+#[test]
+fn helps() {
+    insta::assert_snapshot!(session(&[
+        &["-h"],
+        &["--help"],
+        &["status", "-h"],
+        &["status", "--help"],
+        &["completion", "-h"],
+        &["version", "-h"],
+        &["version"],
+    ]));
+}
+
+#[test]
+fn wrong_words() {
+    insta::assert_snapshot!(session(&[
+        &[],
+        &["statis", "web"],
+        &["status"],
+        &["status", "web", "--no-such-flag"],
+        &["status", "web", "-o", "xml"],
+        &["status", "pod/web-0"],
+        &["status", "deploy/web"],
+        &["status", "sts/"],
+        &["status", "sts", "web", "db"],
+        &["status", "web", "--timeout", "soon"],
+        &["status", "web", "--watch", "-f", "x.yaml"],
+        &["status", "web", "-f", "tests/no-such-file.yaml"],
+        &["status", "web", "-f", "Cargo.toml"],
+        &["status", "db", "-f", "tests/scenarios/status/image-pull.yaml"],
+        &["status", "web", "-n", "elsewhere", "-f", "tests/scenarios/status/image-pull.yaml"],
+        &["status", "web", "-o", "json", "-f", "tests/no-such-file.yaml"],
+        &["completion", "tcsh"],
+    ]));
+}
+
+#[test]
+fn the_exit_code_judges_only_when_asked() {
+    let scenario = ["-f", "tests/scenarios/status/image-pull.yaml"];
+    let code = |words: &[&str]| run(&[words, &scenario].concat(), "").2;
+    assert_eq!(code(&["status", "web"]), Some(0));
+    assert_eq!(code(&["status", "web", "--exit-code"]), Some(3));
+}
+
+#[test]
+fn names_are_for_scripts() {
+    let file = "tests/scenarios/status/image-pull.yaml";
+    let (stdout, stderr, code) = run(&["status", "sts", "web", "-o", "name", "-f", file], "");
+    assert_eq!((stdout.as_str(), stderr.as_str(), code), ("statefulset.apps/web\n", "", Some(0)));
+}
+
+#[test]
+fn a_manifest_that_no_server_has_seen_is_judged_for_what_it_says() {
+    let manifest = "\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+      - name: mysql
+        image: mysql:8.0
+        readinessProbe: {exec: {command: [mysql, '-p${PW}', -e, SELECT 1]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {selector: {app: mysql}}
+";
+    let (stdout, stderr, code) = run(&["status", "db", "-f", "-"], manifest);
+    assert_eq!((stderr.as_str(), code), ("", Some(0)), "nothing is missing from a manifest");
+    insta::assert_snapshot!(stdout);
+}
+
+#[test]
+fn a_dump_without_pods_is_incomplete() {
+    let dump = r#"{"apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": "db", "namespace": "prod", "uid": "1", "generation": 1},
+        "spec": {"selector": {}, "template": {}, "replicas": 1},
+        "status": {"observedGeneration": 1}}"#;
+    let (stdout, _, code) = run(&["status", "db", "-f", "-"], dump);
+    assert_eq!(code, Some(8), "{stdout}");
+    assert!(stdout.contains("unread   pods: the input has no Pod"), "{stdout}");
+    assert!(stdout.contains("Unknown"), "not read is not missing: {stdout}");
+}
+
+#[test]
+fn control_characters_of_a_cluster_do_not_reach_a_terminal() {
+    let evil = "x\\u001b[2Jy\\u0007\\u009b31m\\u202ez";
+    let dump = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet",
+         "metadata": {"name": "EVIL", "namespace": "EVIL", "uid": "1", "labels": {"kustomize.toolkit.fluxcd.io/name": "EVIL"}},
+         "spec": {"selector": {}, "serviceName": "EVIL", "volumeClaimTemplates": [{"metadata": {"name": "EVIL"}}],
+           "template": {"spec": {"containers": [{"name": "EVIL", "image": "EVIL"}]}}},
+         "status": {"updateRevision": "EVIL"}},
+        {"apiVersion": "v1", "kind": "Pod",
+         "metadata": {"name": "EVIL-0", "namespace": "EVIL", "labels": {"controller-revision-hash": "EVIL"}},
+         "spec": {"nodeName": "EVIL", "containers": [{"name": "EVIL", "image": "EVIL"}]},
+         "status": {"containerStatuses": [{"name": "EVIL", "state": {"waiting": {"reason": "ErrImagePull", "message": "EVIL"}}}]}},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+         "metadata": {"name": "EVIL-EVIL-0", "namespace": "EVIL"},
+         "spec": {"storageClassName": "EVIL", "volumeName": "EVIL"}, "status": {"phase": "Lost"}}]}"#;
+    let dump = dump.replace("EVIL", evil);
+    let name: String = serde_json::from_str(&format!("\"{evil}\"")).expect("a string");
+    for format in ["table", "wide", "name"] {
+        let (stdout, stderr, _) = run(&["status", &name, "-o", format, "-f", "-"], &dump);
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!stdout.contains(bad) && !stderr.contains(bad), "{stdout:?} {stderr:?}");
+        assert!(stdout.contains("x\u{fffd}[2Jy\u{fffd}"), "{stdout:?}");
+    }
+    let (stdout, _, _) = run(&["status", &name, "-o", "json", "-f", "-"], &dump);
+    let document: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(document["set"]["name"], name, "a program gets what stands there");
+    assert!(!stdout.contains('\u{1b}'), "{stdout:?}");
+}
+
+#[test]
+fn the_krew_manifest_keeps_to_krews_rules() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/krew-manifest.yaml");
+    let text = std::fs::read_to_string(path).expect("the manifest");
+    let manifest: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
+    assert_eq!(manifest["kind"], "Plugin");
+    assert_eq!(manifest["metadata"]["name"], "stateful");
+    let version = concat!("v", env!("CARGO_PKG_VERSION"));
+    assert_eq!(manifest["spec"]["version"], version);
+    let short = manifest["spec"]["shortDescription"].as_str().expect("a description");
+    assert!(short.len() <= 80 && !short.contains('\n'), "{short}");
+    let platforms = manifest["spec"]["platforms"].as_array().expect("platforms");
+    let mut selectors = std::collections::BTreeSet::new();
+    for platform in platforms {
+        let labels = &platform["selector"]["matchLabels"];
+        assert!(selectors.insert(labels.to_string()), "selectors overlap: {labels}");
+        let sum = platform["sha256"].as_str().expect("a sum");
+        let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        assert!(sum.len() == 64 && sum.chars().all(hex), "{sum}");
+        let uri = platform["uri"].as_str().expect("a uri");
+        assert!(uri.ends_with(".tar.gz") || uri.ends_with(".zip"), "{uri}");
+        assert!(uri.contains(version), "{uri}");
+        let bin = platform["bin"].as_str().expect("a binary");
+        assert_eq!(bin.ends_with(".exe"), labels["os"] == "windows", "{bin}");
+    }
+}
