@@ -12,3 +12,5 @@ mod errors;
 mod kubeconfig;
 #[path = "control_plane/proxy.rs"]
 mod proxy;
+#[path = "control_plane/status.rs"]
+mod status;

@@ -8,3 +8,7 @@ mod support;
 
 #[path = "node/apps.rs"]
 mod apps;
+#[path = "node/readme.rs"]
+mod readme;
+#[path = "node/stuck.rs"]
+mod stuck;

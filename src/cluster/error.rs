@@ -6,7 +6,7 @@
 //! was faster. Only what nobody handled becomes an [`Error`] with the
 //! sentence that kubectl has for it (`k8s.io/kubectl/pkg/cmd/util/helpers.go`).
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -54,6 +54,9 @@ pub struct Asked {
     pub method: Method,
     /// Path and query.
     pub path: String,
+    /// The connection flags of this run: without them, a kubectl line in a
+    /// hint would ask another cluster, or as another user.
+    pub flags: Arc<[String]>,
 }
 
 /// The server's no.
@@ -272,9 +275,23 @@ impl Status {
 }
 
 impl Asked {
+    /// Where there is no request to speak of.
+    pub(super) fn unknown() -> Asked {
+        Asked { method: Method::GET, path: "/".to_owned(), flags: Arc::default() }
+    }
+
     /// What `kubectl auth can-i` has to be asked to see whether this request
     /// is allowed.
     fn can_i(&self) -> String {
+        let mut line = self.can_i_words();
+        for flag in self.flags.iter() {
+            line.push(' ');
+            line.push_str(&shell_quoted(flag));
+        }
+        line
+    }
+
+    fn can_i_words(&self) -> String {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         let group = match (parts.next(), parts.next()) {
@@ -321,6 +338,15 @@ impl Asked {
             None => words,
         }
     }
+}
+
+/// A word as a POSIX shell wants it.
+pub(super) fn shell_quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:=,@%+".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl fmt::Display for Asked {
@@ -406,7 +432,7 @@ impl From<kube::Error> for Failure {
     /// For callers that go through kube's client: our own failures come out
     /// as they went in.
     fn from(error: kube::Error) -> Failure {
-        let asked = Asked { method: Method::GET, path: "a request of kube's".to_owned() };
+        let asked = Asked::unknown();
         match error {
             kube::Error::Api(status) => {
                 let status = Status {
@@ -429,5 +455,128 @@ impl From<kube::Error> for Failure {
             },
             error => Failure::Unreadable { asked, cause: error.to_string() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: Method, path: &str) -> Asked {
+        Asked { method, path: path.to_owned(), flags: Arc::default() }
+    }
+
+    fn said(code: u16, body: &str) -> String {
+        let asked = asked(Method::GET, "/apis/apps/v1/namespaces/db/statefulsets/web");
+        let code = StatusCode::from_u16(code).unwrap();
+        Error::from(Failure::from_answer(&asked, code, body.as_bytes())).to_string()
+    }
+
+    /// Expected lines are kubectl 1.32's for the same answers.
+    #[test]
+    fn answers_read_as_in_kubectl() {
+        let status = |code: u16, reason: &str, message: &str, details: &str| {
+            let json = format!(
+                r#"{{"kind":"Status","code":{code},"reason":"{reason}","message":"{message}","details":{details}}}"#
+            );
+            said(code, &json)
+        };
+        let web = r#"{"name":"web","group":"apps","kind":"statefulsets"}"#;
+        assert_eq!(
+            status(404, "NotFound", r#"statefulsets.apps \"web\" not found"#, web),
+            "Error from server (NotFound): statefulsets.apps \"web\" not found"
+        );
+        assert_eq!(
+            status(401, "Unauthorized", "Unauthorized", "{}"),
+            "error: You must be logged in to the server (Unauthorized)\n\
+             hint: log in again, then try: kubectl auth whoami"
+        );
+        assert_eq!(
+            status(403, "Forbidden", "no", web),
+            "Error from server (Forbidden): no\n\
+             hint: kubectl auth can-i get statefulsets.apps/web -n db"
+        );
+        assert_eq!(
+            status(409, "AlreadyExists", "taken", web),
+            "Error from server (AlreadyExists): taken"
+        );
+        assert_eq!(status(500, "", "boom", "{}"), "Error from server: boom");
+        assert_eq!(
+            status(
+                422,
+                "Invalid",
+                "m",
+                r#"{"name":"web","kind":"StatefulSet","causes":[{"field":"spec","message":"Forbidden: x"}]}"#
+            ),
+            "The StatefulSet \"web\" is invalid: spec: Forbidden: x"
+        );
+        assert_eq!(
+            status(
+                422,
+                "Invalid",
+                "m",
+                r#"{"name":"web","kind":"StatefulSet","causes":[{"field":"spec","message":"x"},{"field":"spec","message":"x"},{"field":"a.b","message":"y"}]}"#
+            ),
+            "The StatefulSet \"web\" is invalid:\n* spec: x\n* a.b: y"
+        );
+        assert_eq!(status(422, "Invalid", "m", "{}"), "The request is invalid: m");
+    }
+
+    #[test]
+    fn answers_of_others_than_the_api_server_read_as_in_kubectl() {
+        assert!(said(404, "404 page not found\n").starts_with(
+            "Error from server (NotFound): the server could not find the requested resource\n"
+        ));
+        assert_eq!(
+            said(502, "<html>bad gateway</html>"),
+            "Error from server (InternalError): an error on the server (\"<html>bad \
+             gateway</html>\") has prevented the request from succeeding"
+        );
+        assert!(said(401, "").starts_with(
+            "error: You must be logged in to the server (the server has asked for the client to \
+             provide credentials)"
+        ));
+    }
+
+    #[test]
+    fn a_conflict_has_an_exit_code_of_its_own() {
+        let exit = |code: u16| {
+            let asked = asked(Method::PATCH, "/");
+            Error::from(Failure::from_answer(&asked, StatusCode::from_u16(code).unwrap(), b"")).exit
+        };
+        assert_eq!(exit(409), Exit::Conflict);
+        assert_eq!(exit(403), Exit::Error);
+    }
+
+    #[test]
+    fn a_forbidden_request_is_named_in_can_is_words() {
+        for (method, path, words) in [
+            (Method::GET, "/api/v1/namespaces/db/pods?limit=5", "list pods -n db"),
+            (Method::GET, "/api/v1/pods?watch=true", "watch pods --all-namespaces"),
+            (Method::GET, "/api/v1/namespaces/db", "get namespaces/db"),
+            (Method::GET, "/api/v1/persistentvolumes/pv-1", "get persistentvolumes/pv-1"),
+            (Method::GET, "/metrics", "get /metrics"),
+            (
+                Method::GET,
+                "/api/v1/namespaces/db/pods/web-0/log?follow=true",
+                "get pods/web-0 --subresource=log -n db",
+            ),
+            (
+                Method::PATCH,
+                "/apis/apps/v1/namespaces/db/statefulsets/web/scale",
+                "patch statefulsets.apps/web --subresource=scale -n db",
+            ),
+            (Method::POST, "/api/v1/namespaces/db/configmaps", "create configmaps -n db"),
+            (
+                Method::DELETE,
+                "/api/v1/namespaces/db/persistentvolumeclaims/a",
+                "delete persistentvolumeclaims/a -n db",
+            ),
+        ] {
+            assert_eq!(asked(method, path).can_i(), format!("kubectl auth can-i {words}"));
+        }
+        let flags = ["--context=prod eu".to_owned(), "--as=jane".to_owned()];
+        let asked = Asked { flags: flags.into(), ..asked(Method::GET, "/api/v1/nodes/n") };
+        assert_eq!(asked.can_i(), "kubectl auth can-i get nodes/n '--context=prod eu' --as=jane");
     }
 }

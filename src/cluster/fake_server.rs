@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper_util::{
@@ -36,6 +36,7 @@ use tokio_rustls::TlsAcceptor;
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Received {
+    pub version: Version,
     pub path: String,
     pub headers: HeaderMap,
     pub body: String,
@@ -202,6 +203,7 @@ async fn serve(
             let (parts, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
             let request = Received {
+                version: parts.version,
                 path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
                 headers: parts.headers,
                 body: String::from_utf8_lossy(&body).into_owned(),

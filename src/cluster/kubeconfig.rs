@@ -111,8 +111,9 @@ pub fn resolve(args: &ConnectionArgs, environment: &Environment) -> Result<Targe
     let mut chosen = Chosen::from(&loaded, args)?;
     let mut in_cluster = false;
     let empty = loaded.clusters.is_empty() && loaded.contexts.is_empty();
+    // The service account's token is for the pod's own server alone.
     if empty
-        && chosen.cluster.server.is_none()
+        && given(args.server.as_deref()).is_none()
         && let Some(server) = environment.in_cluster()
     {
         in_cluster = true;
@@ -579,4 +580,270 @@ fn data_or_file(
             ),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const BASE: &str = "
+clusters:
+- {name: a, cluster: {server: 'https://a:6443', certificate-authority: pki/ca.crt}}
+- {name: b, cluster: {server: 'https://b:6443', insecure-skip-tls-verify: true}}
+users:
+- {name: jane, user: {token: t-jane}}
+contexts:
+- {name: one, context: {cluster: a, user: jane, namespace: db}}
+- {name: two, context: {cluster: b, user: nobody}}
+current-context: two
+";
+
+    /// A certificate is only parsed here; whether it is any good is TLS's
+    /// business.
+    const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+    struct Files(TempDir);
+
+    impl Files {
+        fn new() -> Files {
+            let files = Files(tempfile::tempdir().unwrap());
+            fs::create_dir(files.0.path().join("pki")).unwrap();
+            files.with("pki/ca.crt", PEM)
+        }
+
+        fn with(self, name: &str, text: &str) -> Files {
+            fs::write(self.path(name), text).unwrap();
+            self
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn list(&self, names: &[&str]) -> Environment {
+            let paths = names.iter().map(|name| self.path(name));
+            let kubeconfig = Some(env::join_paths(paths).unwrap());
+            Environment { kubeconfig, ..Environment::default() }
+        }
+    }
+
+    fn flags(change: impl FnOnce(&mut ConnectionArgs)) -> ConnectionArgs {
+        let mut args = ConnectionArgs::default();
+        change(&mut args);
+        args
+    }
+
+    fn resolved(environment: &Environment, args: &ConnectionArgs) -> Target {
+        resolve(args, environment).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn refused(environment: &Environment, args: &ConnectionArgs) -> String {
+        match resolve(args, environment) {
+            Ok(_) => panic!("was accepted"),
+            Err(error) => error.headline().to_owned(),
+        }
+    }
+
+    fn token(target: &Target) -> Option<&str> {
+        match &target.identity {
+            Identity::Token(token) => Some(expose(token)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_first_file_to_say_something_wins_and_missing_files_are_skipped() {
+        let files = Files::new()
+            .with("empty", "")
+            .with("first", "current-context: ''\nusers:\n- {name: jane, user: {token: first}}\n")
+            .with("base", BASE);
+        let environment = files.list(&["nowhere", "empty", "first", "base"]);
+        let target = resolved(&environment, &flags(|_| {}));
+        assert_eq!(target.context.as_deref(), Some("two"));
+        assert_eq!(target.config.cluster_url, "https://b:6443/");
+        assert!(target.config.accept_invalid_certs);
+        assert_eq!(target.namespace, "default");
+
+        let one = resolved(&environment, &flags(|args| args.context = Some("one".into())));
+        assert_eq!(token(&one), Some("first"));
+        assert_eq!(one.namespace, "db");
+        assert_eq!(one.config.root_cert.map(|certificates| certificates.len()), Some(1));
+    }
+
+    #[test]
+    fn a_file_named_by_flag_stands_alone_and_must_exist() {
+        let files = Files::new().with("base", BASE).with("other", "current-context: gone");
+        let environment = files.list(&["base"]);
+        let named = |name: &str| flags(|args| args.kubeconfig = Some(files.path(name)));
+        assert_eq!(
+            refused(&environment, &named("nowhere")),
+            format!("error: stat {}: no such file or directory", files.path("nowhere").display())
+        );
+        assert_eq!(
+            refused(&environment, &named("other")),
+            "Error in configuration: context was not found for specified context: gone"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_without_its_contents() {
+        let files = Files::new().with("bad", "users:\n- token: s3cret\n  name: [\n");
+        let said = refused(&files.list(&["bad"]), &flags(|_| {}));
+        let path = files.path("bad");
+        let start = format!("error: error loading config file \"{}\": yaml: line ", path.display());
+        assert!(said.starts_with(&start), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+
+    #[test]
+    fn names_that_flags_give_must_exist() {
+        let files = Files::new().with("base", BASE);
+        let environment = files.list(&["base"]);
+        let refused = |change: fn(&mut ConnectionArgs)| refused(&environment, &flags(change));
+        assert_eq!(
+            refused(|args| args.context = Some("x".into())),
+            "error: context \"x\" does not exist"
+        );
+        assert_eq!(
+            refused(|args| args.cluster = Some("x".into())),
+            "error: cluster \"x\" does not exist"
+        );
+        assert_eq!(
+            refused(|args| args.user = Some("x".into())),
+            "error: auth info \"x\" does not exist"
+        );
+        // A context may name a user that is not there; kubectl lets it be.
+        let target = resolved(&environment, &flags(|args| args.context = Some("two".into())));
+        assert!(matches!(target.identity, Identity::Anonymous));
+    }
+
+    #[test]
+    fn flags_win_over_files_and_push_out_what_contradicts_them() {
+        let files = Files::new().with("base", BASE).with("mine.crt", PEM);
+        let environment = files.list(&["base"]);
+        let target = resolved(
+            &environment,
+            &flags(|args| {
+                args.context = Some("one".into());
+                args.server = Some("https://c:1".into());
+                args.namespace = Some("other".into());
+                args.token = Some("mine".into());
+                args.tls_server_name = Some("kube".into());
+                args.insecure_skip_tls_verify = Some(true);
+                args.disable_compression = Some(true);
+            }),
+        );
+        assert_eq!(target.config.cluster_url, "https://c:1/");
+        assert_eq!(target.namespace, "other");
+        assert_eq!(token(&target), Some("mine"));
+        assert_eq!(target.config.tls_server_name.as_deref(), Some("kube"));
+        assert_eq!(target.config.root_cert, None, "nobody's word is needed");
+        assert!(target.config.disable_compression);
+
+        let trusting = resolved(
+            &environment,
+            &flags(|args| args.certificate_authority = Some(files.path("mine.crt"))),
+        );
+        assert!(!trusting.config.accept_invalid_certs);
+        assert!(trusting.config.root_cert.is_some());
+    }
+
+    #[test]
+    fn empty_flags_say_nothing() {
+        let files = Files::new().with("base", BASE);
+        let empty = flags(|args| {
+            args.kubeconfig = Some(PathBuf::new());
+            args.context = Some(String::new());
+            args.namespace = Some(String::new());
+            args.token = Some(String::new());
+        });
+        assert_eq!(resolved(&files.list(&["base"]), &empty).context.as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn acting_as_a_group_needs_a_user() {
+        let files = Files::new().with("base", BASE);
+        let environment = files.list(&["base"]);
+        let group = flags(|args| {
+            args.context = Some("one".into());
+            args.as_group = vec!["admins".into()];
+        });
+        assert_eq!(
+            refused(&environment, &group),
+            "error: requesting uid, groups or user-extra for jane without impersonating a user"
+        );
+        let user = flags(|args| {
+            args.as_user = Some("bob".into());
+            args.as_user_extra = vec![("k".into(), "1".into()), ("k".into(), "2".into())];
+        });
+        let acting = resolved(&environment, &user).config.auth_info;
+        assert_eq!(acting.impersonate.as_deref(), Some("bob"));
+        let extra = acting.impersonate_user_extra.unwrap_or_default();
+        assert_eq!(extra["k"], ["1", "2"]);
+    }
+
+    #[test]
+    fn without_any_file_it_is_the_pods_own_server_or_localhost() {
+        let files = Files::new().with("token", "t").with("namespace", "mine\n").with("ca.crt", PEM);
+        let nowhere = Environment {
+            home: Some(files.path("nowhere")),
+            service_account: files.0.path().to_owned(),
+            ..Environment::default()
+        };
+        let target = resolved(&nowhere, &flags(|_| {}));
+        assert_eq!(target.config.cluster_url, "http://localhost:8080/");
+        assert!(!target.configured);
+
+        let pod = Environment {
+            service_host: Some("fd00::1".into()),
+            service_port: Some("443".into()),
+            ..nowhere.clone()
+        };
+        let target = resolved(&pod, &flags(|_| {}));
+        assert_eq!(target.config.cluster_url, "https://[fd00::1]:443/");
+        assert_eq!(target.namespace, "mine");
+        assert!(matches!(&target.identity, Identity::TokenFile(path) if path.ends_with("token")));
+        assert_eq!(target.config.root_cert_file, Some(files.path("ca.crt")));
+
+        let elsewhere = flags(|args| args.server = Some("https://x".into()));
+        let target = resolved(&pod, &elsewhere);
+        assert!(matches!(target.identity, Identity::Anonymous), "the pod's token stays here");
+    }
+
+    #[test]
+    fn an_address_without_a_scheme_is_http_unless_tls_is_spoken_of() {
+        let environment = Environment::default();
+        let server = |text: &str, insecure: bool| {
+            let args = flags(|args| {
+                args.server = Some(text.into());
+                args.insecure_skip_tls_verify = insecure.then_some(true);
+            });
+            resolve(&args, &environment)
+                .map(|target| target.config.cluster_url.to_string())
+                .map_err(|error| error.headline().to_owned())
+        };
+        assert_eq!(server("127.0.0.1:8080", false).unwrap(), "http://127.0.0.1:8080/");
+        assert_eq!(server("127.0.0.1:6443", true).unwrap(), "https://127.0.0.1:6443/");
+        assert_eq!(
+            server("https://a b", false).unwrap_err(),
+            "error: host must be a URL or a host:port pair: \"https://a b\""
+        );
+        assert_eq!(
+            server("ftp://x", false).unwrap_err(),
+            "Unable to connect to the server: unsupported protocol scheme \"ftp\""
+        );
+    }
+
+    #[test]
+    fn credentials_are_not_sent_in_the_clear() {
+        let files = Files::new().with("base", BASE);
+        let clear = flags(|args| {
+            args.context = Some("one".into());
+            args.server = Some("http://a:8080".into());
+        });
+        let target = resolved(&files.list(&["base"]), &clear);
+        assert!(matches!(target.identity, Identity::Anonymous));
+    }
 }

@@ -24,7 +24,6 @@ use std::{fmt, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use self::{
-    error::Asked,
     http::Http,
     kubeconfig::{Environment, Target},
 };
@@ -64,8 +63,9 @@ impl Cluster {
     fn to(target: Target, args: &ConnectionArgs, terminal: Terminal) -> Result<Cluster, Error> {
         let context = target.context.clone();
         let namespace = target.namespace.clone();
-        let http = Arc::new(Http::new(target, args.request_timeout, terminal)?);
-        let flags = args.as_flags().into();
+        let flags: Arc<[String]> = args.as_flags().into();
+        let http = Http::new(target, args.request_timeout, Arc::clone(&flags), terminal)?;
+        let http = Arc::new(http);
         Ok(Cluster { http, context, namespace, terminal, flags })
     }
 
@@ -102,7 +102,7 @@ impl Cluster {
     /// Any [`Failure`].
     pub async fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, Failure> {
         let request = http::get(path_and_query)?;
-        let asked = Asked::of(&request);
+        let asked = self.http.asked(&request);
         let body = self.http.exchange(request).await?;
         serde_json::from_slice(&body)
             .map_err(|error| Failure::Unreadable { asked, cause: error.to_string() })
@@ -134,7 +134,7 @@ impl Cluster {
         path_and_query: &str,
     ) -> Result<Watch<T>, Failure> {
         let request = http::get(path_and_query)?;
-        let asked = Asked::of(&request);
+        let asked = self.http.asked(&request);
         Ok(Watch::new(asked, self.http.stream(request).await?))
     }
 }

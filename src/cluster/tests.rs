@@ -264,6 +264,7 @@ async fn requests_that_start_together_share_one_connection() {
     }
     assert_eq!(server.received().len(), 10);
     assert_eq!(server.connections(), 1);
+    assert_eq!(server.received()[9].version, ::http::Version::HTTP_2);
     assert_eq!(server.received()[9].header("authorization"), Some("Bearer t"));
 }
 
@@ -445,6 +446,48 @@ async fn kubes_client_goes_the_same_way() {
     assert!(matches!(failure, Failure::Forbidden(_)), "{failure:?}");
     assert!(server.received()[0].header("user-agent").unwrap().starts_with("kubectl-stateful/"));
     assert_eq!(cluster.requests(), 1);
+}
+
+/// exec and port-forward turn a connection into a `WebSocket`, which HTTP/2
+/// cannot do.
+#[tokio::test]
+async fn an_upgrade_gets_an_http1_connection_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::new();
+    let server = FakeServer::secure(&pki, ok).await;
+    let args = kubeconfig(folder.path(), &server, &pki, &json!({}));
+    let cluster = cluster(resolve(&args), &args);
+    cluster.get::<Value>(POD).await.unwrap();
+    let upgrade = ::http::Request::get(POD)
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .body(kube::client::Body::empty())
+        .unwrap();
+    cluster.client().send(upgrade).await.unwrap();
+    cluster.get::<Value>(POD).await.unwrap();
+    let versions: Vec<_> = server.received().iter().map(|request| request.version).collect();
+    assert_eq!(
+        versions,
+        [::http::Version::HTTP_2, ::http::Version::HTTP_11, ::http::Version::HTTP_2]
+    );
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::new();
+    let server = FakeServer::secure(&pki, |_, before| match before {
+        1 => Reply::pieces(&["{"]).broken(),
+        _ => Reply::json("{}"),
+    })
+    .await;
+    let args = kubeconfig(folder.path(), &server, &pki, &json!({}));
+    let cluster = cluster(resolve(&args), &args);
+    for _ in 0..3 {
+        cluster.get::<Value>(POD).await.unwrap();
+    }
+    assert_eq!(server.received().len(), 4);
 }
 
 #[tokio::test]

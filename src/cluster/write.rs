@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Cluster,
-    error::{Asked, Failure},
+    error::{Asked, Details, Failure, Rejection, Status, shell_quoted},
     http,
 };
 use crate::output::Confirmed;
@@ -124,7 +124,7 @@ impl Patch {
     }
 
     /// The API server compares `resourceVersion` and `uid` in a patch with
-    /// the object's own and answers 409 when they differ.
+    /// the object's own, and refuses when they differ.
     fn with_metadata(
         kind: PatchKind,
         precondition: &Precondition,
@@ -294,7 +294,7 @@ impl Write {
             Verb::Create(body) => {
                 words.extend(["create".to_owned(), "-f".to_owned(), "-".to_owned()]);
                 words.push(format!("--field-manager={FIELD_MANAGER}"));
-                trailer = format!(" <<< {}", quoted(&body.to_string()));
+                trailer = format!(" <<< {}", shell_quoted(&body.to_string()));
             }
             Verb::Delete { uid, propagation, .. } => {
                 words.extend(["delete".to_owned(), target]);
@@ -312,8 +312,44 @@ impl Write {
             Mode::ClientDryRun => words.push("--dry-run=client".to_owned()),
         }
         words.extend_from_slice(connection_flags);
-        let line: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        let line: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
         line.join(" ") + &trailer
+    }
+
+    /// The API server answers 422 where a patch's `uid` or `test` does not
+    /// hold. For us that is what a stale `resourceVersion` is: a conflict.
+    fn judge(&self, failure: Failure) -> Failure {
+        let (Verb::Patch(patch), Failure::Invalid(rejection)) = (&self.verb, &failure) else {
+            return failure;
+        };
+        let causes = rejection.status.details.as_ref().map(|details| details.causes.as_slice());
+        let causes = causes.unwrap_or_default();
+        let why = match patch.kind {
+            PatchKind::Json if causes.is_empty() => "it is not any more as it was read",
+            PatchKind::Merge | PatchKind::Strategic
+                if causes.iter().any(|cause| cause.field == "metadata.uid") =>
+            {
+                "it is another object now, by the same name"
+            }
+            _ => return failure,
+        };
+        let Resource { group, plural, .. } = self.object.resource;
+        let name = &self.object.name;
+        let dot = if group.is_empty() { "" } else { "." };
+        let status = Status {
+            code: 409,
+            reason: "Conflict".to_owned(),
+            message: format!(
+                "Operation cannot be fulfilled on {plural}{dot}{group} {name:?}: {why}"
+            ),
+            details: Some(Details {
+                name: name.clone(),
+                group: group.to_owned(),
+                kind: plural.to_owned(),
+                ..Details::default()
+            }),
+        };
+        Failure::Conflict(Box::new(Rejection { asked: rejection.asked.clone(), status }))
     }
 
     fn request(&self, server_dry_run: bool) -> Result<http::Outgoing, Failure> {
@@ -396,18 +432,9 @@ fn segment(name: &str) -> Result<&str, Failure> {
         return Ok(name);
     }
     Err(Failure::Unreadable {
-        asked: Asked { method: Method::GET, path: "/".to_owned() },
+        asked: Asked::unknown(),
         cause: format!("{name:?} is no name that an object can have"),
     })
-}
-
-/// A word as a POSIX shell wants it.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:=,@%+".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl Cluster {
@@ -433,8 +460,8 @@ impl Cluster {
         let object = match answer {
             None => None,
             Some(request) => {
-                let asked = Asked::of(&request);
-                let body = self.http.exchange(request).await?;
+                let asked = self.http.asked(&request);
+                let body = self.http.exchange(request).await.map_err(|no| write.judge(no))?;
                 let object = serde_json::from_slice(&body)
                     .map_err(|error| Failure::Unreadable { asked, cause: error.to_string() })?;
                 Some(object)
@@ -559,6 +586,29 @@ mod tests {
         );
         assert_eq!(sent_body, body);
         assert_eq!(write.done(Mode::ServerDryRun), "statefulset.apps/web created (server dry run)");
+    }
+
+    #[test]
+    fn a_precondition_that_does_not_hold_is_a_conflict() {
+        let invalid = |causes: Value| {
+            let status: Status = serde_json::from_value(json!({
+                "code": 422, "reason": "Invalid", "details": {"causes": causes},
+            }))
+            .unwrap();
+            Failure::from_status(Asked::unknown(), status)
+        };
+        let immutable = json!([{"field": "metadata.uid", "message": "field is immutable"}]);
+        let judged = partition().judge(invalid(immutable));
+        assert_eq!(
+            judged.to_string(),
+            "Error from server (Conflict): Operation cannot be fulfilled on statefulsets.apps \
+             \"web\": it is another object now, by the same name"
+        );
+        let test = Write::patch(web(), Patch::json("/spec", &json!(1), Vec::new()), "");
+        assert!(matches!(test.judge(invalid(json!([]))), Failure::Conflict(_)));
+        let field = json!([{"field": "spec.replicas", "message": "must be positive"}]);
+        assert!(matches!(test.judge(invalid(field.clone())), Failure::Invalid(_)));
+        assert!(matches!(partition().judge(invalid(field)), Failure::Invalid(_)));
     }
 
     #[test]

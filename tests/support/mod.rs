@@ -15,6 +15,7 @@ mod kubeconfig;
 mod process;
 mod proxy;
 mod runtime;
+mod status;
 mod wait;
 
 pub use api::{Api, Upstream};
@@ -23,4 +24,5 @@ pub use connect_proxy::ConnectProxy;
 pub use kubeconfig::Kubeconfig;
 pub use process::{Output, Run, Running, Victim, stateful};
 pub use proxy::{Answer, Fault, FaultProxy, Gate, Seen};
+pub use status::{document, follow, hint_of, ids, until_found};
 pub use wait::wait_for;

@@ -52,6 +52,7 @@ pub type Outgoing = Request<Full<Bytes>>;
 pub struct Http {
     service: BoxCloneSyncService<Outgoing, Response<Body>, BoxError>,
     base: String,
+    flags: Arc<[String]>,
     credentials: Credentials,
     terminal: Terminal,
     user_agent: HeaderValue,
@@ -69,6 +70,7 @@ impl Http {
     pub fn new(
         target: Target,
         timeout: Option<Duration>,
+        flags: Arc<[String]>,
         terminal: Terminal,
     ) -> Result<Http, Error> {
         let Target { config, identity, configured, .. } = target;
@@ -98,6 +100,7 @@ impl Http {
         Ok(Http {
             service: BoxCloneSyncService::new(service),
             base: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
+            flags,
             credentials,
             terminal,
             user_agent: HeaderValue::try_from(user_agent).map_err(|error| unusable(&error))?,
@@ -106,6 +109,15 @@ impl Http {
             answered: AtomicBool::new(false),
             warned: Mutex::default(),
         })
+    }
+
+    /// What errors say about a request.
+    pub fn asked<B>(&self, request: &Request<B>) -> Asked {
+        Asked {
+            method: request.method().clone(),
+            path: path_of(request).to_owned(),
+            flags: Arc::clone(&self.flags),
+        }
     }
 
     /// How many HTTP requests were sent, those sent again included.
@@ -123,7 +135,7 @@ impl Http {
     /// # Errors
     /// Any [`Failure`]; an answer with an error status is one.
     pub async fn exchange(&self, request: Outgoing) -> Result<Bytes, Failure> {
-        let asked = Asked::of(&request);
+        let asked = self.asked(&request);
         self.timed(&asked, async {
             let mut retries = 0;
             loop {
@@ -147,7 +159,7 @@ impl Http {
     /// # Errors
     /// Any [`Failure`]; an answer with an error status is one.
     pub async fn stream(&self, request: Outgoing) -> Result<Body, Failure> {
-        let asked = Asked::of(&request);
+        let asked = self.asked(&request);
         let answer = self.timed(&asked, self.send(request)).await?;
         if answer.status().is_success() {
             return Ok(answer.into_body());
@@ -191,7 +203,7 @@ impl Http {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: Outgoing) -> Result<Response<Body>, Failure> {
-        let asked = Asked::of(&request);
+        let asked = self.asked(&request);
         let mut renewed = false;
         let mut retries = 0;
         loop {
@@ -231,7 +243,7 @@ impl Http {
         if let Some(authorization) = &held.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        let asked = Asked::of(&request);
+        let asked = self.asked(&request);
         trace::request(self.terminal, &self.base, &request);
         let started = Instant::now();
         self.sent.fetch_add(1, Ordering::Relaxed);
@@ -281,7 +293,7 @@ impl Http {
         let (parts, body) = request.into_parts();
         let bytes = body.collect().await?.to_bytes();
         let request = Request::from_parts(parts, Full::new(bytes));
-        let asked = Asked::of(&request);
+        let asked = self.asked(&request);
         let answer = if asked.stays_open() || request.headers().contains_key(UPGRADE) {
             self.send(request).await
         } else {
@@ -298,11 +310,6 @@ impl fmt::Debug for Http {
 }
 
 impl Asked {
-    pub fn of<B>(request: &Request<B>) -> Asked {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        Asked { method: request.method().clone(), path: path.to_owned() }
-    }
-
     /// Whether the answer is a stream without an end in sight.
     fn stays_open(&self) -> bool {
         let query = self.path.split_once('?').map_or("", |(_, query)| query);
@@ -310,6 +317,10 @@ impl Asked {
             .split('&')
             .any(|pair| matches!(pair, "watch=true" | "watch=1" | "follow=true" | "follow=1"))
     }
+}
+
+fn path_of<B>(request: &Request<B>) -> &str {
+    request.uri().path_and_query().map_or("/", |path| path.as_str())
 }
 
 /// A GET for `path_and_query`.
@@ -335,7 +346,7 @@ pub fn build(
         request = request.header(CONTENT_TYPE, content_type);
     }
     request.body(Full::new(body)).map_err(|error| Failure::Unreadable {
-        asked: Asked { method, path: path_and_query.to_owned() },
+        asked: Asked { method, path: path_and_query.to_owned(), ..Asked::unknown() },
         cause: format!("not a valid request: {error}"),
     })
 }

@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(wait(&method, &answer(429, Some("1")), 0), Some(1_000));
             assert_eq!(wait(&method, &answer(429, None), 0), None);
             assert_eq!(wait(&method, &answer(503, Some("1")), 0), None);
-            let asked = Asked { method: method.clone(), path: "/".to_owned() };
+            let asked = Asked::unknown();
             assert_eq!(wait(&method, &Err(Failure::Lost { asked, cause: String::new() }), 0), None);
         }
     }

@@ -35,8 +35,7 @@ pub fn request(terminal: Terminal, base: &str, request: &Outgoing) {
     {
         terminal.say(&format!("Request Body: {}", shown(&body, terminal.verbosity)));
     }
-    let asked = Asked::of(request);
-    terminal.say(&format!("{} {base}{}", asked.method, asked.path));
+    terminal.say(&format!("{} {base}{}", request.method(), super::path_of(request)));
     terminal.say("Request Headers:");
     headers(terminal, request.headers());
 }

@@ -57,6 +57,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Without HTTP/2 there are no pings, and TCP's own probes do it: three
+/// unanswered ones end a connection.
+const KEEPALIVE_PROBES: u32 = 3;
+
 /// How long an HTTP/1.1 connection is kept for the next request.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -141,7 +145,11 @@ impl Wire {
 
     /// Sends one request over the shared connection.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let asked = Asked::of(&request);
+        let asked = Asked {
+            method: request.method().clone(),
+            path: super::path_of(&request).to_owned(),
+            ..Asked::unknown()
+        };
         let client = if request.headers().contains_key(UPGRADE) {
             self.upgrades
                 .get_or_init(|| {
@@ -251,6 +259,8 @@ fn dial(config: &kube::Config) -> Result<Dial, Error> {
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(PING_INTERVAL));
+    tcp.set_keepalive_interval(Some(PING_TIMEOUT));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let Some(proxy) = &config.proxy_url else { return Ok(boxed(tcp)) };
     // Takes user and password out of the address and decodes them.

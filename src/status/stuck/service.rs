@@ -50,7 +50,7 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
                     set.reference(),
                     format!("serviceName is {name}, and there is no Service of that name"),
                 )
-                .hint(format!("kubectl create service clusterip {name} --clusterip=None {at}")),
+                .hint(create_command(name, survey)),
         );
         return;
     };
@@ -82,4 +82,17 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
                 .hint(format!("kubectl edit service {name} {at}")),
         );
     }
+}
+
+/// kubectl's own idiom for a Service with a selector of one's choice; without
+/// it the Service would select by a label that kubectl makes up.
+fn create_command(name: &str, survey: &Survey) -> String {
+    let labels = survey.set.selector.labels.iter();
+    let selector: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
+    format!(
+        "kubectl create service clusterip {name} --clusterip=None --dry-run=client -o yaml | \
+         kubectl set selector --local -f - '{}' -o yaml | kubectl create {} -f -",
+        selector.join(","),
+        survey.at()
+    )
 }

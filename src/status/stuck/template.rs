@@ -68,10 +68,10 @@ fn probe_without_shell(survey: &Survey, container: &Container, probe: &Probe) ->
             .any(|pod| pod.containers.iter().any(|status| status.name == *name && !status.ready));
     let severity = if fails { Severity::Error } else { Severity::Warning };
     Some(
-        PROBE_NO_SHELL
-            .found(survey.set.reference(), message)
-            .at(severity)
-            .hint(format!("write it as command: [\"sh\", \"-c\", {:?}]", probe.command.join(" "))),
+        PROBE_NO_SHELL.found(survey.set.reference(), message).at(severity).hint(format!(
+            "write it as command: [\"sh\", \"-c\", {:?}]",
+            shell_line(&probe.command)
+        )),
     )
 }
 
@@ -81,6 +81,25 @@ fn runs_shell(command: &[String]) -> bool {
     shell(program)
         || (matches!(program, "busybox" | "env")
             && command.iter().skip(1).any(|word| shell(word.rsplit('/').next().unwrap_or(""))))
+}
+
+/// The command as a shell wants it; words with blanks in quotes that let the
+/// shell expand variables, and `$(NAME)`, which a shell would run, as `${NAME}`.
+fn shell_line(command: &[String]) -> String {
+    let words = command.iter().map(|word| {
+        let word = match unexpanded(word) {
+            Some(variable) if variable.starts_with("$(") => {
+                word.replace(&variable, &format!("${{{}}}", variable_name(&variable)))
+            }
+            _ => word.clone(),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,${}".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            return word;
+        }
+        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"").replace('`', "\\`"))
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The first `$(NAME)` or `${NAME}` of an argument.
@@ -164,6 +183,12 @@ mod tests {
         for plain in ["", "$", "${", "costs $5", "$(date +%s)", "${}"] {
             assert_eq!(unexpanded(plain), None, "{plain}");
         }
+    }
+
+    #[test]
+    fn the_hint_can_be_pasted() {
+        let command = words(&["mysql", "-p$(PW)", "-e", "SELECT \"1\""]);
+        assert_eq!(shell_line(&command), r#"mysql -p${PW} -e "SELECT \"1\"""#);
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! Every transcript of the README, typed in its order on a real node: what
+//! stands there must be what happens.
+
+use std::{fs, path::Path, time::Duration};
+
+use super::support::{Namespace, Run, TestCluster, until_found};
+
+/// A command of a transcript and what the README says it prints.
+struct Step {
+    command: String,
+    output: Vec<String>,
+}
+
+fn steps(readme: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut inside = false;
+    for line in readme.lines() {
+        match (inside, line.strip_prefix("$ ")) {
+            (false, _) => inside = line == "```console",
+            (true, _) if line == "```" => inside = false,
+            (true, Some(command)) => {
+                steps.push(Step { command: command.to_owned(), output: Vec::new() });
+            }
+            (true, None) => {
+                let step = steps.last_mut().expect("a transcript begins with a command");
+                step.output.push(line.to_owned());
+            }
+        }
+    }
+    steps
+}
+
+/// The words of an output, without what differs from run to run: ages, the
+/// hashes of revisions, the test's namespace.
+fn words(text: &str, namespace: &str) -> Vec<String> {
+    let is_age = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_digit())
+            && word.ends_with(['s', 'm', 'h', 'd'])
+            && word.chars().all(|c| c.is_ascii_digit() || "smhd".contains(c))
+    };
+    let is_hash = |word: &str| {
+        word.strip_prefix("web-").is_some_and(|hash| hash.trim_end_matches(',').len() >= 8)
+    };
+    text.replace(namespace, "default")
+        .split_whitespace()
+        .map(|word| match word {
+            word if is_age(word) => "AGE".to_owned(),
+            word if is_hash(word) => "REVISION".to_owned(),
+            word => word.to_owned(),
+        })
+        .collect()
+}
+
+fn shell(namespace: &Namespace, command: &str) -> super::support::Output {
+    let cluster = namespace.cluster();
+    let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-stateful"));
+    let kubeconfig = namespace.directory().join("kubeconfig");
+    if !kubeconfig.exists() {
+        fs::copy(cluster.kubeconfig(), &kubeconfig).expect("a kubeconfig of our own");
+        let here = ["config", "set-context", "--current", "--namespace", namespace.name()];
+        cluster.kubectl(here).kubeconfig(&kubeconfig).output().success();
+    }
+    let line = format!("cd {} && {command}", namespace.directory().display())
+        .replace("-n default", &format!("-n {}", namespace.name()));
+    Run::new("/bin/sh")
+        .args(["-c", &line])
+        .search(cluster.kubectl_path().parent().expect("a directory"))
+        .search(plugin.parent().expect("a directory"))
+        .kubeconfig(&kubeconfig)
+        .deadline(Duration::from_secs(180))
+        .output()
+}
+
+#[test]
+fn every_transcript_is_what_happens() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let steps = steps(&fs::read_to_string(readme).expect("the README"));
+    assert!(steps.len() > 5, "the transcripts were not found");
+    let namespace = TestCluster::shared_node().namespace("readme");
+    let nginx = format!("{}/tests/apps/nginx.yaml", env!("CARGO_MANIFEST_DIR"));
+    namespace.kubectl(["apply", "-f", &nginx]).output().success();
+    namespace.wait_until_ready("web");
+    let canary = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}},"template":{"spec":{"containers":[{"name":"nginx","image":"nginx:1.99"}]}}}}"#;
+    namespace.kubectl(["patch", "sts", "web", "-p", canary]).output().success();
+    until_found(&namespace, "web", &["STATUS-IMAGE-PULL", "STATUS-PARTITION-HELD"]);
+    // The first refusal is ErrImagePull; the README shows the state that stays.
+    namespace.wait(
+        "pod/web-2",
+        "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
+    );
+    for step in steps {
+        if step.command.contains("--exit-code") {
+            let trap = ["STATUS-REVERT-TRAP", "STATUS-IMAGE-PULL", "STATUS-PARTITION-LEFTOVER"];
+            until_found(&namespace, "web", &trap);
+            namespace.wait(
+                "pod/web-2",
+                "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
+            );
+        }
+        let output = shell(&namespace, &step.command);
+        let judged = if step.command.contains("--exit-code") { 3 } else { 0 };
+        let output = output.expect(judged);
+        if !step.output.is_empty() {
+            let promised = words(&step.output.join("\n"), "default");
+            assert_eq!(words(&output.stdout, namespace.name()), promised, "{output}");
+        }
+    }
+}
