@@ -274,6 +274,17 @@ impl Status {
     }
 }
 
+impl Rejection {
+    /// How to see the objects of the kind that was asked for, everywhere: a
+    /// name that is not found is misspelt, or lives in another namespace.
+    fn what_there_is(&self) -> String {
+        let details = self.status.details.as_ref();
+        let (kind, group) = details.map_or(("all", ""), |d| (d.kind.as_str(), d.group.as_str()));
+        let dot = if group.is_empty() { "" } else { "." };
+        self.asked.with_flags(format!("kubectl get {kind}{dot}{group} --all-namespaces"))
+    }
+}
+
 impl Asked {
     /// Where there is no request to speak of.
     pub(super) fn unknown() -> Asked {
@@ -283,7 +294,10 @@ impl Asked {
     /// What `kubectl auth can-i` has to be asked to see whether this request
     /// is allowed.
     fn can_i(&self) -> String {
-        let mut line = self.can_i_words();
+        self.with_flags(self.can_i_words())
+    }
+
+    fn with_flags(&self, mut line: String) -> String {
         for flag in self.flags.iter() {
             line.push(' ');
             line.push_str(&shell_quoted(flag));
@@ -400,6 +414,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Unauthorized(_) => error.hint("log in again, then try: kubectl auth whoami"),
             Failure::Forbidden(rejection) => error.hint(rejection.asked.can_i()),
+            Failure::NotFound(rejection) => error.hint(rejection.what_there_is()),
             Failure::NoSuchApi(rejection) => error
                 .caused_by(format!("{} was answered with 404", rejection.asked))
                 .hint("kubectl api-resources lists what this server serves"),
@@ -484,7 +499,8 @@ mod tests {
         let web = r#"{"name":"web","group":"apps","kind":"statefulsets"}"#;
         assert_eq!(
             status(404, "NotFound", r#"statefulsets.apps \"web\" not found"#, web),
-            "Error from server (NotFound): statefulsets.apps \"web\" not found"
+            "Error from server (NotFound): statefulsets.apps \"web\" not found\n\
+             hint: kubectl get statefulsets.apps --all-namespaces"
         );
         assert_eq!(
             status(401, "Unauthorized", "Unauthorized", "{}"),

@@ -69,6 +69,17 @@ impl Cluster {
         Ok(Cluster { http, context, namespace, terminal, flags })
     }
 
+    /// The connection flags that were given, as a shell wants them, each with
+    /// a blank in front, for the commands that hints name.
+    pub fn flags(&self) -> String {
+        let mut words = String::new();
+        for flag in self.flags.iter() {
+            words.push(' ');
+            words.push_str(&error::shell_quoted(flag));
+        }
+        words
+    }
+
     /// The namespace to look in: the flag's, else the context's, else the
     /// pod's own, else `default`.
     pub fn namespace(&self) -> &str {

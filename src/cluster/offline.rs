@@ -180,6 +180,7 @@ impl Bundle {
             events,
             nodes,
             unread,
+            flags: String::new(),
         })
     }
 

@@ -96,6 +96,7 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
         events,
         nodes,
         unread,
+        flags: cluster.flags(),
     };
     Ok(Reading { facts, marks })
 }

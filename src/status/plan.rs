@@ -102,9 +102,16 @@ impl<'a> Survey<'a> {
         if keeps { stable.or(update) } else { update.or(stable) }
     }
 
-    /// `-n NAMESPACE`, for the commands that hints name.
+    /// Where the commands that hints name find the set: `-n NAMESPACE` and
+    /// the connection flags of this run.
     pub fn at(&self) -> String {
-        format!("-n {}", self.set.namespace)
+        format!("-n {}{}", self.set.namespace, self.facts.flags)
+    }
+
+    /// The same for objects without namespace; begins with a blank, or is
+    /// empty.
+    pub fn cluster_wide(&self) -> &str {
+        &self.facts.flags
     }
 }
 

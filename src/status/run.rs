@@ -200,7 +200,7 @@ impl<'a> Follower<'a> {
                 self.name
             ),
         )
-        .hint(format!("kubectl stateful status {}", self.name))
+        .hint(self.command())
     }
 
     fn announce(&self, goal: Goal, deadline: Option<Duration>) {
@@ -293,7 +293,8 @@ impl<'a> Follower<'a> {
     }
 
     fn command(&self) -> String {
-        format!("kubectl stateful status {} -n {}", self.name, self.cluster.namespace())
+        let (namespace, flags) = (self.cluster.namespace(), self.cluster.flags());
+        format!("kubectl stateful status {} -n {namespace}{flags}", self.name)
     }
 }
 

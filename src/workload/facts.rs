@@ -25,6 +25,10 @@ pub struct Facts {
     /// Only the nodes of pods that overstay their deletion.
     pub nodes: Read<Node>,
     pub unread: Vec<Unread>,
+    /// The connection flags that were given, as a shell wants them, each with
+    /// a blank in front: a command that a hint names without them might reach
+    /// another cluster.
+    pub flags: String,
 }
 
 /// Something that could not be read, so that what is printed is a lower bound.

@@ -215,6 +215,13 @@ fn a_reverted_rollout_names_the_one_pod_and_deleting_it_helps() {
     assert_eq!(document["health"], "stuck");
     namespace.stateful(["status", "web"]).output().expect(0);
     namespace.stateful(["status", "web", "--exit-code"]).output().expect(3);
+    // A command that lost the flags would reach another cluster.
+    let kubeconfig = namespace.cluster().kubeconfig().display().to_string();
+    let run = namespace.stateful(["status", "web", "--kubeconfig", &kubeconfig]);
+    let shown = run.kubeconfig("/dev/null").output().success();
+    let hint =
+        format!("→ kubectl describe pod web-2 -n {} --kubeconfig={kubeconfig}", namespace.name());
+    assert!(shown.contains(&hint), "{shown}");
     // Taken back: the controller alone never gets out of it (kubernetes #67250).
     namespace.apply(&web(3, |_| {}));
     let document = until_found(&namespace, "web", &["STATUS-REVERT-TRAP", "STATUS-IMAGE-PULL"]);

@@ -185,9 +185,12 @@ fn the_krew_manifest_keeps_to_krews_rules() {
         let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
         assert!(sum.len() == 64 && sum.chars().all(hex), "{sum}");
         let uri = platform["uri"].as_str().expect("a uri");
-        assert!(uri.ends_with(".tar.gz") || uri.ends_with(".zip"), "{uri}");
+        let archive = [".tar.gz", ".zip"].iter().any(|&ending| uri.ends_with(ending));
+        assert!(archive, "{uri}");
         assert!(uri.contains(version), "{uri}");
         let bin = platform["bin"].as_str().expect("a binary");
-        assert_eq!(bin.ends_with(".exe"), labels["os"] == "windows", "{bin}");
+        let wanted =
+            if labels["os"] == "windows" { "kubectl-stateful.exe" } else { "kubectl-stateful" };
+        assert_eq!(bin, wanted);
     }
 }

@@ -316,7 +316,7 @@ fn overstays(survey: &Survey, pod: &Pod) -> Option<Finding> {
                         age(late)
                     ),
                 )
-                .hint(format!("kubectl describe node {node_name}")),
+                .hint(format!("kubectl describe node {node_name}{}", survey.cluster_wide())),
         );
     }
     if late < PATIENCE {

@@ -164,7 +164,7 @@ fn pending(survey: &Survey, slot: &Slot, claim: &Claim) -> Option<Pending> {
         let finding = if of_class.is_empty() {
             NO_CLASS
                 .found(object, format!("{name} of {pod} is Pending: it {asks}"))
-                .hint(format!("kubectl get storageclass; {describe}"))
+                .hint(format!("kubectl get storageclass{}; {describe}", survey.cluster_wide()))
         } else {
             NO_VOLUME
                 .found(
@@ -223,14 +223,17 @@ fn prebound(survey: &Survey, claim: &Claim, volume: &str, object: &str) -> Optio
     let volumes = survey.facts.volumes.as_ref()?;
     let name = &claim.name;
     let (why, hint) = match volumes.iter().find(|known| known.name == volume) {
-        None => (format!("volume {volume} does not exist"), format!("kubectl get pv {volume}")),
+        None => (
+            format!("volume {volume} does not exist"),
+            format!("kubectl get pv {volume}{}", survey.cluster_wide()),
+        ),
         Some(found) => match &found.claim {
             Some(holder) if holder.uid.as_deref() != Some(claim.uid.as_str()) => (
                 format!(
                     "volume {volume} is {} and belongs to claim {}/{} with another uid",
                     found.phase, holder.namespace, holder.name
                 ),
-                format!("kubectl describe pv {volume}"),
+                format!("kubectl describe pv {volume}{}", survey.cluster_wide()),
             ),
             _ => return None,
         },
@@ -275,8 +278,9 @@ fn terminating(survey: &Survey, slot: &Slot, claim: &Claim, volume: Option<&Volu
     );
     match volume.filter(|volume| volume.reclaim_policy == "Delete") {
         Some(volume) => finding.hint(format!(
-            "kubectl patch pv {} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
-            volume.name
+            "kubectl patch pv {}{} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
+            volume.name,
+            survey.cluster_wide()
         )),
         None => finding.hint(format!("kubectl describe pvc {} {}", claim.name, survey.at())),
     }
@@ -308,7 +312,7 @@ fn released(survey: &Survey) -> Vec<Finding> {
                             volume.name, volume.phase, holder.name
                         ),
                     )
-                    .hint(format!("kubectl describe pv {}", volume.name)),
+                    .hint(format!("kubectl describe pv {}{}", volume.name, survey.cluster_wide())),
             )
         })
         .collect()
