@@ -414,7 +414,9 @@ impl From<Failure> for Error {
         match failure {
             Failure::Unauthorized(_) => error.hint("log in again, then try: kubectl auth whoami"),
             Failure::Forbidden(rejection) => error.hint(rejection.asked.can_i()),
-            Failure::NotFound(rejection) => error.hint(rejection.what_there_is()),
+            Failure::NotFound(rejection) | Failure::AlreadyExists(rejection) => {
+                error.hint(rejection.what_there_is())
+            }
             Failure::NoSuchApi(rejection) => error
                 .caused_by(format!("{} was answered with 404", rejection.asked))
                 .hint("kubectl api-resources lists what this server serves"),
@@ -431,14 +433,19 @@ impl From<Failure> for Error {
                 .caused_by(format!("the way there leads through the proxy {proxy}"))
                 .hint("check proxy-url in the kubeconfig, HTTPS_PROXY and NO_PROXY"),
             Failure::Refused { .. } => error.hint("kubectl cluster-info"),
-            Failure::Unreachable { hint, .. } | Failure::NoCredentials { hint, .. } => match hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            },
-            Failure::Lost { asked, .. } | Failure::Unreadable { asked, .. } => {
-                error.caused_by(format!("while reading the answer to {asked}"))
+            Failure::Unreachable { hint, .. } => {
+                error.hint(hint.unwrap_or_else(|| "kubectl cluster-info".to_owned()))
             }
-            _ => error,
+            Failure::NoCredentials { hint, .. } => error
+                .hint(hint.unwrap_or_else(|| "kubectl config view --minify".to_owned())),
+            Failure::Lost { asked, .. } | Failure::Unreadable { asked, .. } => error
+                .caused_by(format!("while reading the answer to {asked}"))
+                .hint("run the command again: that is safe"),
+            Failure::Gone(_) => error.hint("run the command again: it reads anew"),
+            Failure::Invalid(_) => error.hint("kubectl explain says what a field may hold"),
+            Failure::Server(_) => error.hint(
+                "run the command again: that is safe; if it stays so: kubectl get --raw '/readyz?verbose'",
+            ),
         }
     }
 }
@@ -487,6 +494,11 @@ mod tests {
         Error::from(Failure::from_answer(&asked, code, body.as_bytes())).to_string()
     }
 
+    /// What kubectl says too: all but the last line, which is our hint.
+    fn sentence(said: &str) -> &str {
+        said.rsplit_once("\nhint: ").expect("every failure says what to type next").0
+    }
+
     /// Expected lines are kubectl 1.32's for the same answers.
     #[test]
     fn answers_read_as_in_kubectl() {
@@ -513,29 +525,29 @@ mod tests {
              hint: kubectl auth can-i get statefulsets.apps/web -n db"
         );
         assert_eq!(
-            status(409, "AlreadyExists", "taken", web),
+            sentence(&status(409, "AlreadyExists", "taken", web)),
             "Error from server (AlreadyExists): taken"
         );
-        assert_eq!(status(500, "", "boom", "{}"), "Error from server: boom");
+        assert_eq!(sentence(&status(500, "", "boom", "{}")), "Error from server: boom");
         assert_eq!(
-            status(
+            sentence(&status(
                 422,
                 "Invalid",
                 "m",
                 r#"{"name":"web","kind":"StatefulSet","causes":[{"field":"spec","message":"Forbidden: x"}]}"#
-            ),
+            )),
             "The StatefulSet \"web\" is invalid: spec: Forbidden: x"
         );
         assert_eq!(
-            status(
+            sentence(&status(
                 422,
                 "Invalid",
                 "m",
                 r#"{"name":"web","kind":"StatefulSet","causes":[{"field":"spec","message":"x"},{"field":"spec","message":"x"},{"field":"a.b","message":"y"}]}"#
-            ),
+            )),
             "The StatefulSet \"web\" is invalid:\n* spec: x\n* a.b: y"
         );
-        assert_eq!(status(422, "Invalid", "m", "{}"), "The request is invalid: m");
+        assert_eq!(sentence(&status(422, "Invalid", "m", "{}")), "The request is invalid: m");
     }
 
     #[test]
@@ -544,7 +556,7 @@ mod tests {
             "Error from server (NotFound): the server could not find the requested resource\n"
         ));
         assert_eq!(
-            said(502, "<html>bad gateway</html>"),
+            sentence(&said(502, "<html>bad gateway</html>")),
             "Error from server (InternalError): an error on the server (\"<html>bad \
              gateway</html>\") has prevented the request from succeeding"
         );

@@ -255,7 +255,8 @@ impl Chosen {
             Some(named.cluster.clone().unwrap_or_default())
         });
         if let (Some(name), None) = (&cluster_flag, &cluster) {
-            return Err(absent("cluster", name, "get-clusters"));
+            let sentence = format!("no server found for cluster {name:?}");
+            return Err(Error::new(Exit::Error, sentence).hint("kubectl config get-clusters"));
         }
         let user_flag = given(args.user.as_deref());
         let user_name = user_flag.clone().or_else(|| given(context.user.as_deref()));
@@ -532,20 +533,20 @@ fn context(config: &Kubeconfig, flag: Option<String>) -> Result<(Option<String>,
     match (flag, &config.current_context) {
         (Some(name), _) => match find(&name) {
             Some(context) => Ok((Some(name), context)),
-            None => Err(absent("context", &name, "get-contexts")),
+            None => Err(no_such_context(&name)),
         },
         (None, Some(name)) => match find(name) {
             Some(context) => Ok((Some(name.clone()), context)),
-            None => Err(Error::with_headline(
-                Exit::Error,
-                format!(
-                    "Error in configuration: context was not found for specified context: {name}"
-                ),
-            )
-            .hint("kubectl config get-contexts")),
+            None => Err(no_such_context(name)),
         },
         (None, None) => Ok((None, Context::default())),
     }
+}
+
+fn no_such_context(name: &str) -> Error {
+    let sentence = "Error in configuration: context was not found for specified context";
+    Error::with_headline(Exit::Error, format!("{sentence}: {name}"))
+        .hint("kubectl config get-contexts")
 }
 
 fn absent(what: &str, name: &str, list: &str) -> Error {
@@ -579,6 +580,7 @@ fn data_or_file(
                 plain(&error)
             ),
         )
+        .hint("the flag or the kubeconfig must name a file that can be read")
     })
 }
 
@@ -704,11 +706,11 @@ current-context: two
         let refused = |change: fn(&mut ConnectionArgs)| refused(&environment, &flags(change));
         assert_eq!(
             refused(|args| args.context = Some("x".into())),
-            "error: context \"x\" does not exist"
+            "Error in configuration: context was not found for specified context: x"
         );
         assert_eq!(
             refused(|args| args.cluster = Some("x".into())),
-            "error: cluster \"x\" does not exist"
+            "error: no server found for cluster \"x\""
         );
         assert_eq!(
             refused(|args| args.user = Some("x".into())),

@@ -3,7 +3,7 @@
 //! A command costs a fixed number of requests, whatever the number of
 //! ordinals: lists, never a request per claim or per pod.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
@@ -14,6 +14,9 @@ use super::{
     },
 };
 use crate::workload::{Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread};
+
+/// All but the unreserved characters of RFC 3986, so that names stay legible.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Nodes are asked for one by one, and only those of pods that overstay their
 /// deletion; more lost nodes than this at once are one finding, not many.
@@ -239,5 +242,5 @@ async fn nodes_of_overdue(
 }
 
 pub(super) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }

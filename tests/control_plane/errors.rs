@@ -263,9 +263,16 @@ fn names_that_the_kubeconfig_does_not_have() {
 
 #[test]
 fn certificate_files_that_are_not_there() {
-    for flag in ["--certificate-authority", "--client-certificate", "--client-key"] {
+    Pair::with_flags(&["--certificate-authority=missing.pem"]).say_the_same();
+    // kubectl lists every fault of such a configuration; ours is one of them.
+    for (flag, file) in [("--client-certificate", "client-cert"), ("--client-key", "client-key")] {
         let flag = format!("{flag}=missing.pem");
-        Pair::with_flags(&[&flag]).say_the_same_until("error: ");
+        let (theirs, ours) = Pair::with_flags(&[&flag]).fail();
+        let fault = format!("unable to read {file} missing.pem for ");
+        for output in [theirs, ours] {
+            let named = output.stderr.lines().any(|line| line.contains(&fault));
+            assert!(named, "{fault} is not in it\n{output}");
+        }
     }
 }
 

@@ -326,15 +326,12 @@ fn the_governing_service_is_looked_at() {
     namespace.kubectl(["delete", "service", "nginx"]).output().success();
     let document = until_found(&namespace, "web", &["STATUS-SERVICE-MISSING"]);
     follow(&namespace, &hint_of(&document, "STATUS-SERVICE-MISSING"));
-    // What the hint makes is headless and selects by kubectl's own label.
-    until_found(&namespace, "web", &["STATUS-SERVICE-SELECTS-NOTHING"]);
-    let selector = json!([{"op": "replace", "path": "/spec/selector", "value": {"app": "nginx"}}]);
-    let patch = selector.to_string();
-    namespace
-        .kubectl(["patch", "service", "nginx", "--type=json", "-p", &patch])
-        .output()
-        .success();
     until_found(&namespace, "web", &[]);
+    let other = json!([{"op": "replace", "path": "/spec/selector", "value": {"name": "nginx"}}]);
+    let patch =
+        ["patch", "service", "nginx", "--type=json", "-p", &other.to_string()].map(str::to_owned);
+    namespace.kubectl(patch).output().success();
+    until_found(&namespace, "web", &["STATUS-SERVICE-SELECTS-NOTHING"]);
 }
 
 #[test]
@@ -482,7 +479,7 @@ fn a_watch_outlives_a_server_that_fails_for_a_while() {
     });
     namespace.apply(&web(1, |_| {}));
     // The broken pod is in the way (kubernetes #67250); the watch is to see it go.
-    namespace.kubectl(["delete", "pod", "web-0"]).deadline(SOON).output().success();
+    namespace.kubectl(["delete", "pod", "web-0", "--wait=false"]).output().success();
     watching.finish().expect(0);
 }
 
@@ -521,8 +518,11 @@ fn names_are_completed_within_the_time_of_a_key_press() {
     let gate = Gate::closed();
     proxy.when(|_| true, Fault::Hold(gate.clone()));
     let kubeconfig = namespace.kubeconfig_through(&proxy);
-    let output = cluster.stateful(complete).args(["we"]).kubeconfig(&kubeconfig).output().expect(0);
+    wait_for(SOON, "a try that the machine does not slow down", || {
+        let run = cluster.stateful(complete).args(["we"]).kubeconfig(&kubeconfig);
+        let output = run.output().expect(0);
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (":4\n", ""));
+        (output.took < Duration::from_millis(150)).then_some(())
+    });
     gate.release();
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (":4\n", ""));
-    assert!(output.took < Duration::from_millis(600), "{output}");
 }

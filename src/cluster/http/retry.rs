@@ -33,7 +33,7 @@ pub struct Retry {
 impl Retry {
     pub fn say(&self, terminal: Terminal, asked: &Asked, number: u32) {
         let Retry { wait, why } = self;
-        let level = u8::from(*wait <= NOTICEABLE);
+        let level = u8::from(*wait < NOTICEABLE);
         terminal.verbose(
             level,
             &format!("{asked}: {why}; trying again in {wait:?} ({number} of {MOST})"),

@@ -277,6 +277,7 @@ fn on_delete(survey: &Survey) -> Option<Finding> {
     let update = set.status.update_revision.as_deref()?;
     let outdated: Vec<&str> = survey
         .pods()
+        .filter(|(_, pod)| !pod.is_terminating())
         .filter(|(_, pod)| pod.revision().is_some_and(|revision| revision != update))
         .map(|(slot, _)| slot.name.as_str())
         .collect();
