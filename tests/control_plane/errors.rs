@@ -78,7 +78,12 @@ impl Pair {
     }
 }
 
-/// The message itself: kubectl without its log entries, ours without causes and hint.
+fn is_ours_alone(line: &str) -> bool {
+    let begins = ["  caused by: ", "hint: "].iter().any(|start| line.starts_with(start));
+    begins || line.contains("; trying again in ")
+}
+
+/// The message itself: kubectl without its log entries, ours without retries, causes and hint.
 fn headline(output: &Output) -> String {
     let mut message = Vec::new();
     let mut in_log_entry = false;
@@ -88,7 +93,7 @@ fn headline(output: &Output) -> String {
             in_log_entry = line != " >";
         } else if is_log_entry(line) {
             in_log_entry = line.ends_with("err=<");
-        } else if !line.starts_with("  caused by: ") && !line.starts_with("hint: ") {
+        } else if !is_ours_alone(line) {
             message.push(line);
         }
     }
