@@ -14,3 +14,5 @@ mod kubeconfig;
 mod proxy;
 #[path = "control_plane/status.rs"]
 mod status;
+#[path = "control_plane/write.rs"]
+mod write;

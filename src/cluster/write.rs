@@ -370,16 +370,21 @@ impl Write {
                 if let Some(version) = resource_version {
                     preconditions["resourceVersion"] = json!(version);
                 }
-                let options = json!({
+                let mut options = json!({
                     "kind": "DeleteOptions",
                     "apiVersion": "v1",
                     "propagationPolicy": propagation.api_name(),
                     "preconditions": preconditions,
                 });
+                // Where a DELETE has a body, the server takes its options from
+                // there alone: in the query a dry run would delete.
+                if server_dry_run {
+                    options["dryRun"] = json!(["All"]);
+                }
                 (Method::DELETE, "application/json", options, true)
             }
         };
-        if server_dry_run {
+        if server_dry_run && !matches!(self.verb, Verb::Delete { .. }) {
             query.push("dryRun=All".to_owned());
         }
         let mut path = self.object.path(named)?;
@@ -557,10 +562,8 @@ mod tests {
         };
         let write = Write::delete(claim, "u-1", None, Propagation::Orphan, "20Gi on pv-7");
         let (line, _, body) = sent(&write, true).await;
-        assert_eq!(
-            line,
-            "DELETE /api/v1/namespaces/db/persistentvolumeclaims/data-web-4?dryRun=All"
-        );
+        assert_eq!(line, "DELETE /api/v1/namespaces/db/persistentvolumeclaims/data-web-4");
+        assert_eq!(body["dryRun"], json!(["All"]));
         assert_eq!(body["preconditions"], json!({"uid": "u-1"}));
         assert_eq!(body["propagationPolicy"], json!("Orphan"));
         assert_eq!(

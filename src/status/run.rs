@@ -1,6 +1,6 @@
 //! Reads, judges, shows; again at every change where that was asked for.
 
-use std::{future::pending, time::Duration};
+use std::{collections::HashMap, future::pending, time::Duration};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde::Serialize;
@@ -321,14 +321,18 @@ fn changes_between(last: &Picture, next: &Picture, now: Timestamp) -> Vec<Change
             message,
         });
     };
-    let before = |name: &str| last.items.iter().find(|item| item.name == name);
+    let index = |items: &'_ [OrdinalView]| -> HashMap<String, usize> {
+        items.iter().enumerate().map(|(place, item)| (item.name.clone(), place)).collect()
+    };
+    let (before, after) = (index(&last.items), index(&next.items));
     for item in &next.items {
-        if let Some(message) = ordinal_change(before(&item.name), item) {
+        let earlier = before.get(&item.name).and_then(|&place| last.items.get(place));
+        if let Some(message) = ordinal_change(earlier, item) {
             add(format!("pod/{}", item.name), message);
         }
     }
     for item in &last.items {
-        if !next.items.iter().any(|still| still.name == item.name) {
+        if !after.contains_key(&item.name) {
             add(format!("pod/{}", item.name), format!("{} is gone", item.name));
         }
     }

@@ -526,3 +526,49 @@ fn names_are_completed_within_the_time_of_a_key_press() {
     });
     gate.release();
 }
+
+/// `script` gives the program a terminal, and writes down what it draws.
+#[test]
+fn on_a_terminal_it_redraws_in_place() {
+    let namespace = TestCluster::shared().namespace("terminal");
+    ready_web(&namespace, 1, |_| {});
+    let binary = env!("CARGO_BIN_EXE_kubectl-stateful");
+    let line = format!(
+        "stty rows 8 cols 90; {binary} status web --watch --timeout 3s -n {}",
+        namespace.name()
+    );
+    let output = Run::new("/usr/bin/script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .kubeconfig(namespace.cluster().kubeconfig())
+        .deadline(SOON)
+        .output()
+        .expect(6);
+    let frames: Vec<&str> = output.stdout.split("\u{1b}[?7l").skip(1).collect();
+    assert!(frames.len() >= 2, "it draws again as ages change: {:?}", output.stdout);
+    let lines = frames[0].matches('\n').count();
+    assert!(frames[1].starts_with(&format!("\u{1b}[{lines}A\r")), "{:?}", frames[1]);
+    assert!(
+        frames.iter().all(|frame| frame.contains("web-0") && frame.contains("\u{1b}[J\u{1b}[?7h"))
+    );
+}
+
+#[test]
+fn a_watch_outlives_a_restart_of_the_api_server() {
+    let cluster = TestCluster::fresh();
+    let namespace = cluster.namespace("restart");
+    ready_web(&namespace, 1, |_| {});
+    let run = namespace.stateful(["status", "web", "--watch", "--timeout", "100s"]);
+    let watching = run.deadline(2 * SOON).start();
+    watching.wait_for_stdout("the tree", |shown| shown.contains("1 of 1 ready"));
+    cluster.restart("kube-apiserver");
+    wait_for(SOON, "the server to take a change", || {
+        let scale = ["scale", "sts", "web", "--replicas=2"];
+        (namespace.kubectl(scale).output().code() == Some(0)).then_some(())
+    });
+    watching.wait_for_stdout("the change after the restart", |shown| {
+        shown.contains("web: Ready, 2 of 2 ready")
+    });
+    watching.signal("INT");
+    watching.finish().expect(130);
+}

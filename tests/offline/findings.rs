@@ -2,7 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use kubectl_stateful::status::{plan::Health, stuck};
+use kubectl_stateful::{
+    output::{Exit, Format},
+    status::{
+        plan::Health,
+        report::{self, Look},
+        stuck,
+    },
+};
 use serde_json::{Value, json};
 
 use super::build::*;
@@ -504,4 +511,28 @@ fn ordinals_count_from_their_start() {
         held.map(|f| f.message.as_str()),
         Some("partition 1 keeps web-5 on the stable revision web-1")
     );
+}
+
+#[test]
+fn thousands_of_ordinals_fit_on_a_screen_and_take_no_time() {
+    let started = std::time::Instant::now();
+    let set = with(set(), "/spec/replicas", json!(5000));
+    let mut objects = vec![set, service(), revision("web-1", 1, "nginx:1.21")];
+    for ordinal in 0..5000 {
+        let broken = ordinal == 4321;
+        let pod = if broken { waiting(ordinal, "ErrImagePull", "not found") } else { pod(ordinal) };
+        objects.extend([pod, claim(ordinal), volume(ordinal)]);
+    }
+    let picture = judged(&objects);
+    let text =
+        report::render(&picture, Exit::Done, Format::Table, Look::plain(now())).expect("text");
+    assert!(text.contains("4999 of 5000 ready"), "{text}");
+    assert!(text.contains("web-0 … web-4320") && text.contains("4321 Ready"), "{text}");
+    assert!(text.contains("web-4321") && text.contains("web-4322 … web-4999"), "{text}");
+    assert!(text.lines().count() < 12, "{text}");
+    let wide =
+        report::render(&picture, Exit::Done, Format::Wide, Look::plain(now())).expect("text");
+    assert!(wide.lines().count() > 5000, "wide leaves nothing out");
+    // Generous for a slow machine and a debug build; quadratic work takes minutes.
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
