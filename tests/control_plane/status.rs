@@ -6,41 +6,18 @@ use std::{fs, time::Duration};
 use serde_json::{Value, json};
 
 use super::support::{
-    Answer, Fault, Gate, Namespace, Run, Seen, TestCluster, document, follow, hint_of, ids,
+    self, Answer, Fault, Gate, Namespace, Run, Seen, TestCluster, document, follow, hint_of, ids,
     until_found, wait_for,
 };
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// The nginx set of the examples, with changes.
+/// The nginx set of the examples on its claims, with changes.
 fn web(replicas: u32, change: impl FnOnce(&mut Value)) -> String {
-    let mut set = json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web"},
-        "spec": {
-            "replicas": replicas, "serviceName": "nginx",
-            "selector": {"matchLabels": {"app": "nginx"}},
-            "template": {
-                "metadata": {"labels": {"app": "nginx"}},
-                "spec": {
-                    "terminationGracePeriodSeconds": 1,
-                    "containers": [{"name": "nginx", "image": "nginx:1.21"}],
-                },
-            },
-            "volumeClaimTemplates": [{
-                "metadata": {"name": "www"},
-                "spec": {
-                    "accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
-                    "resources": {"requests": {"storage": "1Gi"}},
-                },
-            }],
-        },
-    });
-    change(&mut set);
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "nginx"},
-        "spec": {"clusterIP": "None", "selector": {"app": "nginx"}, "ports": [{"port": 80}]},
-    });
-    json!({"apiVersion": "v1", "kind": "List", "items": [service, set]}).to_string()
+    support::web(replicas, |set| {
+        support::claims(set, "standard");
+        change(set);
+    })
 }
 
 fn ready_web(namespace: &Namespace, replicas: u32, change: impl FnOnce(&mut Value)) {

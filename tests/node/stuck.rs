@@ -6,49 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::support::{
-    Namespace, TestCluster, document, follow, hint_of, ids, until_found, wait_for,
+    Namespace, TestCluster, claims, container, document, follow, hint_of, ids, until_found,
+    wait_for, web,
 };
 
 const SOON: Duration = Duration::from_secs(120);
-
-/// A set of nginx pods that end at once when they are told to.
-fn web(replicas: u32, change: impl FnOnce(&mut Value)) -> String {
-    let mut set = json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web"},
-        "spec": {
-            "replicas": replicas, "serviceName": "nginx",
-            "selector": {"matchLabels": {"app": "nginx"}},
-            "template": {
-                "metadata": {"labels": {"app": "nginx"}},
-                "spec": {
-                    "terminationGracePeriodSeconds": 1,
-                    "containers": [{"name": "nginx", "image": "nginx:1.21"}],
-                },
-            },
-        },
-    });
-    change(&mut set);
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "nginx"},
-        "spec": {"clusterIP": "None", "selector": {"app": "nginx"}, "ports": [{"port": 80}]},
-    });
-    json!({"apiVersion": "v1", "kind": "List", "items": [service, set]}).to_string()
-}
-
-fn container(set: &mut Value) -> &mut Value {
-    &mut set["spec"]["template"]["spec"]["containers"][0]
-}
-
-fn claims(set: &mut Value, class: &str) {
-    set["spec"]["volumeClaimTemplates"] = json!([{
-        "metadata": {"name": "www"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"], "storageClassName": class,
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }]);
-    container(set)["volumeMounts"] = json!([{"name": "www", "mountPath": "/data"}]);
-}
 
 /// Waits until this is among the findings, and returns its message.
 #[track_caller]

@@ -536,3 +536,98 @@ fn thousands_of_ordinals_fit_on_a_screen_and_take_no_time() {
     // Generous for a slow machine and a debug build; quadratic work takes minutes.
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
+
+#[test]
+fn whoever_manages_the_set_is_seen_by_what_it_leaves_on_it() {
+    let scaler = |kind: &str, api: &str, field: &str, target: &str| {
+        json!({
+            "apiVersion": api, "kind": kind, "metadata": {"name": "x", "namespace": "default"},
+            "spec": {field: {"kind": target, "name": "web"}},
+        })
+    };
+    let mark = |pointer: &str, value: Value| with(set(), pointer, value);
+    let managed = |manager: &str| mark("/metadata/managedFields", json!([{"manager": manager}]));
+    let owner = json!([{"kind": "Cluster", "name": "pg", "uid": "9", "controller": true}]);
+    let by_keda = with(
+        scaler("HorizontalPodAutoscaler", "autoscaling/v2", "scaleTargetRef", "StatefulSet"),
+        "/metadata/ownerReferences",
+        json!([{"kind": "ScaledObject", "name": "x", "uid": "8", "controller": true}]),
+    );
+    let cases = [
+        (vec![set()], vec![]),
+        (vec![mark("/metadata/ownerReferences", owner)], vec!["owner Cluster/pg"]),
+        (
+            vec![mark(
+                "/metadata/annotations",
+                json!({"argocd.argoproj.io/tracking-id": "shop:apps/StatefulSet:default/web"}),
+            )],
+            vec!["Argo CD shop"],
+        ),
+        (
+            vec![mark("/metadata/labels", json!({"argocd.argoproj.io/instance": "shop"}))],
+            vec!["Argo CD shop"],
+        ),
+        (vec![managed("argocd-controller")], vec!["Argo CD argocd-controller"]),
+        (vec![managed("kustomize-controller")], vec!["Flux kustomize-controller"]),
+        (vec![managed("kubectl-client-side-apply")], vec![]),
+        (
+            vec![mark("/metadata/labels", json!({"helm.toolkit.fluxcd.io/name": "db"}))],
+            vec!["Flux db"],
+        ),
+        (
+            vec![mark("/metadata/annotations", json!({"meta.helm.sh/release-name": "db"}))],
+            vec!["Helm db"],
+        ),
+        // Everybody's label alone says nothing.
+        (vec![mark("/metadata/labels", json!({"app.kubernetes.io/instance": "db"}))], vec![]),
+        (
+            vec![
+                set(),
+                scaler(
+                    "HorizontalPodAutoscaler",
+                    "autoscaling/v2",
+                    "scaleTargetRef",
+                    "StatefulSet",
+                ),
+            ],
+            vec!["HPA x"],
+        ),
+        (
+            vec![
+                set(),
+                scaler("HorizontalPodAutoscaler", "autoscaling/v2", "scaleTargetRef", "Deployment"),
+            ],
+            vec![],
+        ),
+        (
+            vec![
+                set(),
+                scaler(
+                    "VerticalPodAutoscaler",
+                    "autoscaling.k8s.io/v1",
+                    "targetRef",
+                    "StatefulSet",
+                ),
+            ],
+            vec!["VPA x"],
+        ),
+        // The HPA that KEDA makes is KEDA's.
+        (
+            vec![
+                set(),
+                scaler("ScaledObject", "keda.sh/v1alpha1", "scaleTargetRef", "StatefulSet"),
+                by_keda,
+            ],
+            vec!["KEDA x"],
+        ),
+    ];
+    for (objects, wanted) in cases {
+        // Not `replace`: an HPA and a ScaledObject may share a name.
+        let mut all = without(healthy(), &["StatefulSet/web"]);
+        all.extend(objects);
+        let picture = judged(&all);
+        let managers: Vec<String> =
+            picture.managers.iter().map(|m| format!("{} {}", m.kind.label(), m.name)).collect();
+        assert_eq!(managers, wanted);
+    }
+}

@@ -1,0 +1,71 @@
+//! Kubernetes objects as they travel, and their way into `workload` types.
+//!
+//! Only the fields that are used are named: serde skips the rest, so that a
+//! list of thousands of pods costs little, and nothing read here is ever
+//! written back (a typed round trip would drop fields that this program has
+//! never heard of, kubernetes #3955). The same types read a cluster's answers
+//! and files.
+
+mod around;
+mod pod;
+mod set;
+mod storage;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+pub(super) use around::{AutoscalerObject, EventObject, NodeObject, ServiceObject};
+pub(super) use pod::PodObject;
+pub(super) use set::{RevisionObject, SetObject};
+pub(super) use storage::{ClaimObject, ClassObject, VolumeObject};
+
+type Labels = BTreeMap<String, String>;
+
+/// A list as the server sends it; some servers send null for no items.
+#[derive(Debug, Deserialize)]
+pub(super) struct List<T> {
+    #[serde(default)]
+    pub metadata: ListMeta,
+    #[serde(default = "Option::default")]
+    pub items: Option<Vec<T>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListMeta {
+    #[serde(default)]
+    pub resource_version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Meta {
+    pub name: String,
+    pub namespace: Option<String>,
+    uid: String,
+    resource_version: String,
+    generation: i64,
+    creation_timestamp: Option<Timestamp>,
+    deletion_timestamp: Option<Timestamp>,
+    labels: Option<Labels>,
+    annotations: Option<Labels>,
+    finalizers: Option<Vec<String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OwnerReference {
+    kind: String,
+    name: String,
+    #[serde(default)]
+    uid: String,
+    controller: Option<bool>,
+}
+
+impl Meta {
+    fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+    }
+}

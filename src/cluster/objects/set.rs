@@ -1,0 +1,313 @@
+//! A StatefulSet and its revisions.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Labels, Meta};
+use crate::workload::{
+    ClaimTemplate, Container, Expression, FieldManager, PodManagement, PodTemplate, Probe,
+    ProbeKind, Retention, Revision, Selector, SetStatus, StatefulSet, Strategy,
+};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::cluster) struct SetObject {
+    pub metadata: SetMeta,
+    spec: SetSpec,
+    #[serde(default)]
+    status: SetStatusObject,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cluster) struct SetMeta {
+    #[serde(flatten)]
+    pub common: Meta,
+    managed_fields: Option<Vec<ManagedFields>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ManagedFields {
+    #[serde(default)]
+    manager: String,
+    #[serde(rename = "fieldsV1")]
+    fields: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SetSpec {
+    replicas: Option<u32>,
+    ordinals: Option<Ordinals>,
+    update_strategy: Option<UpdateStrategy>,
+    pod_management_policy: Option<String>,
+    service_name: Option<String>,
+    #[serde(default)]
+    selector: SelectorObject,
+    min_ready_seconds: Option<u32>,
+    persistent_volume_claim_retention_policy: Option<RetentionPolicy>,
+    volume_claim_templates: Option<Vec<Named>>,
+    template: TemplateObject,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ordinals {
+    start: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UpdateStrategy {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    rolling_update: Option<RollingUpdate>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RollingUpdate {
+    partition: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RetentionPolicy {
+    when_scaled: Option<String>,
+    when_deleted: Option<String>,
+}
+
+/// An entry of which only the metadata's name matters.
+#[derive(Debug, Deserialize)]
+struct Named {
+    metadata: Meta,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SelectorObject {
+    match_labels: Option<Labels>,
+    match_expressions: Option<Vec<ExpressionObject>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpressionObject {
+    key: String,
+    operator: String,
+    values: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TemplateObject {
+    #[serde(default)]
+    metadata: Meta,
+    spec: Option<TemplateSpec>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TemplateSpec {
+    containers: Option<Vec<ContainerObject>>,
+    init_containers: Option<Vec<ContainerObject>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainerObject {
+    name: String,
+    #[serde(default)]
+    image: String,
+    env: Option<Vec<EnvName>>,
+    startup_probe: Option<ProbeObject>,
+    readiness_probe: Option<ProbeObject>,
+    liveness_probe: Option<ProbeObject>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EnvName {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct ProbeObject {
+    exec: Option<ExecAction>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExecAction {
+    command: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SetStatusObject {
+    observed_generation: i64,
+    current_revision: Option<String>,
+    update_revision: Option<String>,
+}
+
+impl From<SetObject> for StatefulSet {
+    fn from(object: SetObject) -> StatefulSet {
+        let SetObject { metadata: SetMeta { common: meta, managed_fields }, spec, status } = object;
+        let retention = spec.persistent_volume_claim_retention_policy;
+        let (scaled, deleted) = retention.map_or((None, None), |r| (r.when_scaled, r.when_deleted));
+        StatefulSet {
+            controller: meta.controller().map(|owner| format!("{}/{}", owner.kind, owner.name)),
+            namespace: meta.namespace.unwrap_or_default(),
+            name: meta.name,
+            uid: meta.uid,
+            resource_version: meta.resource_version,
+            generation: meta.generation,
+            created: meta.creation_timestamp,
+            deleting: meta.deletion_timestamp,
+            labels: meta.labels.unwrap_or_default(),
+            annotations: meta.annotations.unwrap_or_default(),
+            field_managers: field_managers(managed_fields.unwrap_or_default()),
+            replicas: spec.replicas.unwrap_or(1),
+            start: spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0),
+            strategy: strategy(spec.update_strategy),
+            pod_management: match spec.pod_management_policy.as_deref() {
+                Some("Parallel") => PodManagement::Parallel,
+                _ => PodManagement::OrderedReady,
+            },
+            service_name: spec.service_name.filter(|name| !name.is_empty()),
+            selector: selector(spec.selector),
+            min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
+            when_scaled: retention_word(scaled.as_deref()),
+            when_deleted: retention_word(deleted.as_deref()),
+            claim_templates: spec
+                .volume_claim_templates
+                .unwrap_or_default()
+                .into_iter()
+                .map(|template| ClaimTemplate { name: template.metadata.name })
+                .collect(),
+            template: template(spec.template),
+            status: SetStatus {
+                observed_generation: status.observed_generation,
+                current_revision: status.current_revision.filter(|name| !name.is_empty()),
+                update_revision: status.update_revision.filter(|name| !name.is_empty()),
+            },
+        }
+    }
+}
+
+fn strategy(object: Option<UpdateStrategy>) -> Strategy {
+    let Some(object) = object else {
+        return Strategy::RollingUpdate { partition: Some(0) };
+    };
+    match object.kind.as_deref() {
+        // Without a type the server fills in type and partition; with a type
+        // it leaves a null rollingUpdate as it is.
+        None | Some("") => Strategy::RollingUpdate {
+            partition: Some(object.rolling_update.and_then(|r| r.partition).unwrap_or(0)),
+        },
+        Some("RollingUpdate") => Strategy::RollingUpdate {
+            partition: object.rolling_update.map(|rolling| rolling.partition.unwrap_or(0)),
+        },
+        Some("OnDelete") => Strategy::OnDelete,
+        Some(other) => Strategy::Other(other.to_owned()),
+    }
+}
+
+fn retention_word(word: Option<&str>) -> Retention {
+    if word == Some("Delete") { Retention::Delete } else { Retention::Retain }
+}
+
+fn selector(object: SelectorObject) -> Selector {
+    let expressions = object.match_expressions.unwrap_or_default().into_iter();
+    Selector {
+        labels: object.match_labels.unwrap_or_default(),
+        expressions: expressions
+            .map(|expression| Expression {
+                key: expression.key,
+                operator: expression.operator,
+                values: expression.values.unwrap_or_default(),
+            })
+            .collect(),
+    }
+}
+
+fn template(object: TemplateObject) -> PodTemplate {
+    let (init, main) = object.spec.map_or((None, None), |s| (s.init_containers, s.containers));
+    PodTemplate {
+        labels: object.metadata.labels.unwrap_or_default(),
+        containers: init
+            .into_iter()
+            .flatten()
+            .map(|object| container(object, true))
+            .chain(main.into_iter().flatten().map(|object| container(object, false)))
+            .collect(),
+    }
+}
+
+fn container(object: ContainerObject, init: bool) -> Container {
+    let probes = [
+        (ProbeKind::Startup, object.startup_probe),
+        (ProbeKind::Readiness, object.readiness_probe),
+        (ProbeKind::Liveness, object.liveness_probe),
+    ];
+    Container {
+        name: object.name,
+        image: object.image,
+        init,
+        env_names: object.env.unwrap_or_default().into_iter().map(|env| env.name).collect(),
+        probes: probes
+            .into_iter()
+            .filter_map(|(kind, probe)| {
+                Some(Probe { kind, command: probe?.exec?.command.unwrap_or_default() })
+            })
+            .collect(),
+    }
+}
+
+fn field_managers(entries: Vec<ManagedFields>) -> Vec<FieldManager> {
+    entries
+        .into_iter()
+        .map(|entry| {
+            let spec = entry.fields.as_ref().and_then(|fields| fields.get("f:spec"));
+            let has = |path: &[&str]| {
+                path.iter().try_fold(spec?, |fields, key| fields.get(key)).map(|_| ())
+            };
+            FieldManager {
+                replicas: has(&["f:replicas"]).is_some(),
+                partition: has(&["f:updateStrategy", "f:rollingUpdate", "f:partition"]).is_some(),
+                template: has(&["f:template"]).is_some(),
+                name: entry.manager,
+            }
+        })
+        .collect()
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::cluster) struct RevisionObject {
+    pub metadata: Meta,
+    #[serde(default)]
+    revision: i64,
+    data: Option<RevisionData>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RevisionData {
+    spec: RevisionSpec,
+}
+
+#[derive(Debug, Deserialize)]
+struct RevisionSpec {
+    template: TemplateObject,
+}
+
+impl RevisionObject {
+    /// Whether the set with this uid wrote it: revisions of a namesake that
+    /// was deleted may still be around.
+    pub fn belongs_to(&self, set_uid: &str) -> bool {
+        self.metadata.controller().is_none_or(|owner| owner.uid == set_uid)
+    }
+}
+
+impl From<RevisionObject> for Revision {
+    fn from(object: RevisionObject) -> Revision {
+        let images = object.data.map_or_else(Vec::new, |data| {
+            let containers = data.spec.template.spec.and_then(|spec| spec.containers);
+            containers.into_iter().flatten().map(|c| (c.name, c.image)).collect()
+        });
+        Revision { name: object.metadata.name, number: object.revision, images }
+    }
+}

@@ -1,0 +1,169 @@
+//! Claims, volumes and classes.
+
+use serde::Deserialize;
+
+use super::Meta;
+use crate::workload::{Claim, ClaimRef, Class, Volume};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::cluster) struct ClaimObject {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: ClaimSpec,
+    #[serde(default)]
+    status: ClaimStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ClaimSpec {
+    storage_class_name: Option<String>,
+    volume_name: Option<String>,
+    access_modes: Option<Vec<String>>,
+    resources: Resources,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    requests: Option<Quantities>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Quantities {
+    storage: Option<Quantity>,
+}
+
+/// Quantities are strings on the wire, but people write bare numbers too.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Quantity {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl From<Quantity> for String {
+    fn from(quantity: Quantity) -> String {
+        match quantity {
+            Quantity::Text(text) => text,
+            Quantity::Number(number) => number.to_string(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ClaimStatus {
+    phase: String,
+    capacity: Option<Quantities>,
+}
+
+fn storage(quantities: Option<Quantities>) -> Option<String> {
+    quantities?.storage.map(String::from)
+}
+
+impl From<ClaimObject> for Claim {
+    fn from(object: ClaimObject) -> Claim {
+        let ClaimObject { metadata: meta, spec, status } = object;
+        let annotations = meta.annotations.unwrap_or_default();
+        let legacy_class = annotations.get("volume.beta.kubernetes.io/storage-class").cloned();
+        Claim {
+            name: meta.name,
+            uid: meta.uid,
+            created: meta.creation_timestamp,
+            deleting: meta.deletion_timestamp,
+            phase: status.phase,
+            class: legacy_class.or(spec.storage_class_name),
+            volume: spec.volume_name.filter(|name| !name.is_empty()),
+            capacity: storage(status.capacity),
+            request: storage(spec.resources.requests),
+            access_modes: spec.access_modes.unwrap_or_default(),
+            selected_node: annotations.get("volume.kubernetes.io/selected-node").cloned(),
+            finalizers: meta.finalizers.unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::cluster) struct VolumeObject {
+    pub metadata: Meta,
+    spec: VolumeSpec,
+    #[serde(default)]
+    status: VolumeStatus,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VolumeSpec {
+    storage_class_name: Option<String>,
+    persistent_volume_reclaim_policy: Option<String>,
+    capacity: Option<Quantities>,
+    access_modes: Option<Vec<String>>,
+    claim_ref: Option<ClaimRefObject>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ClaimRefObject {
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
+    uid: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct VolumeStatus {
+    phase: String,
+}
+
+impl From<VolumeObject> for Volume {
+    fn from(object: VolumeObject) -> Volume {
+        let VolumeObject { metadata: meta, spec, status } = object;
+        Volume {
+            name: meta.name,
+            phase: status.phase,
+            class: spec.storage_class_name.filter(|class| !class.is_empty()),
+            // The server's default for volumes that an administrator makes.
+            reclaim_policy: spec
+                .persistent_volume_reclaim_policy
+                .unwrap_or_else(|| "Retain".to_owned()),
+            capacity: storage(spec.capacity),
+            access_modes: spec.access_modes.unwrap_or_default(),
+            claim: spec.claim_ref.map(|claim| ClaimRef {
+                namespace: claim.namespace,
+                name: claim.name,
+                uid: claim.uid.filter(|uid| !uid.is_empty()),
+            }),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cluster) struct ClassObject {
+    pub metadata: Meta,
+    #[serde(default)]
+    provisioner: String,
+    volume_binding_mode: Option<String>,
+}
+
+impl From<ClassObject> for Class {
+    fn from(object: ClassObject) -> Class {
+        let annotations = object.metadata.annotations.unwrap_or_default();
+        let marks = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ];
+        Class {
+            is_default: marks
+                .iter()
+                .any(|mark| annotations.get(*mark).is_some_and(|v| v == "true")),
+            name: object.metadata.name,
+            provisioner: object.provisioner,
+            waits_for_consumer: object.volume_binding_mode.as_deref()
+                == Some("WaitForFirstConsumer"),
+        }
+    }
+}
