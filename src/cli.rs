@@ -120,10 +120,15 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
 /// Says what went wrong: for people on stderr, and for programs, where they
 /// asked for a document, on stdout as well.
 fn fail(error: &Error, format: Format, terminal: Terminal) -> Exit {
+    if error.reader_left {
+        return error.exit;
+    }
     if format.is_machine() {
         let envelope = Envelope::new("error", error.exit, &error.reasons, &[], Failure::new(error));
         let written = envelope.render(format).and_then(|document| terminal.answer(&document));
-        if let Err(second) = written {
+        if let Err(second) = written
+            && !second.reader_left
+        {
             terminal.say(&second.to_string());
         }
     }

@@ -55,12 +55,15 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
     let claims = core("persistentvolumeclaims");
     let services = core("services");
     let events = format!("{}?fieldSelector={}", core("events"), encode("type=Warning"));
+    // A set without claims needs no disks, nor the right to read them.
+    let storage = !set.claim_templates.is_empty();
     let (pods, revisions, claims, volumes, classes, services, events, autoscalers) = tokio::join!(
         list::<PodObject>(cluster, "pods", &pods),
         list::<RevisionObject>(cluster, "controllerrevisions.apps", &revisions),
-        list::<ClaimObject>(cluster, "persistentvolumeclaims", &claims),
-        list::<VolumeObject>(cluster, "persistentvolumes", "/api/v1/persistentvolumes"),
-        list::<ClassObject>(
+        list_if::<ClaimObject>(storage, cluster, "persistentvolumeclaims", &claims),
+        list_if::<VolumeObject>(storage, cluster, "persistentvolumes", "/api/v1/persistentvolumes"),
+        list_if::<ClassObject>(
+            storage,
             cluster,
             "storageclasses.storage.k8s.io",
             "/apis/storage.k8s.io/v1/storageclasses"
@@ -143,6 +146,20 @@ impl<T> Answer<T> {
             Answer::Items { resource_version, .. } => resource_version.clone(),
             Answer::NoRight(_) => String::new(),
         }
+    }
+}
+
+/// A list that may not be needed; then it is as good as empty.
+async fn list_if<T: DeserializeOwned>(
+    needed: bool,
+    cluster: &Cluster,
+    resource: &str,
+    path: &str,
+) -> Result<Answer<T>, Failure> {
+    if needed {
+        list(cluster, resource, path).await
+    } else {
+        Ok(Answer::Items { items: Vec::new(), resource_version: String::new() })
     }
 }
 

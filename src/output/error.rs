@@ -17,6 +17,8 @@ pub struct Error {
     hint: Option<String>,
     /// The findings behind a refusal, for `reasons[]` in JSON.
     pub reasons: Vec<Finding>,
+    /// Whoever read the answer has left: there is nobody to be told.
+    pub reader_left: bool,
 }
 
 impl Error {
@@ -33,7 +35,13 @@ impl Error {
             causes: Vec::new(),
             hint: None,
             reasons: Vec::new(),
+            reader_left: false,
         }
+    }
+
+    /// Ends the run in silence: `| head` has what it wanted.
+    pub fn reader_left() -> Error {
+        Error { reader_left: true, ..Error::with_headline(Exit::Done, "") }
     }
 
     /// The words were off.

@@ -116,15 +116,15 @@ impl Terminal {
     }
 
     /// Writes the answer. Who reads it may stop early (`| head`): that is
-    /// their choice and no error of ours, so the run ends with the code it
-    /// would have had, in silence.
+    /// their choice, and ends the run in silence.
     ///
     /// # Errors
-    /// When stdout cannot be written for another reason, such as a full disk.
+    /// [`Error::reader_left`] then; and when stdout cannot be written for
+    /// another reason, such as a full disk.
     pub fn answer(&self, text: &str) -> Result<(), Error> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Error::reader_left()),
             Err(error) => Err(Error::new(Exit::Error, format!("cannot write the answer: {error}"))),
             Ok(()) => Ok(()),
         }

@@ -53,8 +53,12 @@ fn once(facts: &Facts, args: &StatusArgs, terminal: Terminal) -> Result<Exit, Er
     let now = Timestamp::now();
     let picture = plan::judge(facts, now);
     let exit = verdict(&picture, args);
-    show(&picture, exit, args, terminal, now)?;
-    Ok(exit)
+    match show(&picture, exit, args, terminal, now) {
+        // All is known: the code is what it would have been.
+        Err(error) if error.reader_left => Ok(exit),
+        Err(error) => Err(error),
+        Ok(()) => Ok(exit),
+    }
 }
 
 /// What a picture means for the exit code.
@@ -277,12 +281,14 @@ impl<'a> Follower<'a> {
         let command = self.command();
         match end {
             End::Deadline => {
-                let goal = self.args.wait_for.map_or("watched", goal_word);
-                self.terminal.say(&format!(
-                    "error: timed out waiting for {} to be {goal}: {}\nhint: {command}",
-                    self.name,
-                    report::summary(picture),
-                ));
+                let (name, summary) = (&self.name, report::summary(picture));
+                let ended = match self.args.wait_for.map(goal_word) {
+                    Some(goal) => {
+                        format!("error: timed out waiting for {name} to be {goal}: {summary}")
+                    }
+                    None => format!("the time to watch {name} is up: {summary}"),
+                };
+                self.terminal.say(&format!("{ended}\nhint: {command}"));
             }
             End::Signal(_) if self.args.wait_for.is_some() => {
                 self.terminal.say(&format!("interrupted; nothing was changed\nhint: {command}"));

@@ -127,6 +127,12 @@ fn who_may_not_read_all_gets_what_there_is_and_exit_8() {
     ] {
         assert!(output.stdout.contains(words), "{words}\n{output}");
     }
+    // Without claims there is no disk to read, and nothing is missing.
+    let bare = TestCluster::shared().namespace("bare");
+    bare.apply(&support::web(1, |_| {}));
+    bare.wait_until_ready("web");
+    let viewer = bare.user("viewer", &rules, &json!([]));
+    bare.stateful(["status", "web"]).kubeconfig(&viewer).output().expect(0);
     let few = json!([{"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]}]);
     let blind = namespace.user("blind", &few, &json!([]));
     let run = namespace.stateful(["status", "web", "-o", "json"]).kubeconfig(&blind);
@@ -473,6 +479,15 @@ fn a_reader_who_leaves_early_is_no_error() {
         .deadline(SOON)
         .output()
         .expect(0);
+    assert_eq!(output.stderr, "", "{output}");
+    // A watch ends with the first change that nobody reads.
+    let line = format!("{binary} status web --watch -n {} | head -1", namespace.name());
+    let run =
+        Run::new("/bin/bash").args(["-c", &line]).kubeconfig(namespace.cluster().kubeconfig());
+    let watching = run.deadline(SOON).start();
+    watching.wait_for_stdout("the first line", |shown| shown.contains("1 of 1 ready"));
+    namespace.kubectl(["scale", "sts", "web", "--replicas=2"]).output().success();
+    let output = watching.finish().expect(0);
     assert_eq!(output.stderr, "", "{output}");
 }
 
