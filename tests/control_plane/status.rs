@@ -1,7 +1,7 @@
 //! `status` on a real control plane: what it shows, what it finds, how often
 //! it asks, and how a wait ends.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -563,4 +563,42 @@ fn a_watch_outlives_a_restart_of_the_api_server() {
     });
     watching.signal("INT");
     watching.finish().expect(130);
+}
+
+/// What stands under `Examples:` is typed as it stands.
+#[test]
+fn the_examples_of_every_help_work() {
+    let namespace = TestCluster::shared().namespace("examples");
+    ready_web(&namespace, 1, |_| {});
+    let cluster = namespace.cluster();
+    let kubeconfig = namespace.directory().join("kubeconfig");
+    fs::copy(cluster.kubeconfig(), &kubeconfig).expect("a kubeconfig of our own");
+    let here = ["config", "set-context", "--current", "--namespace", namespace.name()];
+    cluster.kubectl(here).kubeconfig(&kubeconfig).output().success();
+    let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-stateful"));
+    let mut typed = 0;
+    for command in ["status", "completion", "version"] {
+        let help = namespace.cluster().stateful([command, "--help"]).output().success();
+        let (_, examples) = help.split_once("Examples:\n").expect("examples");
+        for example in examples.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            if example.is_empty() {
+                continue;
+            }
+            let line = format!(
+                "set -e; cd {}; mkdir -p ~/.config/fish/completions; {example}",
+                namespace.directory().display()
+            );
+            Run::new("/bin/bash")
+                .args(["-c", &line])
+                .search(cluster.kubectl_path().parent().expect("a directory"))
+                .search(plugin.parent().expect("a directory"))
+                .home(namespace.directory())
+                .kubeconfig(&kubeconfig)
+                .deadline(SOON)
+                .output()
+                .expect(0);
+            typed += 1;
+        }
+    }
+    assert!(typed >= 9, "{typed} examples");
 }

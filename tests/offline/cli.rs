@@ -194,3 +194,31 @@ fn the_krew_manifest_keeps_to_krews_rules() {
         assert_eq!(bin, wanted);
     }
 }
+
+/// The transcripts of the README are typed in tests/node/readme.rs; tests/run
+/// runs each line of its other blocks, and these are all of them.
+#[test]
+fn every_block_of_the_readme_is_run_somewhere() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(path).expect("the README");
+    let mut lines = Vec::new();
+    let mut block = None;
+    for line in readme.lines() {
+        match (block, line.strip_prefix("```")) {
+            (None, Some(kind)) => {
+                assert!(["sh", "console"].contains(&kind), "nobody runs a block of {kind:?}");
+                block = Some(kind);
+            }
+            (Some(_), Some(_)) => block = None,
+            (Some("sh"), None) => lines.push(line),
+            _ => {}
+        }
+    }
+    let run = [
+        "cargo install --locked --path .",
+        "tests/playground",
+        "tests/playground --down",
+        "tests/run",
+    ];
+    assert_eq!(lines, run);
+}
