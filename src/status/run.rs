@@ -233,7 +233,7 @@ impl<'a> Follower<'a> {
             )?)?;
         } else {
             match &self.last {
-                None if self.args.watch && self.args.output != Format::Jsonl => {
+                None if self.args.watch && !self.args.output.is_machine() => {
                     show(&picture, verdict(&picture, self.args), self.args, self.terminal, now)?;
                 }
                 None => {}

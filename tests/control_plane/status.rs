@@ -409,6 +409,10 @@ fn off_a_terminal_a_watch_prints_a_line_for_each_change() {
         serde_json::from_str(output.stdout.lines().last().expect("a line")).expect("JSON");
     assert_eq!(last["schema"], "kubectl-stateful/status/v1", "the stream ends with the document");
     assert_eq!((&last["result"], &last["exitCode"]), (&json!("timeout"), &json!(6)));
+    let run = namespace.stateful(["status", "web", "--watch", "-o", "json", "--timeout", "2s"]);
+    let output = run.deadline(SOON).output().expect(6);
+    let only: Value = serde_json::from_str(&output.stdout).expect("one document and nothing else");
+    assert_eq!(only["schema"], "kubectl-stateful/status/v1");
 }
 
 #[test]
