@@ -169,6 +169,27 @@ fn answers_that_only_an_ill_server_gives() {
     }
 }
 
+/// The sentences for writes; a server may send them for any request.
+#[test]
+fn invalid_and_conflict() {
+    let cluster = TestCluster::shared();
+    let namespace = cluster.namespace("invalid");
+    for (answer, code, start) in [
+        (Answer::status(422, "Invalid", "no good"), 1, "The request is invalid"),
+        (Answer::conflict(), 7, "Error from server (Conflict): "),
+    ] {
+        let proxy = cluster.proxy();
+        proxy.when(|seen| seen.path.contains("/statefulsets/web"), Fault::Answer(answer));
+        let kubeconfig = namespace.kubeconfig_through(&proxy);
+        let Pair { kubectl, ours } =
+            Pair::in_namespace(&namespace, "web", &[]).kubeconfig(&kubeconfig);
+        let (theirs, ours) = (kubectl.output().expect(1), ours.output().expect(code));
+        assert_eq!(headline(&ours), headline(&theirs), "\nours:\n{ours}\n\nkubectl:\n{theirs}");
+        assert!(headline(&ours).starts_with(start), "{ours}");
+        assert!(ours.stderr.contains("\nhint: "), "{ours}");
+    }
+}
+
 #[test]
 fn refused_connection() {
     let directory = TempDir::new().expect("a directory");

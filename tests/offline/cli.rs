@@ -27,8 +27,8 @@ fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
     (text(output.stdout), text(output.stderr), output.status.code())
 }
 
-/// A session as one would see it.
-fn session(lines: &[&[&str]]) -> String {
+/// What one would see on the screen.
+fn transcript(lines: &[&[&str]]) -> String {
     let mut seen = String::new();
     for words in lines {
         let (stdout, stderr, code) = run(words, "");
@@ -45,7 +45,7 @@ fn session(lines: &[&[&str]]) -> String {
 
 #[test]
 fn helps() {
-    insta::assert_snapshot!(session(&[
+    insta::assert_snapshot!(transcript(&[
         &["-h"],
         &["--help"],
         &["status", "-h"],
@@ -58,7 +58,7 @@ fn helps() {
 
 #[test]
 fn wrong_words() {
-    insta::assert_snapshot!(session(&[
+    insta::assert_snapshot!(transcript(&[
         &[],
         &["statis", "web"],
         &["status"],
