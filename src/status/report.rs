@@ -145,8 +145,8 @@ enum Mood {
     Broken,
 }
 
-const HEADINGS: [&str; 9] =
-    ["ORDINAL", "STATUS", "RESTARTS", "AGE", "NODE", "CLAIM", "SIZE", "CLASS", "RECLAIM"];
+const HEADINGS: [&str; 10] =
+    ["ORDINAL", "STATUS", "RESTARTS", "AGE", "NODE", "CLAIM", "SIZE", "CLASS", "RECLAIM", "VOLUME"];
 const FIRST_CLAIM: usize = 5;
 
 fn branches(picture: &Picture, look: Look) -> Vec<String> {
@@ -282,7 +282,7 @@ fn ordinal_rows(
     rows
 }
 
-fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 4] {
+fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 5] {
     let Some(claim) = claim else { return Default::default() };
     let phase = if claim.phase == "Bound" { String::new() } else { format!(" ({})", claim.phase) };
     // In a line for many ordinals the claims' names go without saying.
@@ -299,7 +299,11 @@ fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 4] {
         (None, Some(_)) => "<unknown>".to_owned(),
         (None, None) => String::new(),
     };
-    [format!("{name}{phase}"), or_none(&claim.size), or_none(&claim.storage_class), policy]
+    let volume = match &claim.volume {
+        Some(volume) if !several => volume.clone(),
+        _ => String::new(),
+    };
+    [format!("{name}{phase}"), or_none(&claim.size), or_none(&claim.storage_class), policy, volume]
 }
 
 /// Aligns the ordinals' cells over all revisions; a column that is empty
@@ -315,6 +319,9 @@ fn layout(rows: Vec<Row>, picture: &Picture, look: Look) -> Vec<String> {
     }
     if picture.items.iter().all(|item| item.claims.is_empty()) {
         drop_columns(&mut table, |column| column < FIRST_CLAIM);
+    }
+    if !look.wide {
+        drop_columns(&mut table, |column| HEADINGS.get(column) != Some(&"VOLUME"));
     }
     let mut lines = table::columns(table.clone());
     for heading in ["NODE", "CLASS", "SIZE"] {

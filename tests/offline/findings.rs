@@ -533,6 +533,7 @@ fn thousands_of_ordinals_fit_on_a_screen_and_take_no_time() {
     let wide =
         report::render(&picture, Exit::Done, Format::Wide, Look::plain(now())).expect("text");
     assert!(wide.lines().count() > 5000, "wide leaves nothing out");
+    assert!(wide.contains("pv-4999") && !text.contains("pv-"), "and names the volumes");
     // Generous for a slow machine and a debug build; quadratic work takes minutes.
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
