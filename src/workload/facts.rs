@@ -62,8 +62,6 @@ pub struct Autoscaler {
 /// A warning event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    pub object_kind: String,
-    pub object_name: String,
     pub object_uid: String,
     pub reason: String,
     pub message: String,

@@ -60,7 +60,7 @@ pub fn managers(set: &StatefulSet, autoscalers: &Read<Autoscaler>) -> Vec<Manage
 }
 
 /// What the object's own metadata says.
-pub(super) fn marks(set: &StatefulSet) -> Vec<Manager> {
+fn marks(set: &StatefulSet) -> Vec<Manager> {
     let mut found = Vec::new();
     let mut add = |kind, name: &str, evidence: &str| {
         if !found.iter().any(|manager: &Manager| manager.kind == kind) {

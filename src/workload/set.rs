@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Manager, Selector};
+use super::Selector;
 
 /// An apps/v1 StatefulSet, as far as the commands need it.
 #[derive(Clone, Debug)]
@@ -184,12 +184,6 @@ impl StatefulSet {
     /// `statefulset.apps/web`.
     pub fn reference(&self) -> String {
         format!("statefulset.apps/{}", self.name)
-    }
-
-    /// Who manages this object by what it says of itself; autoscalers are
-    /// objects of their own and join in `managers`.
-    pub fn marked_managers(&self) -> Vec<Manager> {
-        super::manager::marks(self)
     }
 }
 

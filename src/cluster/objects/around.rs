@@ -87,8 +87,6 @@ pub(in crate::cluster) struct EventObject {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct InvolvedObject {
-    kind: String,
-    name: String,
     uid: String,
 }
 
@@ -105,8 +103,6 @@ impl From<EventObject> for Event {
         let (series_count, series_last) =
             object.series.map_or((None, None), |series| (series.count, series.last_observed_time));
         Event {
-            object_kind: involved.kind,
-            object_name: involved.name,
             object_uid: involved.uid,
             reason: object.reason,
             message: object.message,
