@@ -37,6 +37,17 @@ pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// `web-2`, `web-1 and web-2`, `web-1, web-2 and 7 more`.
+pub fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, three] => format!("{one}, {two} and {three}"),
+        [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
+    }
+}
+
 /// An age the way kubectl writes it: two units at most, coarser with time.
 pub fn age(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();
@@ -148,5 +159,13 @@ mod tests {
             wrap("run kubectl-stateful-very-long now", 10),
             ["run", "kubectl-stateful-very-long", "now"]
         );
+    }
+
+    #[test]
+    fn names_are_listed_as_a_person_would() {
+        assert_eq!(list(&["a"]), "a");
+        assert_eq!(list(&["a", "b"]), "a and b");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(list(&["a", "b", "c", "d"]), "a, b and 2 more");
     }
 }

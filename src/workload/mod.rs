@@ -12,6 +12,7 @@ mod reference;
 mod selector;
 mod set;
 mod storage;
+mod survey;
 
 pub use facts::{Autoscaler, Event, Facts, Node, Read, Revision, Unread};
 pub use finding::{Finding, Rule, Severity};
@@ -24,3 +25,4 @@ pub use set::{
     Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
 pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes};
+pub use survey::{Slot, SlotClaim, Survey};

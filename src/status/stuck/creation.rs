@@ -2,8 +2,7 @@
 
 use crate::{
     output::text::{age, one_line},
-    status::plan::Survey,
-    workload::{Event, Finding, Rule, Severity},
+    workload::{Event, Finding, Rule, Severity, Survey},
 };
 
 pub(super) const RULES: &[&Rule] = &[&QUOTA, &REFUSED];

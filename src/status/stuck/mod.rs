@@ -10,8 +10,7 @@ mod service;
 mod storage;
 mod template;
 
-use super::plan::Survey;
-use crate::workload::{Finding, Rule};
+use crate::workload::{Finding, Rule, Survey};
 
 /// Every rule of `status`, in the order of their pages.
 pub fn rules() -> Vec<&'static Rule> {
@@ -33,28 +32,9 @@ pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
     found
 }
 
-/// `web-2`, `web-1 and web-2`, `web-1, web-2 and 7 more`.
-fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [one, two] => format!("{one} and {two}"),
-        [one, two, three] => format!("{one}, {two} and {three}"),
-        [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_listed_as_a_person_would() {
-        assert_eq!(list(&["a"]), "a");
-        assert_eq!(list(&["a", "b"]), "a and b");
-        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
-        assert_eq!(list(&["a", "b", "c", "d"]), "a, b and 2 more");
-    }
 
     #[test]
     fn ids_are_unique_and_say_the_command() {

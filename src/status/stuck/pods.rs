@@ -2,11 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::list;
 use crate::{
-    output::text::{age, one_line},
-    status::plan::Survey,
-    workload::{ContainerState, Ended, Event, Finding, Pod, Rule, Severity, Trouble},
+    output::text::{age, list, one_line},
+    workload::{ContainerState, Ended, Event, Finding, Pod, Rule, Severity, Survey, Trouble},
 };
 
 pub(super) const RULES: &[&Rule] = &[

@@ -2,11 +2,10 @@
 
 use jiff::SignedDuration;
 
-use super::{list, pods};
+use super::pods;
 use crate::{
-    output::text::age,
-    status::plan::{Slot, Survey},
-    workload::{Finding, Pod, PodManagement, Rule, Severity, Strategy},
+    output::text::{age, list},
+    workload::{Finding, PodManagement, Rule, Severity, Slot, Strategy, Survey},
 };
 
 pub(super) const RULES: &[&Rule] = &[
@@ -90,7 +89,7 @@ const TRAP_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 const PASSING: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn revert_trap(survey: &Survey, found: &mut Vec<Finding>) {
-    let Some((slot, pod)) = trapped(survey) else { return };
+    let Some((slot, pod)) = survey.trapped(TRAP_PATIENCE) else { return };
     let set = survey.set;
     let (name, at) = (&pod.name, survey.at());
     let (has, wanted) = (
@@ -109,25 +108,6 @@ pub(super) fn revert_trap(survey: &Survey, found: &mut Vec<Finding>) {
             )
             .hint(format!("kubectl delete pod {name} {at}")),
     );
-}
-
-/// The pod of the trap, by the exact conditions under which deleting it helps.
-fn trapped<'a>(survey: &'a Survey) -> Option<(&'a Slot<'a>, &'a Pod)> {
-    let set = survey.set;
-    let rolling = matches!(set.strategy, Strategy::RollingUpdate { .. });
-    if !rolling || set.pod_management != PodManagement::OrderedReady || !set.is_observed() {
-        return None;
-    }
-    let slot = survey.first_blocker()?;
-    let pod = slot.pod.filter(|pod| !pod.is_terminating() && !pod.is_ready())?;
-    let outdated =
-        pod.revision().is_some() && pod.revision() != set.status.update_revision.as_deref();
-    if !outdated || !set.released().contains(&slot.ordinal) {
-        return None;
-    }
-    let lasts = pod.unready_since().map(|since| survey.now.duration_since(since));
-    let hopeless = pod.trouble().is_some() || lasts.is_some_and(|lasts| lasts > TRAP_PATIENCE);
-    hopeless.then_some((slot, pod))
 }
 
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {

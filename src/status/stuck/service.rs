@@ -1,9 +1,6 @@
 //! The governing Service: without it the ordinals have no names.
 
-use crate::{
-    status::plan::Survey,
-    workload::{Finding, Rule, Severity, contains_all},
-};
+use crate::workload::{Finding, Rule, Severity, Survey, contains_all};
 
 pub(super) const RULES: &[&Rule] = &[&MISSING, &NOT_HEADLESS, &SELECTS_NOTHING];
 

@@ -2,11 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::list;
 use crate::{
-    output::text::{age, one_line},
-    status::plan::{Slot, SlotClaim, Survey},
-    workload::{Claim, Class, Finding, Rule, Severity, Volume},
+    output::text::{age, list, one_line},
+    workload::{Claim, Class, Finding, Rule, Severity, Slot, SlotClaim, Survey, Volume},
 };
 
 pub(super) const RULES: &[&Rule] = &[

@@ -1,9 +1,6 @@
 //! What the set's own spec says that will surprise somebody.
 
-use crate::{
-    status::plan::Survey,
-    workload::{Container, Finding, Probe, ProbeKind, Retention, Rule, Severity},
-};
+use crate::workload::{Container, Finding, Probe, ProbeKind, Retention, Rule, Severity, Survey};
 
 pub(super) const RULES: &[&Rule] = &[&PROBE_NO_SHELL, &WHEN_SCALED_DELETE, &WHEN_DELETED_DELETE];
 

@@ -1,0 +1,158 @@
+//! A set's facts in the order of ordinals, and the rules of the StatefulSet
+//! controller that more than one command needs.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Claim, Facts, Pod, PodManagement, StatefulSet, Strategy, Volume};
+
+/// The facts in the order of ordinals: what the rules look at.
+pub struct Survey<'a> {
+    pub facts: &'a Facts,
+    pub set: &'a StatefulSet,
+    pub now: Timestamp,
+    /// One for each ordinal that should exist, ascending.
+    pub slots: Vec<Slot<'a>>,
+    /// Pods of ordinals outside the range, ascending: on their way out.
+    pub leaving: Vec<Slot<'a>>,
+    /// Whether pods could be read; without them a slot without pod means
+    /// nothing.
+    pub pods_known: bool,
+}
+
+/// One ordinal.
+pub struct Slot<'a> {
+    pub ordinal: u32,
+    pub name: String,
+    pub pod: Option<&'a Pod>,
+    pub claims: Vec<SlotClaim<'a>>,
+}
+
+/// The claim of one template for one ordinal.
+pub struct SlotClaim<'a> {
+    pub name: String,
+    pub claim: Option<&'a Claim>,
+    pub volume: Option<&'a Volume>,
+}
+
+impl<'a> Survey<'a> {
+    pub fn new(facts: &'a Facts, now: Timestamp) -> Survey<'a> {
+        let set = &facts.set;
+        let claims: HashMap<&str, &Claim> =
+            facts.claims.iter().flatten().map(|claim| (claim.name.as_str(), claim)).collect();
+        let volumes: HashMap<&str, &Volume> =
+            facts.volumes.iter().flatten().map(|volume| (volume.name.as_str(), volume)).collect();
+        let mut pods: HashMap<u32, &Pod> = facts
+            .pods
+            .iter()
+            .flatten()
+            .filter(|pod| belongs(pod, set))
+            .filter_map(|pod| Some((set.ordinal_of(&pod.name)?, pod)))
+            .collect();
+        let slot = |ordinal: u32, pod| Slot {
+            ordinal,
+            name: set.pod_name(ordinal),
+            pod,
+            claims: set
+                .claim_templates
+                .iter()
+                .map(|template| {
+                    let name = set.claim_name(template, ordinal);
+                    let claim = claims.get(name.as_str()).copied();
+                    let volume = claim
+                        .and_then(|claim| claim.volume.as_deref())
+                        .and_then(|volume| volumes.get(volume).copied());
+                    SlotClaim { name, claim, volume }
+                })
+                .collect(),
+        };
+        let slots = set.ordinals().map(|ordinal| slot(ordinal, pods.remove(&ordinal))).collect();
+        let mut leaving: Vec<Slot<'a>> =
+            pods.into_iter().map(|(ordinal, pod)| slot(ordinal, Some(pod))).collect();
+        leaving.sort_by_key(|slot| slot.ordinal);
+        Survey { facts, set, now, slots, leaving, pods_known: facts.pods.is_some() }
+    }
+
+    /// The pods of the range that exist.
+    pub fn pods(&self) -> impl Iterator<Item = (&Slot<'a>, &'a Pod)> {
+        self.slots.iter().filter_map(|slot| Some((slot, slot.pod?)))
+    }
+
+    /// The first ordinal that OrderedReady waits for: missing, terminating,
+    /// or not available. Nothing else happens to the set before it recovers.
+    pub fn first_blocker(&self) -> Option<&Slot<'a>> {
+        if !self.pods_known {
+            return None;
+        }
+        self.slots.iter().find(|slot| !slot.is_available(self.set, self.now))
+    }
+
+    /// The revision that an ordinal gets when its pod is made now.
+    pub fn revision_for(&self, ordinal: u32) -> Option<&str> {
+        let status = &self.set.status;
+        let update = status.update_revision.as_deref();
+        let stable = status.current_revision.as_deref();
+        let keeps = matches!(self.set.strategy, Strategy::RollingUpdate { .. })
+            && !self.set.released().contains(&ordinal);
+        if keeps { stable.or(update) } else { update.or(stable) }
+    }
+
+    /// The pod of the trap of kubernetes #67250, by the exact conditions under
+    /// which deleting it helps: the controller has seen the template, waits
+    /// under OrderedReady for this lowest ordinal to become Ready, and would
+    /// replace it if it did. It must be plainly broken, or have been unready
+    /// for longer than `patience`.
+    pub fn trapped(&self, patience: SignedDuration) -> Option<(&Slot<'a>, &'a Pod)> {
+        let set = self.set;
+        let rolling = matches!(set.strategy, Strategy::RollingUpdate { .. });
+        if !rolling || set.pod_management != PodManagement::OrderedReady || !set.is_observed() {
+            return None;
+        }
+        let slot = self.first_blocker()?;
+        let pod = slot.pod.filter(|pod| !pod.is_terminating() && !pod.is_ready())?;
+        let outdated =
+            pod.revision().is_some() && pod.revision() != set.status.update_revision.as_deref();
+        if !outdated || !set.released().contains(&slot.ordinal) {
+            return None;
+        }
+        self.is_hopeless(pod, patience).then_some((slot, pod))
+    }
+
+    /// Whether a pod that is not Ready is not worth waiting for: something is
+    /// plainly wrong with it, or it has been so for longer than `patience`.
+    pub fn is_hopeless(&self, pod: &Pod, patience: SignedDuration) -> bool {
+        let lasts = pod.unready_since().map(|since| self.now.duration_since(since));
+        pod.trouble().is_some() || lasts.is_some_and(|lasts| lasts > patience)
+    }
+
+    /// Where the commands that hints name find the set: `-n NAMESPACE` and
+    /// the connection flags of this run.
+    pub fn at(&self) -> String {
+        format!("-n {}{}", self.set.namespace, self.facts.flags)
+    }
+
+    /// The same for objects without namespace; begins with a blank, or is
+    /// empty.
+    pub fn cluster_wide(&self) -> &str {
+        &self.facts.flags
+    }
+}
+
+impl Slot<'_> {
+    pub fn is_available(&self, set: &StatefulSet, now: Timestamp) -> bool {
+        self.pod.is_some_and(|pod| {
+            !pod.is_terminating() && pod.is_available(set.min_ready_seconds, now)
+        })
+    }
+}
+
+/// A pod that only looks like ours by its name is not: the selector decides,
+/// and a controller other than this set rules it out.
+fn belongs(pod: &Pod, set: &StatefulSet) -> bool {
+    let ours = match &pod.controller_uid {
+        Some(uid) if set.is_live() => *uid == set.uid,
+        _ => true,
+    };
+    ours && set.selector.matches(&pod.labels)
+}
