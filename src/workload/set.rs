@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Selector;
 
@@ -27,6 +28,11 @@ pub struct StatefulSet {
     /// `spec.ordinals.start`: the ordinal that index 0 has.
     pub start: u32,
     pub strategy: Strategy,
+    /// `spec.updateStrategy` as it was read, to be put back; null where there
+    /// is none.
+    pub strategy_raw: Value,
+    /// `rollingUpdate.maxUnavailable`: a number or a percentage, as written.
+    pub max_unavailable: Option<String>,
     pub pod_management: PodManagement,
     pub service_name: Option<String>,
     pub selector: Selector,
@@ -87,6 +93,9 @@ pub struct ClaimTemplate {
 pub struct PodTemplate {
     pub labels: BTreeMap<String, String>,
     pub containers: Vec<Container>,
+    /// All of it as it was read, to be compared or put back: a typed round
+    /// trip would drop fields.
+    pub raw: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +105,8 @@ pub struct Container {
     pub init: bool,
     pub env_names: Vec<String>,
     pub probes: Vec<Probe>,
+    /// Of any kind, not only one that runs a command.
+    pub has_readiness_probe: bool,
 }
 
 /// A probe that runs a command; other kinds are not judged.
