@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp, Unit};
 use unicode_width::UnicodeWidthChar;
 
 /// Text from a cluster or a file, made safe to print.
@@ -72,6 +72,11 @@ pub fn age(duration: SignedDuration) -> String {
         63_072_000..252_288_000 => two(days / 365, "y", days % 365, "d"),
         _ => format!("{}y", days / 365),
     }
+}
+
+/// Time of day in UTC: logs of several machines are read side by side.
+pub fn clock(time: Timestamp) -> String {
+    time.round(Unit::Second).unwrap_or(time).strftime("%H:%M:%SZ").to_string()
 }
 
 /// How many columns a terminal gives this text.

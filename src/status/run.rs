@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::pending, time::Duration};
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
         offline::Bundle,
         read::{self, Scope},
     },
-    output::{Error, Exit, Format, Live, Terminal, text::one_line},
+    output::{Error, Exit, Format, Live, Terminal, text::{clock, one_line}},
     workload::{Facts, Finding, Reference, Severity},
 };
 
@@ -314,11 +314,6 @@ fn goal_word(goal: Goal) -> &'static str {
         Goal::Ready => "ready",
         Goal::Updated => "updated",
     }
-}
-
-/// Time of day in UTC: logs of several machines are read side by side.
-fn clock(time: Timestamp) -> String {
-    time.round(Unit::Second).unwrap_or(time).strftime("%H:%M:%SZ").to_string()
 }
 
 /// What differs between two pictures, in words. Ages do not count.

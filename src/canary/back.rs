@@ -1,0 +1,213 @@
+//! The way back: the next move of an abort, and of an unstick. Pure.
+
+use jiff::SignedDuration;
+
+use super::{
+    plan::{Side, Stand, reached, trouble},
+    record::Phase,
+    rules,
+};
+use crate::{
+    output::{Exit, text::age},
+    workload::{Finding, Pod, PodManagement, Slot, Survey},
+};
+
+/// The next move of an abort.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Back {
+    /// Put the template of the stable revision back, with the partition at
+    /// this index, so that the controller takes back all that has moved.
+    Revert { partition: u32 },
+    /// Delete this pod: nobody else will (kubernetes #67250, or OnDelete).
+    Replace { pod: String, uid: String, why: String },
+    /// Nothing to do before the cluster changes or the clock passes on.
+    Wait { what: String },
+    /// Everything is on the stable revision: give the strategy back.
+    Finish,
+    /// Something is in the way.
+    Stop { exit: Exit, finding: Finding },
+}
+
+/// The next move. `reverted` says that this run has put the template back
+/// already: whoever changes it after that does not want it back.
+pub fn next(stand: &Stand, patience: SignedDuration, reverted: bool) -> Back {
+    let (set, record) = (stand.survey.set, stand.record);
+    if set.deleting.is_some() {
+        return stop(stand, Exit::Conflict, format!("{} is being deleted", set.name));
+    }
+    let back = stand
+        .survey
+        .facts
+        .revision(&record.stable)
+        .is_some_and(|stable| super::change::differences(&stable.template, &set.template.raw).is_empty());
+    if record.phase != Phase::Aborting || !back {
+        if reverted && record.phase == Phase::Aborting {
+            let message = "somebody else changed the pod template after it was put back".to_owned();
+            let finding = rules::TEMPLATE_CHANGED.found(set.reference(), message);
+            return Back::Stop { exit: Exit::Conflict, finding };
+        }
+        return Back::Revert { partition: landing(stand) };
+    }
+    if !set.is_observed() {
+        return Back::Wait { what: "the controller to see the stable template".to_owned() };
+    }
+    let update = set.status.update_revision.as_deref();
+    if update != Some(record.stable.as_str()) {
+        let message = format!(
+            "the template of {} is back, but the server made {} of it",
+            record.stable,
+            update.unwrap_or("<none>")
+        );
+        let finding = rules::THIRD_REVISION
+            .found(set.reference(), message)
+            .hint(format!("kubectl stateful canary history {} {}", set.name, stand.survey.at()));
+        return Back::Stop { exit: Exit::Manual, finding };
+    }
+    pods(stand, patience)
+}
+
+/// The template is back; what is left are pods.
+fn pods(stand: &Stand, patience: SignedDuration) -> Back {
+    let set = stand.survey.set;
+    let wrong = |slot: &Slot| {
+        slot.pod.is_some_and(|pod| pod.revision() != Some(stand.record.stable.as_str()))
+    };
+    let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
+    if let Some((_, slot)) = blocker
+        && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
+    {
+        return blocked(stand, slot, pod, wrong(slot), patience);
+    }
+    if stand.survey.set.pod_management == PodManagement::Parallel
+        && let Some((pod, why)) = broken_above(stand, patience)
+    {
+        return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+    }
+    if let Some((_, slot)) = blocker {
+        return Back::Wait { what: format!("{} to be made again", slot.name) };
+    }
+    if let Some((_, slot)) = stand.indexes().rev().find(|(_, slot)| wrong(slot)) {
+        if stand.record.on_delete
+            && let Some(pod) = slot.pod
+        {
+            let why = "under OnDelete nobody else does".to_owned();
+            return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+        }
+        return Back::Wait { what: format!("the controller to replace {}", slot.name) };
+    }
+    if !stand.record.on_delete && set.status.current_revision != set.status.update_revision {
+        let what = "the controller to make the stable revision the current one".to_owned();
+        return Back::Wait { what };
+    }
+    Back::Finish
+}
+
+/// The lowest ordinal that is not available, and has a pod.
+fn blocked(
+    stand: &Stand,
+    slot: &Slot,
+    pod: &Pod,
+    wrong: bool,
+    patience: SignedDuration,
+) -> Back {
+    let survey = &stand.survey;
+    let name = &pod.name;
+    let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
+    let broken = trouble(stand, pod);
+    if !unready {
+        return Back::Wait { what: format!("{name} to be Ready") };
+    }
+    let since = pod
+        .unready_since()
+        .map_or_else(String::new, |since| format!(" for {}", age(survey.now.duration_since(since))));
+    let why = broken.unwrap_or_else(|| format!("{name} has not been Ready{since}"));
+    if wrong {
+        // The controller has seen the stable template and would replace this
+        // pod if only it became Ready first.
+        return Back::Replace { pod: name.clone(), uid: pod.uid.clone(), why };
+    }
+    if survey.set.pod_management == PodManagement::Parallel
+        && let Some((pod, why)) = broken_above(stand, patience)
+    {
+        return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+    }
+    let finding = rules::STABLE_POD_BLOCKS
+        .found(format!("pod/{}", slot.name), format!("{name} runs the stable revision and: {why}"))
+        .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
+    Back::Stop { exit: Exit::Manual, finding }
+}
+
+/// Under Parallel nobody waits for anybody, so the lowest blocker need not be
+/// the one that stays: 1.35.0 to 1.35.3 leave broken pods of the old template
+/// alone (kubernetes #137409).
+fn broken_above<'a>(stand: &Stand<'a>, patience: SignedDuration) -> Option<(&'a Pod, String)> {
+    stand.indexes().find_map(|(_, slot)| {
+        let pod = slot.pod.filter(|pod| !pod.is_terminating() && !pod.is_ready())?;
+        let wrong = pod.revision() != Some(stand.record.stable.as_str());
+        let why = trouble(stand, pod).unwrap_or_else(|| "it does not become Ready".to_owned());
+        (wrong && stand.survey.is_hopeless(pod, patience)).then_some((pod, why))
+    })
+}
+
+/// Where the partition must be for the controller to take back every pod that
+/// has left the stable revision: it never looks below it. Going down is safe,
+/// because the template is put back in the same write.
+fn landing(stand: &Stand) -> u32 {
+    let set = stand.survey.set;
+    let moved = stand
+        .indexes()
+        .find(|(_, slot)| matches!(stand.side(slot), Side::Target | Side::Other))
+        .map(|(index, _)| index);
+    let lowest = moved.unwrap_or(set.replicas).min(reached(&stand.survey, &stand.record.stable));
+    set.partition().min(lowest)
+}
+
+fn stop(stand: &Stand, exit: Exit, message: String) -> Back {
+    let finding = rules::BEING_DELETED.found(stand.survey.set.reference(), message);
+    Back::Stop { exit, finding }
+}
+
+/// The pod whose deletion ends the wait of kubernetes #67250, or why there is
+/// none.
+///
+/// # Errors
+/// A finding that says what is in the way instead.
+pub fn unstick<'a>(survey: &'a Survey, patience: SignedDuration) -> Result<&'a Pod, Finding> {
+    if let Some((_, pod)) = survey.trapped(patience) {
+        return Ok(pod);
+    }
+    let set = survey.set;
+    let message = match survey.first_blocker() {
+        None => "every ordinal is available".to_owned(),
+        Some(slot) => match slot.pod {
+            None => format!("the set waits for {}, which has no pod", slot.name),
+            Some(pod) if pod.is_terminating() => {
+                format!("the set waits for {}, which is being deleted already", slot.name)
+            }
+            Some(pod) if pod.revision() == set.status.update_revision.as_deref() => format!(
+                "the set waits for {}, which runs what the template names: it would be made again \
+                 just like that",
+                slot.name
+            ),
+            Some(_) if !set.released().contains(&slot.ordinal) => format!(
+                "the set waits for {}, which the partition {} keeps on the stable revision",
+                slot.name,
+                set.partition()
+            ),
+            Some(_) if set.pod_management == PodManagement::Parallel => {
+                "under Parallel the controller replaces broken pods by itself".to_owned()
+            }
+            Some(_) if !set.is_observed() => {
+                "the controller has not seen the newest template yet".to_owned()
+            }
+            Some(_) => format!(
+                "{} has not been unready for {}: it may yet become Ready",
+                slot.name,
+                age(patience)
+            ),
+        },
+    };
+    Err(rules::NOTHING_TRAPPED
+        .found(set.reference(), message)
+        .hint(format!("kubectl stateful status {} {}", set.name, survey.at())))
+}

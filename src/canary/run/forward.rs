@@ -1,0 +1,362 @@
+//! Forward: ordinal by ordinal, each behind its gates.
+
+use std::{future::Future, pin::Pin};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    End, Session, back,
+    checks::{self, Answer},
+    hand::{Hand, Written},
+    refused,
+};
+use crate::{
+    canary::{
+        args::{PromoteArgs, ReachArgs},
+        gates::Gates,
+        guards,
+        plan::{self, Memory, Move, Stand, Terms},
+        record::{Phase, Record},
+        rules, writes,
+    },
+    cluster::{ConnectionArgs, DryRun},
+    output::{Error, Exit, Terminal, text::list},
+    workload::{Finding, Survey},
+};
+
+/// Without a readiness probe a pod counts as Ready between two crashes; so
+/// long it is watched where nothing else was asked for. The kubelet restarts a
+/// container at once the first time, and after ten seconds the second.
+const UNPROBED_BAKE: SignedDuration = SignedDuration::from_secs(30);
+
+/// Runs `promote`.
+pub async fn promote(
+    args: &PromoteArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let gates = args.gates.resolve(crate::canary::read_file)?;
+    let session = Session::open(&args.common, connection, terminal).await?;
+    let reading = session.read().await?;
+    let survey = Survey::new(&reading.facts, Timestamp::now());
+    let record = match Record::of(survey.set) {
+        Err(why) => return Err(refused("cannot promote", vec![guards::unusable(&survey, &why)])),
+        Ok(None) => return nothing_under_way(&session, &survey),
+        Ok(Some(record)) => record,
+    };
+    let mut findings = guards::for_promote(&survey, &record, &gates);
+    guards::allow(&mut findings, &args.allow);
+    if guards::refuses(&findings) {
+        return Err(refused(&format!("cannot promote {}", session.name), findings));
+    }
+    for finding in &findings {
+        terminal.warn(&format!("{} {}", finding.id, finding.message));
+    }
+    let goal = if args.full { 0 } else { goal(&args.reach, &survey, &record)? };
+    let terms = terms(&gates, &survey, goal, &args.allow);
+    if session.dry_run != DryRun::None {
+        return rehearse(&session, &survey, &record, goal).await;
+    }
+    if record.has_judged(record.partition) && record.partition <= goal && record.partition > 0 {
+        return session.close_unwatched(&reading.facts, End::done());
+    }
+    let confirmed = session.ask(&args.common, &question(&survey, &record, goal), None)?;
+    let mut hand = Hand::new(&session, reading, confirmed);
+    let end = go(&mut hand, &gates, &terms, Some(record.run)).await?;
+    let end = back_if_asked(&mut hand, &gates, end).await?;
+    session.close(&mut hand, end)
+}
+
+/// No canary: done when everything runs what the template names, for then a
+/// promote that was interrupted at its very end has nothing left to do.
+fn nothing_under_way(session: &Session, survey: &Survey) -> Result<Exit, Error> {
+    let set = survey.set;
+    let update = set.status.update_revision.as_deref();
+    let behind: Vec<&str> = survey
+        .slots
+        .iter()
+        .filter(|slot| slot.pod.is_none_or(|pod| pod.revision() != update))
+        .map(|slot| slot.name.as_str())
+        .collect();
+    if survey.pods_known && set.is_observed() && behind.is_empty() && set.partition() == 0 {
+        session.terminal.say(&format!("no canary is under way on {}: nothing to promote", set.name));
+        return session.close_unwatched(survey.facts, End::done());
+    }
+    let message = if behind.is_empty() {
+        format!("no canary is under way on {}", set.name)
+    } else {
+        format!("no canary is under way, and {} do not run {}", list(&behind), update.unwrap_or("<none>"))
+    };
+    let finding = rules::NONE
+        .found(set.reference(), message)
+        .hint(session.command("start") + " --adopt");
+    Err(refused(&format!("cannot promote {}", set.name), vec![finding]))
+}
+
+fn question(survey: &Survey, record: &Record, goal: u32) -> String {
+    let set = survey.set;
+    let names: Vec<String> = (goal..record.partition)
+        .rev()
+        .map(|index| set.pod_name(set.start.saturating_add(index)))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [] => format!("Judge the ordinals of {} that have moved, and go no further?", set.name),
+        names => format!("Promote {} to the new version?", list(names)),
+    }
+}
+
+/// Shows the writes that would follow one another.
+async fn rehearse(
+    session: &Session,
+    survey: &Survey<'_>,
+    record: &Record,
+    goal: u32,
+) -> Result<Exit, Error> {
+    let mut set = survey.set.clone();
+    let mut record = record.clone();
+    while record.partition > goal {
+        record.partition -= 1;
+        session.rehearse(&writes::step(&set, &record)).await?;
+        // On the server only the first step can be tried: the second one is
+        // about a set that is not there yet.
+        if session.dry_run == DryRun::Server {
+            break;
+        }
+        if let crate::workload::Strategy::RollingUpdate { partition } = &mut set.strategy {
+            *partition = Some(record.partition);
+        }
+    }
+    session.close_unwatched(survey.facts, End::done())
+}
+
+/// The lowest index that is to move.
+///
+/// # Errors
+/// When the words name an ordinal that the set does not have.
+pub fn goal(reach: &ReachArgs, survey: &Survey, record: &Record) -> Result<u32, Error> {
+    let set = survey.set;
+    let replicas = set.replicas;
+    if let Some(count) = reach.count {
+        return Ok(replicas.saturating_sub(count));
+    }
+    if let Some(percent) = reach.percent {
+        let count = (u64::from(replicas) * u64::from(percent)).div_ceil(100);
+        return Ok(replicas.saturating_sub(u32::try_from(count).unwrap_or(replicas)));
+    }
+    if let Some(ordinal) = reach.to_ordinal {
+        if !set.ordinals().contains(&ordinal) {
+            let (first, end) = (set.start, set.ordinals().end);
+            return Err(Error::usage(format!(
+                "{} has no ordinal {ordinal}: they go from {first} to {}",
+                set.name,
+                end.saturating_sub(1)
+            )));
+        }
+        return Ok(ordinal - set.start);
+    }
+    // One more; one that has moved and not passed yet is that one.
+    let lowest = record.partition.min(replicas);
+    let in_hand = lowest < replicas && !record.has_judged(lowest);
+    Ok(if in_hand { lowest } else { lowest.saturating_sub(1) })
+}
+
+/// The terms that the gates set.
+pub fn terms(gates: &Gates, survey: &Survey, goal: u32, allowed: &[String]) -> Terms {
+    let unprobed = !guards::unprobed(&survey.set.template).is_empty() && !gates.has_checks();
+    let default_bake = if unprobed { UNPROBED_BAKE } else { SignedDuration::ZERO };
+    let headroom = gates.budgets && !allowed.iter().any(|id| id == rules::NO_HEADROOM.id);
+    Terms {
+        goal,
+        deadline: gates.deadline,
+        bake: gates.bake.unwrap_or(default_bake),
+        checks: gates.has_checks(),
+        pause_between: gates.pause_between,
+        budgets: headroom,
+    }
+}
+
+/// What runs beside the watches: checks, hooks, questions for the leader.
+type Work = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// Goes on until the goal is reached or something is in the way. `run` is the
+/// run that wrote the record last: this one may take over from it, and nobody
+/// may take over from this one.
+pub async fn go(
+    hand: &mut Hand<'_>,
+    gates: &Gates,
+    terms: &Terms,
+    mut run: Option<String>,
+) -> Result<End, Error> {
+    let uid = hand.mirror.facts().set.uid.clone();
+    let mut work: Option<(Move, Work)> = None;
+    let mut finishing = false;
+    loop {
+        let now = Timestamp::now();
+        if finishing && hand.is_over(&uid) {
+            return Ok(End::done());
+        }
+        let record = match ours(hand, &uid, run.as_deref()) {
+            Ok(record) => record,
+            Err(end) => return Ok(end),
+        };
+        let stand = Stand::new(hand.mirror.facts(), &record, now);
+        hand.memory.observe(&stand);
+        let next = plan::next(&stand, terms, &hand.memory);
+        // What is asked about an ordinal is moot once the next move is another.
+        if work.as_ref().is_some_and(|(asked, _)| *asked != next) {
+            work = None;
+        }
+        match &next {
+            Move::Wait { what, until } => {
+                hand.say(Some(&record), what, *until)?;
+                if let Some(exit) = hand.wait(*until).await {
+                    return Ok(interrupted(exit));
+                }
+            }
+            Move::Check { index } | Move::Prepare { index } | Move::Passed { index } => {
+                let index = *index;
+                if work.is_none() {
+                    let asked = checks::ask(hand, gates, &stand, &next, index);
+                    let what = asked.what.clone();
+                    work = Some((next.clone(), asked.work));
+                    hand.say(Some(&record), &what, None)?;
+                }
+                let Some((_, answer)) = &mut work else { continue };
+                match hand.work_or_wait(answer).await {
+                    Err(exit) => return Ok(interrupted(exit)),
+                    Ok(None) => {}
+                    Ok(Some(answer)) => {
+                        work = None;
+                        if let Some(end) = settle(hand, &next, index, answer) {
+                            return Ok(end);
+                        }
+                    }
+                }
+            }
+            Move::Step { index } => {
+                let mut record = record.clone();
+                record.partition = *index;
+                record.judged = hand.memory.judged.or(record.judged);
+                record.run.clone_from(&hand.session.run);
+                record.gates = gates.fingerprint();
+                let write = writes::step(&hand.mirror.facts().set, &record);
+                match hand.write(&write).await? {
+                    Written::Done => run = Some(record.run),
+                    Written::LookAgain => {}
+                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                }
+            }
+            Move::Replace { pod, uid } => {
+                let why = "canary, OnDelete";
+                let write = writes::replace(&hand.mirror.facts().set, pod, uid, why);
+                if let Some(exit) = hand.replace(&write, uid).await? {
+                    return Ok(interrupted(exit));
+                }
+            }
+            Move::Finish => {
+                let write = writes::finish(&hand.mirror.facts().set, &record);
+                match hand.write(&write).await? {
+                    Written::Done => return Ok(End::done()),
+                    // The answer may have been lost, and not the write.
+                    Written::LookAgain => finishing = true,
+                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                }
+            }
+            Move::Rest => return rest(hand, &record, terms).await,
+            Move::Stop { exit, finding } => {
+                hand.tell(&format!("stopped: {}", finding.message));
+                return Ok(End::with(*exit, finding.clone()));
+            }
+        }
+    }
+}
+
+/// What the answer of checks, hooks and the like means.
+fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Option<End> {
+    match answer {
+        Answer::Yes => {
+            let memory: &mut Memory = &mut hand.memory;
+            match asked {
+                Move::Check { .. } => memory.checked = Some(index),
+                Move::Prepare { .. } => memory.prepared = Some(index),
+                _ => memory.judged = Some(index),
+            }
+            if matches!(asked, Move::Passed { .. }) {
+                let name = hand.mirror.facts().set.pod_name(hand.mirror.facts().set.start + index);
+                hand.tell(&format!("{name} has passed its gates"));
+            }
+            None
+        }
+        Answer::No { exit, finding } => {
+            hand.tell(&format!("stopped: {}", finding.message));
+            Some(End::with(exit, finding))
+        }
+    }
+}
+
+/// The goal is reached; what was judged is written down, so that another run
+/// need not judge it again.
+async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<End, Error> {
+    let judged = hand.memory.judged.or(record.judged);
+    let end = if terms.goal < record.partition {
+        End { exit: Exit::Waiting, findings: Vec::new() }
+    } else {
+        End::done()
+    };
+    if judged == record.judged {
+        return Ok(end);
+    }
+    let mut record = record.clone();
+    record.judged = judged;
+    record.run.clone_from(&hand.session.run);
+    let write = writes::mark(&hand.mirror.facts().set, &record, "canary judged");
+    match hand.write(&write).await? {
+        Written::Interrupted(exit) => Ok(interrupted(exit)),
+        // Somebody else moved on: that it was good holds all the same.
+        Written::Done | Written::LookAgain => Ok(end),
+    }
+}
+
+/// The record, as long as the canary is still this one and nobody took over.
+fn ours(hand: &Hand<'_>, uid: &str, run: Option<&str>) -> Result<Record, End> {
+    let set = &hand.mirror.facts().set;
+    let stop = |rule: &crate::workload::Rule, message: String| {
+        let finding = rule.found(set.reference(), message).hint(hand.session.command("status"));
+        Err(End::with(Exit::Conflict, finding))
+    };
+    if hand.mirror.set_is_gone() || set.uid != uid {
+        return stop(&rules::REPLACED, format!("{} was deleted in the middle of the canary", set.name));
+    }
+    match Record::of(set) {
+        Ok(Some(record)) if record.phase == Phase::Rolling => {
+            if record.run == hand.session.run || Some(record.run.as_str()) == run {
+                return Ok(record);
+            }
+            stop(&rules::TAKEN_OVER, format!("{} has gone on with this canary", record.run))
+        }
+        Ok(Some(record)) => {
+            stop(&rules::TAKEN_OVER, format!("{} has held or aborted this canary", record.run))
+        }
+        Ok(None) => stop(&rules::TAKEN_OVER, "somebody else has ended this canary".to_owned()),
+        Err(_) => stop(&rules::TAKEN_OVER, "the annotation of the canary was changed".to_owned()),
+    }
+}
+
+/// With `--on-failure abort`, what failed is taken back.
+pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Result<End, Error> {
+    let failed = matches!(end.exit, Exit::Failed | Exit::Timeout);
+    if !failed || !gates.abort_on_failure() {
+        return Ok(end);
+    }
+    hand.tell("going back, as --on-failure abort says");
+    let mut findings = end.findings;
+    let back = back::go(hand, back::PATIENCE, back::LONGEST).await?;
+    let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };
+    findings.extend(back.findings);
+    Ok(End { exit, findings })
+}
+
+pub fn interrupted(exit: Exit) -> End {
+    End { exit, findings: Vec::<Finding>::new() }
+}
