@@ -10,6 +10,8 @@ mod support;
 mod errors;
 #[path = "control_plane/kubeconfig.rs"]
 mod kubeconfig;
+#[path = "control_plane/mirror.rs"]
+mod mirror;
 #[path = "control_plane/proxy.rs"]
 mod proxy;
 #[path = "control_plane/status.rs"]

@@ -8,8 +8,10 @@ mod error;
 mod exec_auth;
 #[cfg(test)]
 mod fake_server;
+mod follow;
 mod http;
 mod kubeconfig;
+pub mod mirror;
 mod objects;
 pub mod offline;
 mod proxy;

@@ -37,6 +37,39 @@ pub(super) struct Marks {
     pub set: String,
     pub pods: String,
     pub claims: String,
+    pub events: String,
+    pub budgets: String,
+}
+
+/// The lists that hold a set and what moves with it.
+pub(super) struct Paths {
+    /// Of the one set, as a list: that can be watched.
+    pub sets: String,
+    pub pods: String,
+    pub revisions: String,
+    pub claims: String,
+    /// The warnings.
+    pub events: String,
+    pub budgets: String,
+}
+
+impl Paths {
+    pub fn of(set: &StatefulSet) -> Paths {
+        let namespace = encode(&set.namespace);
+        let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
+        let apps = |resource: &str| format!("/apis/apps/v1/namespaces/{namespace}/{resource}");
+        let labels = encode(&set.selector.query());
+        let name = encode(&format!("metadata.name={}", set.name));
+        let warnings = encode("type=Warning");
+        Paths {
+            sets: format!("{}?fieldSelector={name}", apps("statefulsets")),
+            pods: format!("{}?labelSelector={labels}", core("pods")),
+            revisions: format!("{}?labelSelector={labels}", apps("controllerrevisions")),
+            claims: core("persistentvolumeclaims"),
+            events: format!("{}?fieldSelector={warnings}", core("events")),
+            budgets: format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"),
+        }
+    }
 }
 
 /// Which of the facts a command needs; what it does not is as good as empty.
@@ -64,16 +97,10 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         server_version(rollout, cluster),
     );
     let (set, groups) = (StatefulSet::from(set?), groups?);
-    let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
-    let selected = |path: &str| format!("{path}?labelSelector={}", encode(&set.selector.query()));
-    let pods = selected(&core("pods"));
-    let revisions = selected(&format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions"));
-    let claims = core("persistentvolumeclaims");
-    let services = core("services");
-    let events = format!("{}?fieldSelector={}", core("events"), encode("type=Warning"));
+    let Paths { pods, revisions, claims, events, budgets, .. } = Paths::of(&set);
+    let services = format!("/api/v1/namespaces/{namespace}/services");
     // A set without claims needs no disks, nor the right to read them.
     let storage = status && !set.claim_templates.is_empty();
-    let budgets = format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets");
     let (pods, revisions, claims, volumes, classes, services, events, budgets, autoscalers) = tokio::join!(
         list::<PodObject>(cluster, "pods", &pods),
         list::<RevisionObject>(cluster, "controllerrevisions.apps", &revisions),
@@ -90,9 +117,14 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         list_if::<BudgetObject>(rollout, cluster, "poddisruptionbudgets.policy", &budgets),
         autoscalers(cluster, &namespace, &groups),
     );
-    let (pods, claims) = (pods?, claims?);
-    let marks =
-        Marks { set: set.resource_version.clone(), pods: pods.mark(), claims: claims.mark() };
+    let (pods, claims, events, budgets) = (pods?, claims?, events?, budgets?);
+    let marks = Marks {
+        set: set.resource_version.clone(),
+        pods: pods.mark(),
+        claims: claims.mark(),
+        events: events.mark(),
+        budgets: budgets.mark(),
+    };
     let mut unread = Vec::new();
     let pods: Read<Pod> = domain(keep(pods, &mut unread));
     let revisions = keep(revisions?, &mut unread).map(|all: Vec<RevisionObject>| {
@@ -103,8 +135,8 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
     let volumes = domain(keep(volumes?, &mut unread));
     let classes = domain(keep(classes?, &mut unread));
     let services = domain(keep(services?, &mut unread));
-    let events = domain(keep(events?, &mut unread));
-    let budgets = domain(keep(budgets?, &mut unread));
+    let events = domain(keep(events, &mut unread));
+    let budgets = domain(keep(budgets, &mut unread));
     let (autoscalers, unread_autoscalers) = autoscalers?;
     unread.extend(unread_autoscalers);
     let overdue = pods.as_deref().filter(|_| status).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::output::Exit;
 
 const POD: &str = "/api/v1/namespaces/default/pods/web-0";
 
-fn args() -> ConnectionArgs {
+pub(super) fn args() -> ConnectionArgs {
     ConnectionArgs::default()
 }
 
@@ -26,7 +26,7 @@ fn cluster(target: Target, args: &ConnectionArgs) -> Cluster {
 }
 
 /// To a plain-HTTP server; `--server` needs no kubeconfig.
-fn plain(server: &FakeServer, args: ConnectionArgs) -> Cluster {
+pub(super) fn plain(server: &FakeServer, args: ConnectionArgs) -> Cluster {
     let args = ConnectionArgs { server: Some(format!("http://{}", server.address)), ..args };
     cluster(resolve(&args), &args)
 }
