@@ -23,4 +23,4 @@ pub use set::{
     ClaimTemplate, Container, FieldManager, PodManagement, PodTemplate, Probe, ProbeKind,
     Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
-pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes};
+pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes, same_quantity};

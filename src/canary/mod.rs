@@ -1,0 +1,4 @@
+//! `canary`: a StatefulSet to a new version, ordinal by ordinal, and back.
+
+pub mod change;
+mod strategic;
