@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
+    canary::{self, args::CanaryArgs},
     cluster::ConnectionArgs,
     completion,
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
@@ -53,6 +54,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Status(StatusArgs),
+    Canary(CanaryArgs),
     Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
     #[command(name = "__complete", hide = true)]
@@ -64,6 +66,7 @@ impl Command {
     fn format(&self) -> Format {
         match self {
             Command::Status(args) => args.output,
+            Command::Canary(args) => args.verb.format(),
             Command::Version(args) => args.output,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
         }
@@ -103,6 +106,7 @@ fn run(cli: &Cli) -> Exit {
 fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
     match &cli.command {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
+        Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),
         Command::Complete(args) => Ok(completion::for_kubectl(args, terminal)),

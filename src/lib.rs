@@ -3,6 +3,7 @@
 //! A request travels one way: arguments, `cluster::read`, a pure plan, show
 //! and ask, run, report. docs/architecture.md says more.
 
+pub mod canary;
 pub mod cli;
 pub mod cluster;
 pub mod completion;

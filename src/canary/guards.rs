@@ -1,6 +1,7 @@
 //! What speaks against a canary before anything is written. Pure.
 
 use super::{
+    gates::Gates,
     plan::stable_of,
     record::{Phase, Record, Unusable},
     rules,
@@ -50,6 +51,48 @@ pub fn check(survey: &Survey, record: Option<&Record>, beginning: Beginning) -> 
     server(survey, &mut found);
     found.sort_by_key(|finding| finding.severity);
     found
+}
+
+/// What speaks against going on with a canary.
+pub fn for_promote(survey: &Survey, record: &Record, gates: &Gates) -> Vec<Finding> {
+    let set = survey.set;
+    let mut found = Vec::new();
+    let at = survey.at();
+    unread(survey, &mut found);
+    match record.phase {
+        Phase::Rolling => {}
+        Phase::Staged => found.push(
+            rules::NONE
+                .found(set.reference(), "the set is staged, and no canary has begun".to_owned())
+                .hint(format!("kubectl stateful canary start {} --adopt {at}", set.name)),
+        ),
+        Phase::Aborting => found.push(going_back(survey, record)),
+    }
+    if record.gates != gates.fingerprint() {
+        let message = "this run has other gates than the one that started the canary".to_owned();
+        found.push(rules::GATES_DIFFER.found(set.reference(), message));
+    }
+    found.sort_by_key(|finding| finding.severity);
+    found
+}
+
+/// What speaks against going back.
+pub fn for_abort(survey: &Survey, record: &Record) -> Vec<Finding> {
+    let mut found = Vec::new();
+    unread(survey, &mut found);
+    if survey.facts.revisions.is_some() && survey.facts.revision(&record.stable).is_none() {
+        let message = format!("there is no ControllerRevision {} any more", record.stable);
+        found.push(rules::NO_STABLE_REVISION.found(survey.set.reference(), message));
+    }
+    found
+}
+
+/// The canary is on its way back.
+pub fn going_back(survey: &Survey, record: &Record) -> Finding {
+    let set = survey.set;
+    rules::ABORT_IN_PROGRESS
+        .found(set.reference(), format!("the canary is going back to {}", record.stable))
+        .hint(format!("kubectl stateful canary abort {} {}", set.name, survey.at()))
 }
 
 fn unread(survey: &Survey, found: &mut Vec<Finding>) {
@@ -162,12 +205,8 @@ fn state(
             );
         }
     }
-    if record.is_some_and(|record| record.phase == Phase::Aborting) {
-        found.push(
-            rules::ABORT_IN_PROGRESS
-                .found(set.reference(), format!("the canary is going back to {stable}"))
-                .hint(format!("kubectl stateful canary abort {} {at}", set.name)),
-        );
+    if let Some(record) = record.filter(|record| record.phase == Phase::Aborting) {
+        found.push(going_back(survey, record));
     }
 }
 

@@ -38,14 +38,18 @@ pub struct Terms {
     pub checks: bool,
     /// Whether a person looks after every ordinal.
     pub pause_between: bool,
+    /// Whether disruption budgets are asked.
+    pub budgets: bool,
+    /// Whether stable pods may be unavailable: somebody allowed it.
+    pub unhealthy: bool,
 }
 
 /// What one run has seen so far; another run begins anew and loses nothing but
 /// time.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// The ordinal in hand, and since when.
-    hand: Option<(u32, Timestamp)>,
+    /// The ordinal in hand, whether it has passed, and since when.
+    hand: Option<(u32, bool, Timestamp)>,
     /// Ready stretches of new pods, by uid.
     stretches: HashMap<String, Stretch>,
     /// The first flap or restart of a new pod that was Ready.
@@ -123,7 +127,7 @@ impl<'a> Stand<'a> {
     }
 
     pub fn indexes(&self) -> impl DoubleEndedIterator<Item = (u32, &Slot<'a>)> {
-        (0_u32..).zip(self.survey.slots.iter()).collect::<Vec<_>>().into_iter()
+        self.survey.indexes()
     }
 
     pub fn side(&self, slot: &Slot) -> Side {
@@ -147,6 +151,11 @@ impl<'a> Stand<'a> {
 }
 
 impl Memory {
+    /// What this run knows of the gates of an ordinal.
+    pub fn gate_views(&self, _stand: &Stand, _index: u32) -> Vec<super::report::GateView> {
+        Vec::new()
+    }
+
     pub fn new() -> Memory {
         Memory {
             hand: None,
@@ -165,8 +174,9 @@ impl Memory {
         let now = stand.survey.now;
         let lowest = stand.record.partition;
         self.found_at.get_or_insert(lowest);
-        if self.hand.is_none_or(|(index, _)| index != lowest) {
-            self.hand = Some((lowest, now));
+        let passed = stand.has_judged(self, lowest);
+        if self.hand.is_none_or(|(index, was, _)| (index, was) != (lowest, passed)) {
+            self.hand = Some((lowest, passed, now));
         }
         for (index, slot) in stand.indexes().filter(|(index, _)| *index >= lowest) {
             let Some(pod) = slot.pod.filter(|_| stand.side(slot) == Side::Target) else { continue };
@@ -191,7 +201,7 @@ impl Memory {
 
     /// Since when the ordinal in hand has been waited for.
     pub fn since(&self) -> Option<Timestamp> {
-        self.hand.map(|(_, since)| since)
+        self.hand.map(|(.., since)| since)
     }
 }
 
@@ -219,7 +229,43 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
         return waiting;
     }
     let index = lowest - 1;
-    if memory.prepared == Some(index) { Move::Step { index } } else { Move::Prepare { index } }
+    if memory.prepared == Some(index) {
+        return Move::Step { index };
+    }
+    headroom(stand, terms, memory, index).unwrap_or(Move::Prepare { index })
+}
+
+/// The next move before the first write: the ordinal at `index` is to be the
+/// first, and the record is not yet on the set.
+pub fn first(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
+    headroom(stand, terms, memory, index).unwrap_or(Move::Prepare { index })
+}
+
+/// A budget that would not let the pod at `index` go. The StatefulSet
+/// controller deletes and does not evict, so it asks no budget (kubernetes
+/// #89820).
+fn headroom(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Option<Move> {
+    let pod = stand.slot(index).and_then(|slot| slot.pod).filter(|pod| pod.is_ready())?;
+    let budgets = stand.survey.facts.budgets.iter().flatten().filter(|_| terms.budgets);
+    let exhausted = budgets
+        .filter(|budget| budget.selector.as_ref().is_some_and(|s| s.matches(&pod.labels)))
+        .find(|budget| !budget.observed || budget.disruptions_allowed < 1)?;
+    let what = format!(
+        "PodDisruptionBudget {} to allow {} to go ({} of {} healthy, {} needed)",
+        exhausted.name,
+        pod.name,
+        exhausted.current_healthy,
+        exhausted.expected_pods,
+        exhausted.desired_healthy
+    );
+    Some(match wait(stand, terms, memory, what.clone(), None) {
+        Move::Stop { exit, .. } => {
+            let object = format!("poddisruptionbudget.policy/{}", exhausted.name);
+            let message = format!("waited {} for {what}", age(terms.deadline));
+            Move::Stop { exit, finding: rules::NO_HEADROOM.found(object, message) }
+        }
+        waiting => waiting,
+    })
 }
 
 /// The ordinal in hand: is it there, is it new, is it well, for how long?
@@ -312,8 +358,9 @@ fn unsettled(
     memory: &Memory,
     besides: Option<u32>,
 ) -> Option<Move> {
+    let matters = |index: u32| !terms.unhealthy || stand.record.has_released(index);
     let unavailable = |(index, slot): &(u32, &Slot)| {
-        Some(*index) != besides && !stand.is_available(slot)
+        Some(*index) != besides && matters(*index) && !stand.is_available(slot)
     };
     let (_, slot) = stand.indexes().rev().find(unavailable)?;
     let set = stand.survey.set;

@@ -99,6 +99,18 @@ impl Record {
         }
     }
 
+    /// The same canary, opened for going forward: the ordinals from
+    /// `partition` up have left the stable revision.
+    #[must_use]
+    pub fn opened(mut self, set: &StatefulSet, partition: u32, run: &str) -> Record {
+        self.phase = Phase::Rolling;
+        self.replicas = set.replicas;
+        self.partition = partition;
+        self.judged = None;
+        run.clone_into(&mut self.run);
+        self
+    }
+
     /// The record on a set, where there is one.
     ///
     /// # Errors

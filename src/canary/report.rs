@@ -10,19 +10,11 @@ use super::{
 };
 use crate::{
     output::{
-        Envelope, Error, Exit, Format, Paint, Palette, Terminal, table,
+        Envelope, Error, Exit, Format, Look, Paint, Palette, layout, table,
         text::{age, clock, count, one_line, width},
     },
-    status::report::{finding_block, hanging},
-    workload::{Facts, Finding, Pod, Revision, Strategy, Survey, Unread},
+    workload::{Facts, Finding, Pod, Revision, Severity, Slot, Strategy, Survey, Unread},
 };
-
-pub use crate::status::report::Look;
-
-/// How a run looks at its terminal.
-pub fn look(terminal: Terminal, now: Timestamp) -> Look {
-    Look::of(terminal, now)
-}
 
 /// Where a canary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -170,10 +162,10 @@ impl View {
         let target = set.status.update_revision.clone().filter(|update| {
             Some(update) != stable.as_ref() && record.is_none_or(|r| r.phase == Phase::Rolling)
         });
-        let items: Vec<OrdinalView> = (0..)
-            .zip(&survey.slots)
-            .map(|(index, _)| ordinal(facts, record, memory, index, now))
+        let items: Vec<OrdinalView> = survey
+            .indexes()
             .rev()
+            .map(|(index, slot)| ordinal(&survey, record, memory, index, slot))
             .collect();
         let images = facts.revisions.iter().flatten().map(|revision| {
             let images: Vec<&str> = revision.images.iter().map(|(_, i)| i.as_str()).collect();
@@ -247,23 +239,17 @@ fn next(survey: &Survey, stage: Stage, items: &[OrdinalView]) -> Vec<Next> {
 }
 
 fn ordinal(
-    facts: &Facts,
+    survey: &Survey,
     record: Option<&Record>,
     memory: Option<&Memory>,
     index: u32,
-    now: Timestamp,
+    slot: &Slot,
 ) -> OrdinalView {
-    let set = &facts.set;
-    let ordinal = set.start.saturating_add(index);
-    let name = set.pod_name(ordinal);
-    let stand = record.map(|record| Stand::new(facts, record, now));
-    let survey = Survey::new(facts, now);
-    let pod = survey
-        .slots
-        .get(usize::try_from(index).unwrap_or(usize::MAX))
-        .and_then(|slot| slot.pod);
+    let (set, now) = (survey.set, survey.now);
+    let stand = record.map(|record| Stand::new(survey.facts, record, now));
+    let pod = slot.pod;
     let side = match (&stand, pod) {
-        (Some(stand), _) => stand.slot(index).map_or(Side::Absent, |slot| stand.side(slot)),
+        (Some(stand), _) => stand.side(slot),
         (None, Some(pod)) if pod.revision() == set.status.update_revision.as_deref() => Side::Stable,
         (None, Some(_)) => Side::Other,
         (None, None) => Side::Absent,
@@ -271,14 +257,14 @@ fn ordinal(
     OrdinalView {
         kind: "Pod",
         namespace: set.namespace.clone(),
-        name,
+        name: slot.name.clone(),
         class: match side {
             Side::Stable => Class::Stable,
             Side::Target => Class::Canary,
             Side::Other => Class::Other,
             Side::Absent => Class::Absent,
         },
-        ordinal,
+        ordinal: slot.ordinal,
         index,
         uid: pod.map(|pod| pod.uid.clone()),
         revision: pod.and_then(Pod::revision).map(str::to_owned),
@@ -368,12 +354,12 @@ pub fn render(
 pub fn tree(view: &View, findings: &[Finding], look: Look) -> String {
     let mut lines = vec![header(view, look)];
     lines.extend(branches(view, look));
-    let mut below = finding_block(findings, look);
+    let mut below = block(findings, "stopped", look);
     if let Some(waiting) = &view.waiting {
-        below.extend(hanging("waiting", 9, &format!("for {waiting}"), look.columns));
+        below.extend(layout::hanging("waiting", &format!("for {waiting}"), look.columns));
     }
     for next in &view.next {
-        let label = look.palette.paint(Paint::Dim, &format!("{:<7}", next.what));
+        let label = layout::label(next.what, Paint::Dim, look);
         below.push(format!("{label}  {}", one_line(&next.command)));
     }
     if !below.is_empty() {
@@ -381,6 +367,11 @@ pub fn tree(view: &View, findings: &[Finding], look: Look) -> String {
         lines.extend(below);
     }
     lines.join("\n") + "\n"
+}
+
+/// The findings, the worst under `word`.
+fn block(findings: &[Finding], word: &str, look: Look) -> Vec<String> {
+    findings.iter().flat_map(|finding| layout::finding(finding, word, look)).collect()
 }
 
 fn header(view: &View, look: Look) -> String {
@@ -582,7 +573,7 @@ pub fn render_plan(
         }
         Format::Table | Format::Wide => {
             let mut text = plan_text(view, findings, look);
-            let refused = findings.iter().any(|f| f.severity == crate::workload::Severity::Error);
+            let refused = findings.iter().any(|f| f.severity == Severity::Error);
             let hash = &view.hash;
             text.push_str(&if refused {
                 "plan     refused: nothing was changed\n".to_owned()
@@ -625,7 +616,7 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
         items.map(|item| item.name.as_str()).collect()
     };
     let mut say = |label: &str, text: String| {
-        lines.extend(hanging(&format!("{label:<7}"), 9, &text, look.columns));
+        lines.extend(layout::hanging(&format!("{label:<7}"), &text, look.columns));
     };
     let (moves, moved, stays) =
         (named(PlannedClass::Moves), named(PlannedClass::Moved), named(PlannedClass::Stays));
@@ -643,10 +634,10 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     if let Some(write) = &view.write {
         say("write", write.clone());
     }
-    let block = finding_block(findings, look);
-    if !block.is_empty() {
+    let found = block(findings, "refused", look);
+    if !found.is_empty() {
         lines.push(String::new());
-        lines.extend(block);
+        lines.extend(found);
     }
     lines.push(String::new());
     lines.join("\n")

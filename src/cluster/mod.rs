@@ -33,7 +33,8 @@ use crate::output::{Error, Terminal};
 
 pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
-pub use error::{Failure, Rejection, Status};
+pub use error::{Failure, Rejection, Status, shell_quoted};
+pub use mirror::Mirror;
 pub use watch::{Watch, WatchEvent};
 pub use write::{DryRun, Mode, Object, Patch, Precondition, Propagation, Resource, Write};
 

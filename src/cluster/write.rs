@@ -443,6 +443,22 @@ fn segment(name: &str) -> Result<&str, Failure> {
 }
 
 impl Cluster {
+    /// Has the server do everything about a write but store it, and says
+    /// nothing: gives the object as it would be.
+    ///
+    /// # Errors
+    /// Whatever the server has against it.
+    pub async fn try_write(&self, write: &Write) -> Result<Value, Failure> {
+        self.exchange(write, write.request(true)?).await
+    }
+
+    async fn exchange(&self, write: &Write, request: http::Outgoing) -> Result<Value, Failure> {
+        let asked = self.http.asked(&request);
+        let body = self.http.exchange(request).await.map_err(|no| write.judge(no))?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Failure::Unreadable { asked, cause: error.to_string() })
+    }
+
     /// Sends a write and names it on stderr: stdout belongs to the report.
     /// Gives the object as the server has it now, and nothing for a client
     /// dry run.
@@ -464,13 +480,7 @@ impl Cluster {
         };
         let object = match answer {
             None => None,
-            Some(request) => {
-                let asked = self.http.asked(&request);
-                let body = self.http.exchange(request).await.map_err(|no| write.judge(no))?;
-                let object = serde_json::from_slice(&body)
-                    .map_err(|error| Failure::Unreadable { asked, cause: error.to_string() })?;
-                Some(object)
-            }
+            Some(request) => Some(self.exchange(write, request).await?),
         };
         terminal.say(&write.done(mode));
         Ok(object)

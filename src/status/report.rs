@@ -1,37 +1,16 @@
 //! The picture as a tree, as names, as a document.
 
-use jiff::Timestamp;
-
 use super::plan::{ClaimView, Health, OrdinalClass, OrdinalView, Picture, RevisionView, SetView};
 use crate::{
     output::{
-        Envelope, Error, Exit, Format, Paint, Palette, table,
-        text::{age, one_line, printable, width, wrap},
+        Envelope, Error, Exit, Format, Look, Paint, layout, table,
+        text::{age, one_line, printable, width},
     },
-    workload::{Finding, PodManagement, Severity},
+    workload::{PodManagement, Severity},
 };
 
-/// How wide a table may be when nobody asked for wide.
-const NARROW: usize = 100;
 /// From so many ordinals on, runs of ordinals that look the same share a line.
 const MANY: usize = 40;
-
-/// How the tree is drawn.
-#[derive(Clone, Copy, Debug)]
-pub struct Look {
-    pub palette: Palette,
-    pub wide: bool,
-    /// Columns there are; text is wrapped to them.
-    pub columns: usize,
-    pub now: Timestamp,
-}
-
-impl Look {
-    /// For a stream that is no terminal.
-    pub fn plain(now: Timestamp) -> Look {
-        Look { palette: Palette::PLAIN, wide: false, columns: NARROW, now }
-    }
-}
 
 /// The answer in the asked format.
 ///
@@ -96,7 +75,7 @@ fn header(picture: &Picture, look: Look) -> String {
         parts.push(format!("Service {} ({})", one_line(&service.name), service.class));
     }
     let mut lines = vec![parts.join("  ")];
-    if width(&lines[0]) > NARROW + painted {
+    if width(&lines[0]) > layout::NARROW + painted {
         let rest = parts.split_off(3);
         lines = vec![parts.join("  "), rest.join("  ")];
     }
@@ -325,7 +304,7 @@ fn layout(rows: Vec<Row>, picture: &Picture, look: Look) -> Vec<String> {
     }
     let mut lines = table::columns(table.clone());
     for heading in ["NODE", "CLASS", "SIZE"] {
-        if look.wide || lines.iter().all(|line| width(line) <= NARROW) {
+        if look.wide || lines.iter().all(|line| width(line) <= layout::NARROW) {
             break;
         }
         if let Some(dropped) = table[0].iter().position(|cell| cell == heading) {
@@ -359,38 +338,12 @@ fn drop_columns(table: &mut [Vec<String>], keep: impl Fn(usize) -> bool) {
 fn finding_lines(picture: &Picture, look: Look) -> Vec<String> {
     let mut lines = Vec::new();
     for finding in &picture.findings {
-        lines.extend(finding_text(finding, look));
+        lines.extend(layout::finding(finding, "stuck", look));
     }
     for unread in &picture.unread {
         let label = look.palette.paint(Paint::Yellow, "unread ");
         let text = format!("{}: {}", unread.resource, one_line(&unread.why));
-        lines.extend(hanging(&label, 9, &text, look.columns));
+        lines.extend(layout::hanging(&label, &text, look.columns));
     }
     lines
-}
-
-fn finding_text(finding: &Finding, look: Look) -> Vec<String> {
-    let (label, paint) = match finding.severity {
-        Severity::Error => ("stuck", Paint::Red),
-        Severity::Warning => ("warning", Paint::Yellow),
-        Severity::Note => ("note", Paint::Dim),
-    };
-    let label = look.palette.paint(paint, &format!("{label:<7}"));
-    let text = format!("{}  {}", finding.id, one_line(&finding.message));
-    let mut lines = hanging(&label, 9, &text, look.columns);
-    if let Some(hint) = &finding.hint {
-        // A command stays on one line: it is there to be copied.
-        lines.push(format!("         → {}", one_line(hint)));
-    }
-    lines
-}
-
-/// `label`, two blanks, and the text wrapped beside it.
-fn hanging(label: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
-    let room = columns.saturating_sub(indent).max(40);
-    let mut lines = wrap(text, room).into_iter();
-    let first = format!("{label}  {}", lines.next().unwrap_or_default());
-    std::iter::once(first)
-        .chain(lines.map(|line| format!("{}{line}", " ".repeat(indent))))
-        .collect()
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     args::StatusArgs,
     plan::{self, Goal, OrdinalView, Picture},
-    report::{self, Look},
+    report,
 };
 use crate::{
     cluster::{
@@ -17,7 +17,7 @@ use crate::{
         offline::Bundle,
         read::{self, Scope},
     },
-    output::{Error, Exit, Format, Live, Terminal, text::{clock, one_line}},
+    output::{Error, Exit, Format, Live, Look, Terminal, text::{clock, one_line}},
     workload::{Facts, Finding, Reference, Severity},
 };
 
@@ -85,13 +85,7 @@ fn show(
     terminal: Terminal,
     now: Timestamp,
 ) -> Result<(), Error> {
-    terminal.answer(&report::render(picture, exit, args.output, look(terminal, now))?)
-}
-
-fn look(terminal: Terminal, now: Timestamp) -> Look {
-    let plain = Look::plain(now);
-    let columns = terminal.size().map_or(plain.columns, |(columns, _)| columns);
-    Look { palette: terminal.stdout_palette(), columns, ..plain }
+    terminal.answer(&report::render(picture, exit, args.output, Look::of(terminal, now))?)
 }
 
 /// One change, as `--watch` prints it off a terminal, and a line of `-o jsonl`.
@@ -234,7 +228,7 @@ impl<'a> Follower<'a> {
                 &picture,
                 exit,
                 self.args.output,
-                look(self.terminal, now),
+                Look::of(self.terminal, now),
             )?)?;
         } else {
             match &self.last {

@@ -24,5 +24,5 @@ pub use set::{
     ClaimTemplate, Container, FieldManager, PodManagement, PodTemplate, Probe, ProbeKind,
     Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
-pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes};
+pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes, same_quantity};
 pub use survey::{Slot, SlotClaim, Survey};

@@ -88,6 +88,20 @@ impl Volume {
 /// The value of a Kubernetes quantity in whole units, rounded down; `None`
 /// where it is no quantity. Exact enough to compare sizes of disks.
 pub fn bytes(quantity: &str) -> Option<u128> {
+    fraction(quantity).map(|(amount, divisor)| amount / divisor)
+}
+
+/// Whether both are quantities, and of the same amount: `1` and `1000m`.
+pub fn same_quantity(one: &str, other: &str) -> bool {
+    let (Some((one, by)), Some((other, by_other))) = (fraction(one), fraction(other)) else {
+        return false;
+    };
+    // Amounts beyond this are no amounts of anything.
+    matches!((one.checked_mul(by_other), other.checked_mul(by)), (Some(l), Some(r)) if l == r)
+}
+
+/// A quantity as an amount and what it is to be divided by.
+fn fraction(quantity: &str) -> Option<(u128, u128)> {
     let end = quantity.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(quantity.len());
     let (number, suffix) = quantity.split_at(end);
     if !number.bytes().any(|byte| byte.is_ascii_digit()) {
@@ -96,6 +110,8 @@ pub fn bytes(quantity: &str) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let (scale, divisor): (u128, u128) = match suffix {
         "" => (1, 1),
+        "n" => (1, 1000_u128.pow(3)),
+        "u" => (1, 1000_u128.pow(2)),
         "m" => (1, 1000),
         "k" => (1000, 1),
         "M" => (1000_u128.pow(2), 1),
@@ -117,7 +133,7 @@ pub fn bytes(quantity: &str) -> Option<u128> {
     let places = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let parts: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    Some((whole.checked_mul(places)? + parts).checked_mul(scale)? / places / divisor)
+    Some(((whole.checked_mul(places)? + parts).checked_mul(scale)?, places * divisor))
 }
 
 /// A Service, as far as a set needs it.
@@ -131,7 +147,7 @@ pub struct Service {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, same_quantity};
 
     #[test]
     fn quantities_compare_by_value() {
@@ -142,6 +158,11 @@ mod tests {
         assert_eq!(bytes("16384"), bytes("16Ki"));
         assert_eq!(bytes("1500m"), Some(1));
         assert_eq!(bytes("0.5Ei"), Some(1 << 59));
+        for (one, other) in [("1", "1000m"), ("0.5", "500m"), ("1Gi", "1024Mi"), ("1u", "1000n")] {
+            assert!(same_quantity(one, other), "{one} and {other}");
+        }
+        assert!(!same_quantity("1", "1001m"));
+        assert!(!same_quantity("1 ", "1 "));
         for wrong in ["", "Gi", "1Qi", "1.2.3", "abc"] {
             assert_eq!(bytes(wrong), None, "{wrong}");
         }

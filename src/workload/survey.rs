@@ -74,6 +74,12 @@ impl<'a> Survey<'a> {
         Survey { facts, set, now, slots, leaving, pods_known: facts.pods.is_some() }
     }
 
+    /// The ordinals with their indexes: what a partition counts.
+    pub fn indexes(&self) -> impl DoubleEndedIterator<Item = (u32, &Slot<'a>)> {
+        let end = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        (0..end).zip(&self.slots)
+    }
+
     /// The pods of the range that exist.
     pub fn pods(&self) -> impl Iterator<Item = (&Slot<'a>, &'a Pod)> {
         self.slots.iter().filter_map(|slot| Some((slot, slot.pod?)))

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use kubectl_stateful::{
-    output::{Exit, Format},
+    output::{Exit, Format, Look},
     status::{
         plan::Health,
-        report::{self, Look},
+        report,
         stuck,
     },
 };

@@ -1,10 +1,10 @@
 //! What holds for every set, however it came to be.
 
 use kubectl_stateful::{
-    output::{Exit, Format, text::width},
+    output::{Exit, Format, Look, text::width},
     status::{
         plan::{Goal, Health, Picture},
-        report::{self, Look},
+        report,
     },
     workload::{Severity, canonical_ordinal},
 };

@@ -6,10 +6,10 @@ use std::{fs, path::Path};
 use jiff::Timestamp;
 use kubectl_stateful::{
     cluster::offline::Bundle,
-    output::{Exit, Format},
+    output::{Exit, Format, Look},
     status::{
         plan::{self, Picture},
-        report::{self, Look},
+        report,
     },
 };
 

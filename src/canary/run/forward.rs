@@ -165,14 +165,15 @@ pub fn goal(reach: &ReachArgs, survey: &Survey, record: &Record) -> Result<u32, 
 pub fn terms(gates: &Gates, survey: &Survey, goal: u32, allowed: &[String]) -> Terms {
     let unprobed = !guards::unprobed(&survey.set.template).is_empty() && !gates.has_checks();
     let default_bake = if unprobed { UNPROBED_BAKE } else { SignedDuration::ZERO };
-    let headroom = gates.budgets && !allowed.iter().any(|id| id == rules::NO_HEADROOM.id);
+    let allowed = |id: &str| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(id));
     Terms {
         goal,
         deadline: gates.deadline,
         bake: gates.bake.unwrap_or(default_bake),
         checks: gates.has_checks(),
         pause_between: gates.pause_between,
-        budgets: headroom,
+        budgets: gates.budgets && !allowed(rules::NO_HEADROOM.id),
+        unhealthy: allowed(rules::UNHEALTHY.id),
     }
 }
 

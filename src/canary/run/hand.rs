@@ -16,7 +16,7 @@ use crate::{
         Failure, Mirror, Mode, Write,
         read::{self, Reading},
     },
-    output::{Confirmed, Error, Exit, Format, Live, text::clock},
+    output::{Confirmed, Error, Exit, Format, Live, Look, text::clock},
 };
 
 /// So often in a row a write may find the world changed, or get no answer.
@@ -203,7 +203,7 @@ impl<'a> Hand<'a> {
         if let Some(live) = &mut self.live {
             let mut view = View::new(self.mirror.facts(), record, Some(&self.memory), now);
             view.waiting = Some(report::waiting(what, until));
-            let look = report::look(self.session.terminal, now);
+            let look = Look::of(self.session.terminal, now);
             return live.draw(&report::tree(&view, &[], look));
         }
         if self.said.as_deref() != Some(what) {

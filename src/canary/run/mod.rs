@@ -14,13 +14,13 @@ use self::hand::Hand;
 use super::{
     args::{CanaryArgs, Common, Verb},
     record::Record,
-    report::{self, Ended, View},
+    report::{self, View},
     rules,
 };
 use crate::{
-    cluster::{Cluster, ConnectionArgs, DryRun, read},
-    output::{Confirmed, Error, Exit, Format, Question, Terminal},
-    workload::{Finding, Reference},
+    cluster::{Cluster, ConnectionArgs, DryRun, Mode, Write, read, shell_quoted},
+    output::{Confirmed, Error, Exit, Format, Look, Question, Terminal},
+    workload::{Facts, Finding, Reference, Severity},
 };
 
 /// Runs a verb of `canary`.
@@ -111,26 +111,68 @@ impl Session {
         Confirmed::ask(self.terminal, &common.consent, question)
     }
 
-    /// Reports how it ended: the answer on stdout, what is in the way and what
-    /// to type next on both.
-    pub fn close(&self, hand: &Hand, end: End) -> Result<Exit, Error> {
+    /// Shows a write, or has the server try it, without doing it.
+    ///
+    /// # Errors
+    /// What the server has against it.
+    pub async fn rehearse(&self, write: &Write) -> Result<(), Error> {
+        let mode = match self.dry_run {
+            DryRun::Server => Mode::ServerDryRun,
+            DryRun::Client | DryRun::None => Mode::ClientDryRun,
+        };
+        self.cluster.write(write, mode).await?;
+        Ok(())
+    }
+
+    /// Reports how it ended: what is in the way and what to type next are part
+    /// of the answer.
+    ///
+    /// # Errors
+    /// When the answer cannot be written.
+    pub fn close(&self, hand: &mut Hand, end: End) -> Result<Exit, Error> {
         let now = Timestamp::now();
         let facts = hand.mirror.facts();
         let record = Record::of(&facts.set).ok().flatten();
         let mut view = View::new(facts, record.as_ref(), Some(&hand.memory), now);
         view.writes.clone_from(&hand.writes);
-        let Ended { exit, findings } = Ended { exit: end.exit, findings: end.findings };
-        let drawn = hand.is_live();
-        let text = report::render(&view, exit, &findings, self.output, report::look(self.terminal, now))?;
-        if drawn {
-            hand.redraw(&text)?;
-        } else {
-            match self.terminal.answer(&text) {
-                Err(error) if error.reader_left => {}
-                other => other?,
-            }
+        let look = Look::of(self.terminal, now);
+        let text = report::render(&view, end.exit, &end.findings, self.output, look)?;
+        if !hand.draw_last(&text)? {
+            self.answer(&text)?;
         }
-        Ok(exit)
+        if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
+            let line = self.repeat();
+            self.terminal.say(&format!("interrupted; the set is at rest\nhint: to go on: {line}"));
+        }
+        Ok(end.exit)
+    }
+
+    /// The same where nothing was followed.
+    ///
+    /// # Errors
+    /// When the answer cannot be written.
+    pub fn close_unwatched(&self, facts: &Facts, end: End) -> Result<Exit, Error> {
+        let now = Timestamp::now();
+        let record = Record::of(&facts.set).ok().flatten();
+        let view = View::new(facts, record.as_ref(), None, now);
+        let look = Look::of(self.terminal, now);
+        self.answer(&report::render(&view, end.exit, &end.findings, self.output, look)?)?;
+        Ok(end.exit)
+    }
+
+    /// Whoever read the answer may have left; the exit code is what it is.
+    fn answer(&self, text: &str) -> Result<(), Error> {
+        match self.terminal.answer(text) {
+            Err(error) if error.reader_left => Ok(()),
+            other => other,
+        }
+    }
+
+    /// This very command line.
+    fn repeat(&self) -> String {
+        let words = std::env::args().skip(1).map(|word| shell_quoted(&word));
+        let words: Vec<String> = words.collect();
+        format!("kubectl stateful {}", words.join(" "))
     }
 }
 
@@ -146,13 +188,13 @@ pub(super) fn command(verb: &str, name: &str, cluster: &Cluster) -> String {
 pub(super) fn refused(what: &str, findings: Vec<Finding>) -> Error {
     let mut error = Error::new(Exit::Refused, format!("{what}; nothing was changed"));
     let mut hint = None;
-    for finding in findings.iter().filter(|f| f.severity == crate::workload::Severity::Error) {
+    for finding in findings.iter().filter(|f| f.severity == Severity::Error) {
         error = error.caused_by(format!("{} {}", finding.id, finding.message));
         hint = hint.or_else(|| finding.hint.clone());
     }
     let allowable: Vec<&str> = findings
         .iter()
-        .filter(|f| f.severity == crate::workload::Severity::Error)
+        .filter(|f| f.severity == Severity::Error)
         .map(|f| f.id)
         .filter(|id| rules::ALLOWABLE.iter().any(|rule| rule.id == *id))
         .collect();

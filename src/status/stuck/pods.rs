@@ -137,6 +137,21 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     found.extend(group(survey, troubles));
 }
 
+/// Id of the finding that a volume cannot be mounted; it may pass.
+pub const MOUNT_ID: &str = MOUNT.id;
+
+/// What is plainly wrong with this pod; slowness alone is not.
+pub fn broken(survey: &Survey, pod: &Pod) -> Option<Finding> {
+    match pod.trouble() {
+        Some(trouble) if is_passing(survey, pod, &trouble) => None,
+        Some(trouble) => {
+            let entry = (pod, trouble);
+            Some(describe(survey, &entry, std::slice::from_ref(&entry)))
+        }
+        None => not_ready(survey, pod).filter(|finding| finding.id == MOUNT_ID),
+    }
+}
+
 /// Trouble that is too young to be any.
 pub(super) fn is_passing(survey: &Survey, pod: &Pod, trouble: &Trouble) -> bool {
     let since = pod.condition("PodScheduled").and_then(|condition| condition.since);
