@@ -8,6 +8,8 @@ mod support;
 
 #[path = "node/apps.rs"]
 mod apps;
+#[path = "node/exec.rs"]
+mod exec;
 #[path = "node/readme.rs"]
 mod readme;
 #[path = "node/stuck.rs"]

@@ -89,6 +89,7 @@ pub struct Details {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Cause {
+    pub reason: String,
     pub field: String,
     pub message: String,
 }

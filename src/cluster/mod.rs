@@ -5,6 +5,7 @@ pub mod changes;
 mod credentials;
 mod duration;
 mod error;
+mod exec;
 mod exec_auth;
 #[cfg(test)]
 mod fake_server;
@@ -34,6 +35,7 @@ use crate::output::{Error, Terminal};
 pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
 pub use error::{Failure, Rejection, Status};
+pub use exec::Executed;
 pub use watch::{Watch, WatchEvent};
 pub use write::{DryRun, Mode, Object, Patch, Precondition, Propagation, Resource, Write};
 
