@@ -10,6 +10,8 @@ mod support;
 mod apps;
 #[path = "node/exec.rs"]
 mod exec;
+#[path = "node/reach.rs"]
+mod reach;
 #[path = "node/readme.rs"]
 mod readme;
 #[path = "node/stuck.rs"]

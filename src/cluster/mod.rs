@@ -15,6 +15,8 @@ mod kubeconfig;
 pub mod mirror;
 mod objects;
 pub mod offline;
+mod pod_http;
+mod prometheus;
 mod proxy;
 pub mod read;
 #[cfg(test)]
@@ -36,6 +38,8 @@ pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
 pub use error::{Failure, Rejection, Status};
 pub use exec::Executed;
+pub use pod_http::Answer;
+pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};
 pub use watch::{Watch, WatchEvent};
 pub use write::{DryRun, Mode, Object, Patch, Precondition, Propagation, Resource, Write};
 

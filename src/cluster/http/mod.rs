@@ -337,6 +337,27 @@ impl Asked {
     }
 }
 
+/// The start of an answer's body, without waiting for more than `limit` bytes.
+///
+/// # Errors
+/// When it breaks before.
+pub async fn beginning(asked: &Asked, mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut kept = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Lost {
+            asked: asked.clone(),
+            cause: reason::innermost(&*error),
+        })?;
+        let Some(data) = frame.data_ref() else { continue };
+        let room = limit - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        if kept.len() == limit {
+            break;
+        }
+    }
+    Ok(kept)
+}
+
 fn path_of<B>(request: &Request<B>) -> &str {
     request.uri().path_and_query().map_or("/", |path| path.as_str())
 }
