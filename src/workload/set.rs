@@ -143,6 +143,19 @@ pub struct SetStatus {
     pub update_revision: Option<String>,
 }
 
+impl PodTemplate {
+    /// The number of a port that a container, init or not, names.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        let containers = |key: &str| self.raw["spec"][key].as_array().into_iter().flatten();
+        let mut ports = containers("containers")
+            .chain(containers("initContainers"))
+            .filter_map(|container| container["ports"].as_array())
+            .flatten();
+        let port = ports.find(|port| port["name"] == name)?;
+        u16::try_from(port["containerPort"].as_u64()?).ok()
+    }
+}
+
 impl StatefulSet {
     /// The ordinals that should exist.
     pub fn ordinals(&self) -> Range<u32> {
@@ -209,6 +222,21 @@ pub fn canonical_ordinal(digits: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_found_by_its_name() {
+        let raw = serde_json::json!({"spec": {
+            "containers": [{"name": "a"}, {"name": "b", "ports": [
+                {"containerPort": 80}, {"name": "admin", "containerPort": 8081},
+            ]}],
+            "initContainers": [{"ports": [{"name": "side", "containerPort": 9000}]}],
+        }});
+        let template = PodTemplate { raw, ..PodTemplate::default() };
+        assert_eq!(template.port("admin"), Some(8081));
+        assert_eq!(template.port("side"), Some(9000));
+        assert_eq!(template.port("web"), None);
+        assert_eq!(PodTemplate::default().port("web"), None);
+    }
 
     #[test]
     fn only_canonical_decimals_are_ordinals() {
