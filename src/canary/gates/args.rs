@@ -267,6 +267,7 @@ hooks: {before: before, after: after, timeout: 1m}
 pauseBetween: true
 onFailure: abort
 "#;
+        assert_eq!(Gates::read(file, "gates.yaml").unwrap(), by_flags);
         assert_eq!(resolve(&["-f", "gates.yaml"], file).unwrap(), by_flags);
         assert_eq!(resolve(&["--gates", "gates.yaml"], file).unwrap(), by_flags);
     }
