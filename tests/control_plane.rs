@@ -12,6 +12,8 @@ mod change;
 mod errors;
 #[path = "control_plane/kubeconfig.rs"]
 mod kubeconfig;
+#[path = "control_plane/mirror.rs"]
+mod mirror;
 #[path = "control_plane/proxy.rs"]
 mod proxy;
 #[path = "control_plane/status.rs"]

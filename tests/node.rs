@@ -8,6 +8,10 @@ mod support;
 
 #[path = "node/apps.rs"]
 mod apps;
+#[path = "node/exec.rs"]
+mod exec;
+#[path = "node/reach.rs"]
+mod reach;
 #[path = "node/readme.rs"]
 mod readme;
 #[path = "node/stuck.rs"]

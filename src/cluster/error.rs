@@ -89,6 +89,7 @@ pub struct Details {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Cause {
+    pub reason: String,
     pub field: String,
     pub message: String,
 }
@@ -154,21 +155,27 @@ impl Status {
     /// the one that client-go makes up (`apimachinery/pkg/api/errors`,
     /// `NewGenericServerResponse`).
     fn read(method: &Method, code: StatusCode, body: &[u8]) -> Status {
+        match Status::of_server(body) {
+            Some(mut status) => {
+                if status.code == 0 {
+                    status.code = code.as_u16();
+                }
+                status
+            }
+            None => Status::generic(method, code, body),
+        }
+    }
+
+    /// The `Status` in a body, if it is one.
+    pub(super) fn of_server(body: &[u8]) -> Option<Status> {
         #[derive(Deserialize)]
         struct Tagged {
             kind: String,
             #[serde(flatten)]
             status: Status,
         }
-        match serde_json::from_slice::<Tagged>(body) {
-            Ok(Tagged { kind, mut status }) if kind == "Status" => {
-                if status.code == 0 {
-                    status.code = code.as_u16();
-                }
-                status
-            }
-            _ => Status::generic(method, code, body),
-        }
+        let tagged = serde_json::from_slice::<Tagged>(body).ok()?;
+        (tagged.kind == "Status").then_some(tagged.status)
     }
 
     fn generic(method: &Method, code: StatusCode, body: &[u8]) -> Status {

@@ -81,7 +81,13 @@ impl Reply {
 
     /// The status and then nothing.
     pub fn silence() -> Reply {
-        Reply { end: End::Never, ..Reply::pieces(&[]) }
+        Reply::pieces(&[]).open()
+    }
+
+    /// More is to come, and never does.
+    pub fn open(mut self) -> Reply {
+        self.end = End::Never;
+        self
     }
 
     /// The connection breaks instead of a proper end.

@@ -5,13 +5,18 @@ pub mod changes;
 mod credentials;
 mod duration;
 mod error;
+mod exec;
 mod exec_auth;
 #[cfg(test)]
 mod fake_server;
+mod follow;
 mod http;
 mod kubeconfig;
+pub mod mirror;
 mod objects;
 pub mod offline;
+mod pod_http;
+mod prometheus;
 mod proxy;
 pub mod read;
 #[cfg(test)]
@@ -32,6 +37,9 @@ use crate::output::{Error, Terminal};
 pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
 pub use error::{Failure, Rejection, Status};
+pub use exec::Executed;
+pub use pod_http::Answer;
+pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};
 pub use watch::{Watch, WatchEvent};
 pub use write::{DryRun, Mode, Object, Patch, Precondition, Propagation, Resource, Write};
 

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::objects::{
-    AutoscalerObject, ClaimObject, ClassObject, EventObject, NodeObject, PodObject, RevisionObject,
-    ServiceObject, SetObject, VolumeObject,
+    AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject, NodeObject, PodObject,
+    RevisionObject, ServiceObject, SetObject, VolumeObject,
 };
 use crate::{
     output::{Error, Exit},
@@ -168,6 +168,7 @@ impl Bundle {
         let events = near.list::<EventObject, _>("Event", "")?;
         let nodes = near.list::<NodeObject, _>("Node", "v1")?;
         let autoscalers = near.autoscalers()?;
+        let budgets = near.list::<BudgetObject, _>("PodDisruptionBudget", "policy/")?;
         Ok(Facts {
             set,
             pods,
@@ -177,8 +178,10 @@ impl Bundle {
             classes,
             services,
             autoscalers,
+            budgets,
             events,
             nodes,
+            server_version: None,
             unread,
             flags: String::new(),
         })

@@ -5,12 +5,14 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Cluster, Failure,
+    error::Asked,
     objects::{
-        AutoscalerObject, ClaimObject, ClassObject, EventObject, List, Meta, NodeObject, PodObject,
-        RevisionObject, ServiceObject, SetObject, VolumeObject,
+        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject, List, Meta,
+        NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
 use crate::workload::{Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread};
@@ -35,29 +37,71 @@ pub(super) struct Marks {
     pub set: String,
     pub pods: String,
     pub claims: String,
+    pub events: String,
+    pub budgets: String,
 }
 
-/// Everything about one set.
+/// The lists that hold a set and what moves with it.
+pub(super) struct Paths {
+    /// Of the one set, as a list: that can be watched.
+    pub sets: String,
+    pub pods: String,
+    pub revisions: String,
+    pub claims: String,
+    /// The warnings.
+    pub events: String,
+    pub budgets: String,
+}
+
+impl Paths {
+    pub fn of(set: &StatefulSet) -> Paths {
+        let namespace = encode(&set.namespace);
+        let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
+        let apps = |resource: &str| format!("/apis/apps/v1/namespaces/{namespace}/{resource}");
+        let labels = encode(&set.selector.query());
+        let name = encode(&format!("metadata.name={}", set.name));
+        let warnings = encode("type=Warning");
+        Paths {
+            sets: format!("{}?fieldSelector={name}", apps("statefulsets")),
+            pods: format!("{}?labelSelector={labels}", core("pods")),
+            revisions: format!("{}?labelSelector={labels}", apps("controllerrevisions")),
+            claims: core("persistentvolumeclaims"),
+            events: format!("{}?fieldSelector={warnings}", core("events")),
+            budgets: format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"),
+        }
+    }
+}
+
+/// Which of the facts a command needs; what it does not is as good as empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The set, its pods and its disks, and what they hang on.
+    Status,
+    /// What decides over moving a set from one revision to another.
+    Rollout,
+}
+
+/// What is known about one set, as far as `scope` goes.
 ///
 /// # Errors
 /// When the set cannot be read, or the server fails. What we have no right to
 /// read is listed in [`Facts::unread`] instead.
-pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
+pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Reading, Failure> {
     let namespace = encode(cluster.namespace());
     let sets = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(name));
     // The set comes first: its selector is needed, and its absence ends it.
-    let (set, groups) = tokio::join!(cluster.get::<SetObject>(&sets), api_groups(cluster));
+    let (status, rollout) = (scope == Scope::Status, scope == Scope::Rollout);
+    let (set, groups, server_version) = tokio::join!(
+        cluster.get::<SetObject>(&sets),
+        api_groups(cluster),
+        server_version(rollout, cluster),
+    );
     let (set, groups) = (StatefulSet::from(set?), groups?);
-    let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
-    let selected = |path: &str| format!("{path}?labelSelector={}", encode(&set.selector.query()));
-    let pods = selected(&core("pods"));
-    let revisions = selected(&format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions"));
-    let claims = core("persistentvolumeclaims");
-    let services = core("services");
-    let events = format!("{}?fieldSelector={}", core("events"), encode("type=Warning"));
+    let Paths { pods, revisions, claims, events, budgets, .. } = Paths::of(&set);
+    let services = format!("/api/v1/namespaces/{namespace}/services");
     // A set without claims needs no disks, nor the right to read them.
-    let storage = !set.claim_templates.is_empty();
-    let (pods, revisions, claims, volumes, classes, services, events, autoscalers) = tokio::join!(
+    let storage = status && !set.claim_templates.is_empty();
+    let (pods, revisions, claims, volumes, classes, services, events, budgets, autoscalers) = tokio::join!(
         list::<PodObject>(cluster, "pods", &pods),
         list::<RevisionObject>(cluster, "controllerrevisions.apps", &revisions),
         list_if::<ClaimObject>(storage, cluster, "persistentvolumeclaims", &claims),
@@ -68,13 +112,19 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
             "storageclasses.storage.k8s.io",
             "/apis/storage.k8s.io/v1/storageclasses"
         ),
-        list::<ServiceObject>(cluster, "services", &services),
+        list_if::<ServiceObject>(status, cluster, "services", &services),
         list::<EventObject>(cluster, "events", &events),
+        list_if::<BudgetObject>(rollout, cluster, "poddisruptionbudgets.policy", &budgets),
         autoscalers(cluster, &namespace, &groups),
     );
-    let (pods, claims) = (pods?, claims?);
-    let marks =
-        Marks { set: set.resource_version.clone(), pods: pods.mark(), claims: claims.mark() };
+    let (pods, claims, events, budgets) = (pods?, claims?, events?, budgets?);
+    let marks = Marks {
+        set: set.resource_version.clone(),
+        pods: pods.mark(),
+        claims: claims.mark(),
+        events: events.mark(),
+        budgets: budgets.mark(),
+    };
     let mut unread = Vec::new();
     let pods: Read<Pod> = domain(keep(pods, &mut unread));
     let revisions = keep(revisions?, &mut unread).map(|all: Vec<RevisionObject>| {
@@ -85,10 +135,12 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
     let volumes = domain(keep(volumes?, &mut unread));
     let classes = domain(keep(classes?, &mut unread));
     let services = domain(keep(services?, &mut unread));
-    let events = domain(keep(events?, &mut unread));
+    let events = domain(keep(events, &mut unread));
+    let budgets = domain(keep(budgets, &mut unread));
     let (autoscalers, unread_autoscalers) = autoscalers?;
     unread.extend(unread_autoscalers);
-    let (nodes, unread_nodes) = nodes_of_overdue(cluster, pods.as_deref().unwrap_or(&[])).await?;
+    let overdue = pods.as_deref().filter(|_| status).unwrap_or_default();
+    let (nodes, unread_nodes) = nodes_of_overdue(cluster, overdue).await?;
     unread.extend(unread_nodes);
     let facts = Facts {
         set,
@@ -99,12 +151,24 @@ pub async fn facts(cluster: &Cluster, name: &str) -> Result<Reading, Failure> {
         classes,
         services,
         autoscalers,
+        budgets,
         events,
         nodes,
+        server_version,
         unread,
         flags: cluster.flags(),
     };
     Ok(Reading { facts, marks })
+}
+
+/// A StatefulSet as a write was answered with.
+///
+/// # Errors
+/// When it is none.
+pub fn set_of(answer: Value) -> Result<StatefulSet, Failure> {
+    serde_json::from_value::<SetObject>(answer)
+        .map(StatefulSet::from)
+        .map_err(|error| Failure::Unreadable { asked: Asked::unknown(), cause: error.to_string() })
 }
 
 /// The names of the sets of the namespace.
@@ -208,6 +272,21 @@ async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
     }
     let groups: Groups = cluster.get("/apis").await?;
     Ok(groups.groups.into_iter().map(|group| group.name).collect())
+}
+
+/// Which Kubernetes this is. Anybody may ask; a server that does not say is
+/// no reason to end.
+async fn server_version(needed: bool, cluster: &Cluster) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Version {
+        git_version: String,
+    }
+    if !needed {
+        return None;
+    }
+    let version: Version = cluster.get("/version").await.ok()?;
+    Some(version.git_version)
 }
 
 async fn autoscalers(

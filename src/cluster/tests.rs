@@ -13,7 +13,7 @@ use crate::output::Exit;
 
 const POD: &str = "/api/v1/namespaces/default/pods/web-0";
 
-fn args() -> ConnectionArgs {
+pub(super) fn args() -> ConnectionArgs {
     ConnectionArgs::default()
 }
 
@@ -26,7 +26,7 @@ fn cluster(target: Target, args: &ConnectionArgs) -> Cluster {
 }
 
 /// To a plain-HTTP server; `--server` needs no kubeconfig.
-fn plain(server: &FakeServer, args: ConnectionArgs) -> Cluster {
+pub(super) fn plain(server: &FakeServer, args: ConnectionArgs) -> Cluster {
     let args = ConnectionArgs { server: Some(format!("http://{}", server.address)), ..args };
     cluster(resolve(&args), &args)
 }
@@ -556,4 +556,75 @@ fn identities_are_kept_apart() {
         refusal(json!({"auth-provider": {"name": "gcp"}})),
         "error: The gcp auth plugin has been removed."
     );
+}
+
+/// A namespace with the set `web`, two namesakes' lists, and a budget that
+/// `budgets` answers for.
+fn rollout(request: &Received, budgets: Reply) -> Reply {
+    let path = request.path.split('?').next().unwrap_or_default();
+    match path {
+        "/apis" => Reply::json(r#"{"groups":[{"name":"apps"},{"name":"autoscaling"}]}"#),
+        "/version" => Reply::json(r#"{"major":"1","gitVersion":"v1.34.4"}"#),
+        "/apis/apps/v1/namespaces/default/statefulsets/web" => Reply::json(
+            &json!({
+                "metadata": {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7"},
+                "spec": {
+                    "selector": {"matchLabels": {"app": "web"}}, "template": {},
+                    "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+                },
+            })
+            .to_string(),
+        ),
+        "/apis/policy/v1/namespaces/default/poddisruptionbudgets" => budgets,
+        _ => Reply::json(r#"{"metadata":{"resourceVersion":"8"},"items":[]}"#),
+    }
+}
+
+#[tokio::test]
+async fn a_rollout_reads_what_it_needs_and_no_disks() {
+    let budget = r#"{"metadata":{},"items":[{"metadata":{"name":"b"},"spec":{"selector":{}}}]}"#;
+    let server = FakeServer::plain(|request, _| rollout(request, Reply::json(budget))).await;
+    let cluster = plain(&server, args());
+    let facts = read::facts(&cluster, "web", read::Scope::Rollout).await.unwrap().facts;
+    assert_eq!(facts.server_version.as_deref(), Some("v1.34.4"));
+    assert_eq!(facts.budgets.unwrap()[0].name, "b");
+    assert!(facts.claims.unwrap().is_empty() && facts.unread.is_empty());
+    let mut asked: Vec<String> = server.received().into_iter().map(|r| r.path).collect();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            "/api/v1/namespaces/default/events?fieldSelector=type%3DWarning",
+            "/api/v1/namespaces/default/pods?labelSelector=app%3Dweb",
+            "/apis",
+            "/apis/apps/v1/namespaces/default/controllerrevisions?labelSelector=app%3Dweb",
+            "/apis/apps/v1/namespaces/default/statefulsets/web",
+            "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
+            "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
+            "/version",
+        ]
+    );
+
+    let status = read::facts(&cluster, "web", read::Scope::Status).await.unwrap().facts;
+    assert_eq!((status.server_version, status.budgets.unwrap().len()), (None, 0));
+}
+
+#[tokio::test]
+async fn a_budget_that_may_not_be_read_is_unread() {
+    let no = r#"{"kind":"Status","code":403,"reason":"Forbidden","message":"no"}"#;
+    let server = FakeServer::plain(|request, _| rollout(request, Reply::status(403, no))).await;
+    let cluster = plain(&server, args());
+    let facts = read::facts(&cluster, "web", read::Scope::Rollout).await.unwrap().facts;
+    assert!(facts.budgets.is_none());
+    assert_eq!(facts.unread[0].resource, "poddisruptionbudgets.policy");
+}
+
+#[test]
+fn a_set_is_read_from_a_writes_answer() {
+    let answer = json!({
+        "metadata": {"name": "web", "uid": "u", "resourceVersion": "9"}, "spec": {"template": {}},
+    });
+    assert_eq!(read::set_of(answer).unwrap().resource_version, "9");
+    let failure = read::set_of(json!({"kind": "Status"})).unwrap_err();
+    assert!(matches!(failure, Failure::Unreadable { .. }), "{failure:?}");
 }

@@ -30,6 +30,8 @@ pub struct Watch<T> {
     /// What came of a line whose end is still to come.
     partial: Vec<u8>,
     lines: VecDeque<Vec<u8>>,
+    /// Of what was told last.
+    version: Option<String>,
     ended: bool,
     item: PhantomData<fn() -> T>,
 }
@@ -42,14 +44,15 @@ struct Line<'a> {
     object: &'a RawValue,
 }
 
+/// What a watch must know of an object to go on after it.
 #[derive(Deserialize)]
-struct BookmarkObject {
-    metadata: BookmarkMetadata,
+struct Versioned {
+    metadata: VersionedMetadata,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BookmarkMetadata {
+struct VersionedMetadata {
     resource_version: String,
 }
 
@@ -60,6 +63,7 @@ impl<T: DeserializeOwned> Watch<T> {
             asked,
             partial: Vec::new(),
             lines: VecDeque::new(),
+            version: None,
             ended: false,
             item: PhantomData,
         }
@@ -113,31 +117,40 @@ impl<T: DeserializeOwned> Watch<T> {
         self.partial.extend_from_slice(rest);
     }
 
-    fn read(&self, line: &[u8]) -> Result<WatchEvent<T>, Failure> {
+    /// The resource version of what was told last: from there a watch goes on.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<WatchEvent<T>, Failure> {
         let unreadable = |error: serde_json::Error| Failure::Unreadable {
             asked: self.asked.clone(),
             cause: error.to_string(),
         };
         let Line { kind, object } = serde_json::from_slice(line).map_err(unreadable)?;
         let item = || serde_json::from_str(object.get()).map_err(unreadable);
-        match kind {
-            "ADDED" => Ok(WatchEvent::Added(item()?)),
-            "MODIFIED" => Ok(WatchEvent::Modified(item()?)),
-            "DELETED" => Ok(WatchEvent::Deleted(item()?)),
-            "BOOKMARK" => {
-                let bookmark: BookmarkObject =
-                    serde_json::from_str(object.get()).map_err(unreadable)?;
-                Ok(WatchEvent::Bookmark(bookmark.metadata.resource_version))
-            }
+        let version = || -> Result<String, Failure> {
+            let object: Versioned = serde_json::from_str(object.get()).map_err(unreadable)?;
+            Ok(object.metadata.resource_version)
+        };
+        let event = match kind {
+            "ADDED" => WatchEvent::Added(item()?),
+            "MODIFIED" => WatchEvent::Modified(item()?),
+            "DELETED" => WatchEvent::Deleted(item()?),
+            "BOOKMARK" => WatchEvent::Bookmark(version()?),
             "ERROR" => {
                 let status: Status = serde_json::from_str(object.get()).map_err(unreadable)?;
-                Err(Failure::from_status(self.asked.clone(), status))
+                return Err(Failure::from_status(self.asked.clone(), status));
             }
-            other => Err(Failure::Unreadable {
-                asked: self.asked.clone(),
-                cause: format!("unknown watch event {other:?}"),
-            }),
+            other => {
+                let cause = format!("unknown watch event {other:?}");
+                return Err(Failure::Unreadable { asked: self.asked.clone(), cause });
+            }
+        };
+        if let Ok(version) = version() {
+            self.version = Some(version);
         }
+        Ok(event)
     }
 
     fn lost(&self, cause: String) -> Failure {

@@ -11,7 +11,12 @@ use super::{
     report::{self, Look},
 };
 use crate::{
-    cluster::{Cluster, ConnectionArgs, Failure, changes::Changes, offline::Bundle, read},
+    cluster::{
+        Cluster, ConnectionArgs, Failure,
+        changes::Changes,
+        offline::Bundle,
+        read::{self, Scope},
+    },
     output::{Error, Exit, Format, Live, Terminal, text::one_line},
     workload::{Facts, Finding, Reference, Severity},
 };
@@ -44,7 +49,7 @@ pub async fn run(
     if args.watch || args.wait_for.is_some() {
         return Follower::new(&cluster, args, reference.name, terminal).run().await;
     }
-    let reading = read::facts(&cluster, &reference.name).await?;
+    let reading = read::facts(&cluster, &reference.name, Scope::Status).await?;
     terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
     once(&reading.facts, args, terminal)
 }
@@ -129,7 +134,7 @@ impl<'a> Follower<'a> {
     }
 
     async fn run(mut self) -> Result<Exit, Error> {
-        let mut reading = read::facts(self.cluster, &self.name).await?;
+        let mut reading = read::facts(self.cluster, &self.name, Scope::Status).await?;
         let uid = reading.facts.set.uid.clone();
         let deadline = self.args.timeout.filter(|timeout| !timeout.is_zero());
         if let Some(goal) = self.args.wait_for {
@@ -177,7 +182,7 @@ impl<'a> Follower<'a> {
     /// is said, and the caller's deadline bounds them.
     async fn read_again(&self) -> Result<read::Reading, Error> {
         loop {
-            match read::facts(self.cluster, &self.name).await {
+            match read::facts(self.cluster, &self.name, Scope::Status).await {
                 Ok(reading) => return Ok(reading),
                 Err(failure) if failure.is_transient() => {
                     let error = Error::from(failure);

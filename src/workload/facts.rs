@@ -1,9 +1,12 @@
 //! Everything that was read about one set, and what could not be.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Claim, Class, ManagerKind, Pod, Service, StatefulSet, Volume};
+use super::{Claim, Class, ManagerKind, Pod, Selector, Service, StatefulSet, Volume};
 
 /// A list that was read, or `None` where it could not be: from a list that
 /// was not read nothing may be concluded, least of all that it is empty.
@@ -21,9 +24,13 @@ pub struct Facts {
     pub classes: Read<Class>,
     pub services: Read<Service>,
     pub autoscalers: Read<Autoscaler>,
+    /// The PodDisruptionBudgets of the namespace.
+    pub budgets: Read<Budget>,
     pub events: Read<Event>,
     /// Only the nodes of pods that overstay their deletion.
     pub nodes: Read<Node>,
+    /// `v1.34.4`; `None` where it was not asked for or not told.
+    pub server_version: Option<String>,
     pub unread: Vec<Unread>,
     /// The connection flags that were given, as a shell wants them, each with
     /// a blank in front: a command that a hint names without them might reach
@@ -45,6 +52,9 @@ pub struct Unread {
 pub struct Revision {
     pub name: String,
     pub number: i64,
+    pub created: Option<Timestamp>,
+    /// `spec.template` as the controller keeps it.
+    pub template: Value,
     /// Container name and image, in the template's order.
     pub images: Vec<(String, String)>,
 }
@@ -59,9 +69,25 @@ pub struct Autoscaler {
     pub made_by_keda: bool,
 }
 
+/// A PodDisruptionBudget.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    pub name: String,
+    /// `None` selects nothing, an empty one everything.
+    pub selector: Option<Selector>,
+    pub disruptions_allowed: i64,
+    pub expected_pods: i64,
+    pub desired_healthy: i64,
+    pub current_healthy: i64,
+    /// Whether the numbers are about the newest spec.
+    pub observed: bool,
+}
+
 /// A warning event.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// Its own name, by which a later state of it replaces an earlier one.
+    pub name: String,
     pub object_uid: String,
     pub reason: String,
     pub message: String,
@@ -90,6 +116,13 @@ impl Autoscaler {
     pub fn targets(&self, set: &str) -> bool {
         // KEDA leaves the kind out when it means a Deployment.
         self.target_kind == "StatefulSet" && self.target_name == set
+    }
+}
+
+impl Budget {
+    /// Whether it protects a pod with these labels.
+    pub fn covers(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
     }
 }
 

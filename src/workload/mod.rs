@@ -13,7 +13,7 @@ mod selector;
 mod set;
 mod storage;
 
-pub use facts::{Autoscaler, Event, Facts, Node, Read, Revision, Unread};
+pub use facts::{Autoscaler, Budget, Event, Facts, Node, Read, Revision, Unread};
 pub use finding::{Finding, Rule, Severity};
 pub use manager::{Manager, ManagerKind, managers};
 pub use pod::{Condition, ContainerState, ContainerStatus, Ended, Pod, Trouble};

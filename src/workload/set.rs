@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Selector;
 
@@ -27,6 +28,11 @@ pub struct StatefulSet {
     /// `spec.ordinals.start`: the ordinal that index 0 has.
     pub start: u32,
     pub strategy: Strategy,
+    /// `spec.updateStrategy` as it was read, to be put back; null where there
+    /// is none.
+    pub strategy_raw: Value,
+    /// `rollingUpdate.maxUnavailable`: a number or a percentage, as written.
+    pub max_unavailable: Option<String>,
     pub pod_management: PodManagement,
     pub service_name: Option<String>,
     pub selector: Selector,
@@ -87,6 +93,9 @@ pub struct ClaimTemplate {
 pub struct PodTemplate {
     pub labels: BTreeMap<String, String>,
     pub containers: Vec<Container>,
+    /// All of it as it was read, to be compared or put back: a typed round
+    /// trip would drop fields.
+    pub raw: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +105,8 @@ pub struct Container {
     pub init: bool,
     pub env_names: Vec<String>,
     pub probes: Vec<Probe>,
+    /// Of any kind, not only one that runs a command.
+    pub has_readiness_probe: bool,
 }
 
 /// A probe that runs a command; other kinds are not judged.
@@ -130,6 +141,19 @@ pub struct SetStatus {
     pub observed_generation: i64,
     pub current_revision: Option<String>,
     pub update_revision: Option<String>,
+}
+
+impl PodTemplate {
+    /// The number of a port that a container, init or not, names.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        let containers = |key: &str| self.raw["spec"][key].as_array().into_iter().flatten();
+        let mut ports = containers("containers")
+            .chain(containers("initContainers"))
+            .filter_map(|container| container["ports"].as_array())
+            .flatten();
+        let port = ports.find(|port| port["name"] == name)?;
+        u16::try_from(port["containerPort"].as_u64()?).ok()
+    }
 }
 
 impl StatefulSet {
@@ -198,6 +222,21 @@ pub fn canonical_ordinal(digits: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_found_by_its_name() {
+        let raw = serde_json::json!({"spec": {
+            "containers": [{"name": "a"}, {"name": "b", "ports": [
+                {"containerPort": 80}, {"name": "admin", "containerPort": 8081},
+            ]}],
+            "initContainers": [{"ports": [{"name": "side", "containerPort": 9000}]}],
+        }});
+        let template = PodTemplate { raw, ..PodTemplate::default() };
+        assert_eq!(template.port("admin"), Some(8081));
+        assert_eq!(template.port("side"), Some(9000));
+        assert_eq!(template.port("web"), None);
+        assert_eq!(PodTemplate::default().port("web"), None);
+    }
 
     #[test]
     fn only_canonical_decimals_are_ordinals() {

@@ -164,10 +164,7 @@ impl Http {
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
-        Err(match self.timed(&asked, self.body_of(&asked, answer)).await {
-            Ok(_) => Failure::Lost { asked, cause: "the answer ended early".to_owned() },
-            Err(failure) => failure,
-        })
+        Err(self.refusal(&asked, answer).await)
     }
 
     async fn body_of(&self, asked: &Asked, answer: Response<Body>) -> Result<Bytes, Failure> {
@@ -229,6 +226,27 @@ impl Http {
             retries += 1;
             retry.say(self.terminal, &asked, retries);
             tokio::time::sleep(retry.wait).await;
+        }
+    }
+
+    /// Sends a request once, whatever comes of it, and not held to
+    /// `--request-timeout`: for what may not happen twice, or is counted by
+    /// the caller.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send_once(&self, request: Outgoing) -> Result<Response<Body>, Failure> {
+        let held = self.credentials.current().await?;
+        self.once(request, &held).await
+    }
+
+    /// What an answer with an error status stands for.
+    pub async fn refusal(&self, asked: &Asked, answer: Response<Body>) -> Failure {
+        match self.timed(asked, self.body_of(asked, answer)).await {
+            Ok(_) => {
+                Failure::Lost { asked: asked.clone(), cause: "the answer ended early".to_owned() }
+            }
+            Err(failure) => failure,
         }
     }
 
@@ -317,6 +335,27 @@ impl Asked {
             .split('&')
             .any(|pair| matches!(pair, "watch=true" | "watch=1" | "follow=true" | "follow=1"))
     }
+}
+
+/// The start of an answer's body, without waiting for more than `limit` bytes.
+///
+/// # Errors
+/// When it breaks before.
+pub async fn beginning(asked: &Asked, mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut kept = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Lost {
+            asked: asked.clone(),
+            cause: reason::innermost(&*error),
+        })?;
+        let Some(data) = frame.data_ref() else { continue };
+        let room = limit - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        if kept.len() == limit {
+            break;
+        }
+    }
+    Ok(kept)
 }
 
 fn path_of<B>(request: &Request<B>) -> &str {

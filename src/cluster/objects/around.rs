@@ -1,4 +1,4 @@
-//! What stands around a set: its Service, autoscalers, events, nodes.
+//! What stands around a set: its Service, autoscalers, budgets, events, nodes.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -6,8 +6,9 @@ use serde::Deserialize;
 use super::{
     Labels, Meta,
     pod::{ConditionObject, condition},
+    set::{SelectorObject, selector},
 };
-use crate::workload::{Autoscaler, Event, ManagerKind, Node, Service};
+use crate::workload::{Autoscaler, Budget, Event, ManagerKind, Node, Service};
 
 #[derive(Debug, Deserialize)]
 pub(in crate::cluster) struct ServiceObject {
@@ -71,8 +72,49 @@ impl AutoscalerObject {
 }
 
 #[derive(Debug, Deserialize)]
+pub(in crate::cluster) struct BudgetObject {
+    metadata: Meta,
+    #[serde(default)]
+    spec: BudgetSpec,
+    #[serde(default)]
+    status: BudgetStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct BudgetSpec {
+    selector: Option<SelectorObject>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct BudgetStatus {
+    observed_generation: i64,
+    disruptions_allowed: i64,
+    expected_pods: i64,
+    desired_healthy: i64,
+    current_healthy: i64,
+}
+
+impl From<BudgetObject> for Budget {
+    fn from(BudgetObject { metadata: meta, spec, status }: BudgetObject) -> Budget {
+        Budget {
+            name: meta.name,
+            selector: spec.selector.map(selector),
+            disruptions_allowed: status.disruptions_allowed,
+            expected_pods: status.expected_pods,
+            desired_healthy: status.desired_healthy,
+            current_healthy: status.current_healthy,
+            observed: status.observed_generation >= meta.generation,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cluster) struct EventObject {
+    #[serde(default)]
+    metadata: Meta,
     involved_object: Option<InvolvedObject>,
     #[serde(default)]
     reason: String,
@@ -103,6 +145,7 @@ impl From<EventObject> for Event {
         let (series_count, series_last) =
             object.series.map_or((None, None), |series| (series.count, series.last_observed_time));
         Event {
+            name: object.metadata.name,
             object_uid: involved.uid,
             reason: object.reason,
             message: object.message,
@@ -135,5 +178,34 @@ impl From<NodeObject> for Node {
             since: ready.as_ref().and_then(|ready| ready.since),
             message: ready.and_then(|ready| ready.message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_budget_covers_what_policy_v1_says() {
+        let budget = |selector: &Value| {
+            let object = json!({
+                "metadata": {"name": "b", "generation": 2},
+                "spec": {"selector": selector},
+                "status": {"observedGeneration": 1, "disruptionsAllowed": 1, "expectedPods": 3},
+            });
+            Budget::from(serde_json::from_value::<BudgetObject>(object).unwrap())
+        };
+        let web = Labels::from([("app".to_owned(), "web".to_owned())]);
+        assert!(!budget(&Value::Null).covers(&web), "a null selector selects nothing");
+        assert!(budget(&json!({})).covers(&web), "an empty one everything");
+        assert!(budget(&json!({"matchLabels": {"app": "web"}})).covers(&web));
+        assert!(!budget(&json!({"matchLabels": {"app": "db"}})).covers(&web));
+        let read = budget(&json!({}));
+        assert!(!read.observed, "its numbers are about an older spec");
+        assert_eq!((read.disruptions_allowed, read.expected_pods), (1, 3));
+        let fresh = json!({"metadata": {"name": "b", "generation": 1}, "spec": {}});
+        assert!(!Budget::from(serde_json::from_value::<BudgetObject>(fresh).unwrap()).observed);
     }
 }

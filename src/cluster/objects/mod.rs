@@ -14,14 +14,31 @@ mod storage;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
 
-pub(super) use around::{AutoscalerObject, EventObject, NodeObject, ServiceObject};
+pub(super) use around::{AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject};
 pub(super) use pod::PodObject;
 pub(super) use set::{RevisionObject, SetObject};
 pub(super) use storage::{ClaimObject, ClassObject, VolumeObject};
 
 type Labels = BTreeMap<String, String>;
+
+/// Something read in full and kept as it came: what is put back must be what
+/// was read.
+#[derive(Debug)]
+struct Kept<T> {
+    raw: Value,
+    known: T,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Kept<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kept<T>, D::Error> {
+        let raw = Value::deserialize(deserializer)?;
+        let known = T::deserialize(&raw).map_err(serde::de::Error::custom)?;
+        Ok(Kept { raw, known })
+    }
+}
 
 /// A list as the server sends it; some servers send null for no items.
 #[derive(Debug, Deserialize)]

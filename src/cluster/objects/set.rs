@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Labels, Meta};
+use super::{Kept, Labels, Meta};
 use crate::workload::{
     ClaimTemplate, Container, Expression, FieldManager, PodManagement, PodTemplate, Probe,
     ProbeKind, Retention, Revision, Selector, SetStatus, StatefulSet, Strategy,
@@ -39,7 +39,7 @@ struct ManagedFields {
 struct SetSpec {
     replicas: Option<u32>,
     ordinals: Option<Ordinals>,
-    update_strategy: Option<UpdateStrategy>,
+    update_strategy: Option<Kept<UpdateStrategy>>,
     pod_management_policy: Option<String>,
     service_name: Option<String>,
     #[serde(default)]
@@ -47,7 +47,7 @@ struct SetSpec {
     min_ready_seconds: Option<u32>,
     persistent_volume_claim_retention_policy: Option<RetentionPolicy>,
     volume_claim_templates: Option<Vec<Named>>,
-    template: TemplateObject,
+    template: Kept<TemplateObject>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,8 +64,10 @@ struct UpdateStrategy {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RollingUpdate {
     partition: Option<u32>,
+    max_unavailable: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,7 +85,7 @@ struct Named {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SelectorObject {
+pub(super) struct SelectorObject {
     match_labels: Option<Labels>,
     match_expressions: Option<Vec<ExpressionObject>>,
 }
@@ -149,6 +151,9 @@ impl From<SetObject> for StatefulSet {
         let SetObject { metadata: SetMeta { common: meta, managed_fields }, spec, status } = object;
         let retention = spec.persistent_volume_claim_retention_policy;
         let (scaled, deleted) = retention.map_or((None, None), |r| (r.when_scaled, r.when_deleted));
+        let (strategy_raw, update_strategy) = spec
+            .update_strategy
+            .map_or((Value::Null, None), |Kept { raw, known }| (raw, Some(known)));
         StatefulSet {
             controller: meta.controller().map(|owner| format!("{}/{}", owner.kind, owner.name)),
             namespace: meta.namespace.unwrap_or_default(),
@@ -163,7 +168,9 @@ impl From<SetObject> for StatefulSet {
             field_managers: field_managers(managed_fields.unwrap_or_default()),
             replicas: spec.replicas.unwrap_or(1),
             start: spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0),
-            strategy: strategy(spec.update_strategy),
+            max_unavailable: max_unavailable(update_strategy.as_ref()),
+            strategy: strategy(update_strategy),
+            strategy_raw,
             pod_management: match spec.pod_management_policy.as_deref() {
                 Some("Parallel") => PodManagement::Parallel,
                 _ => PodManagement::OrderedReady,
@@ -207,11 +214,18 @@ fn strategy(object: Option<UpdateStrategy>) -> Strategy {
     }
 }
 
+fn max_unavailable(object: Option<&UpdateStrategy>) -> Option<String> {
+    match object?.rolling_update.as_ref()?.max_unavailable.as_ref()? {
+        Value::String(percentage) => Some(percentage.clone()),
+        number => Some(number.to_string()),
+    }
+}
+
 fn retention_word(word: Option<&str>) -> Retention {
     if word == Some("Delete") { Retention::Delete } else { Retention::Retain }
 }
 
-fn selector(object: SelectorObject) -> Selector {
+pub(super) fn selector(object: SelectorObject) -> Selector {
     let expressions = object.match_expressions.unwrap_or_default().into_iter();
     Selector {
         labels: object.match_labels.unwrap_or_default(),
@@ -225,7 +239,7 @@ fn selector(object: SelectorObject) -> Selector {
     }
 }
 
-fn template(object: TemplateObject) -> PodTemplate {
+fn template(Kept { raw, known: object }: Kept<TemplateObject>) -> PodTemplate {
     let (init, main) = object.spec.map_or((None, None), |s| (s.init_containers, s.containers));
     PodTemplate {
         labels: object.metadata.labels.unwrap_or_default(),
@@ -235,10 +249,12 @@ fn template(object: TemplateObject) -> PodTemplate {
             .map(|object| container(object, true))
             .chain(main.into_iter().flatten().map(|object| container(object, false)))
             .collect(),
+        raw,
     }
 }
 
 fn container(object: ContainerObject, init: bool) -> Container {
+    let has_readiness_probe = object.readiness_probe.is_some();
     let probes = [
         (ProbeKind::Startup, object.startup_probe),
         (ProbeKind::Readiness, object.readiness_probe),
@@ -248,6 +264,7 @@ fn container(object: ContainerObject, init: bool) -> Container {
         name: object.name,
         image: object.image,
         init,
+        has_readiness_probe,
         env_names: object.env.unwrap_or_default().into_iter().map(|env| env.name).collect(),
         probes: probes
             .into_iter()
@@ -291,7 +308,7 @@ struct RevisionData {
 
 #[derive(Debug, Deserialize)]
 struct RevisionSpec {
-    template: TemplateObject,
+    template: Kept<TemplateObject>,
 }
 
 impl RevisionObject {
@@ -304,10 +321,81 @@ impl RevisionObject {
 
 impl From<RevisionObject> for Revision {
     fn from(object: RevisionObject) -> Revision {
-        let images = object.data.map_or_else(Vec::new, |data| {
-            let containers = data.spec.template.spec.and_then(|spec| spec.containers);
-            containers.into_iter().flatten().map(|c| (c.name, c.image)).collect()
+        let (mut template, known) = object.data.map_or((Value::Null, None), |data| {
+            let Kept { raw, known } = data.spec.template;
+            (raw, known.spec)
         });
-        Revision { name: object.metadata.name, number: object.revision, images }
+        if let Value::Object(fields) = &mut template {
+            // The controller's word to itself: it applies revisions as patches.
+            fields.shift_remove("$patch");
+        }
+        let containers = known.and_then(|spec| spec.containers).into_iter().flatten();
+        Revision {
+            name: object.metadata.name,
+            number: object.revision,
+            created: object.metadata.creation_timestamp,
+            images: containers.map(|container| (container.name, container.image)).collect(),
+            template,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(spec: &Value) -> StatefulSet {
+        let metadata = json!({"name": "web", "namespace": "db", "uid": "u"});
+        let object = json!({"metadata": metadata, "spec": spec});
+        StatefulSet::from(serde_json::from_value::<SetObject>(object).unwrap())
+    }
+
+    #[test]
+    fn what_is_put_back_is_what_was_read() {
+        let template = json!({
+            "metadata": {"labels": {"app": "web"}, "creationTimestamp": null},
+            "spec": {"newField": {"z": 1, "a": 2}, "containers": [
+                {"name": "a", "image": "a:1", "readinessProbe": {"httpGet": {"port": 80}}},
+                {"name": "b", "image": "b:1", "livenessProbe": {"exec": {"command": ["true"]}}},
+            ]},
+        });
+        let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}});
+        let read = set(&json!({"template": template, "updateStrategy": strategy}));
+        assert_eq!(read.template.raw.to_string(), template.to_string());
+        assert_eq!(read.strategy_raw, strategy);
+        assert_eq!(read.max_unavailable.as_deref(), Some("25%"));
+        let probed: Vec<bool> =
+            read.template.containers.iter().map(|c| c.has_readiness_probe).collect();
+        assert_eq!(probed, [true, false]);
+
+        let number = json!({"rollingUpdate": {"maxUnavailable": 2, "partition": 1}});
+        let read = set(&json!({"template": template, "updateStrategy": number}));
+        assert_eq!(read.max_unavailable.as_deref(), Some("2"));
+        for absent in [json!({"template": {}}), json!({"template": {}, "updateStrategy": null})] {
+            let read = set(&absent);
+            assert_eq!((read.strategy_raw, read.max_unavailable), (Value::Null, None));
+        }
+    }
+
+    #[test]
+    fn a_revision_is_the_template_without_the_controllers_mark() {
+        let revision = |data: &Value| {
+            let object = json!({
+                "metadata": {"name": "web-1", "creationTimestamp": "2026-01-02T03:04:05Z"},
+                "revision": 3, "data": data,
+            });
+            Revision::from(serde_json::from_value::<RevisionObject>(object).unwrap())
+        };
+        let template = json!({
+            "$patch": "replace",
+            "spec": {"containers": [{"name": "a", "image": "a:1", "odd": {"$patch": "delete"}}]},
+        });
+        let read = revision(&json!({"spec": {"template": template}}));
+        assert_eq!(read.created.unwrap().to_string(), "2026-01-02T03:04:05Z");
+        assert_eq!((read.number, read.images), (3, vec![("a".to_owned(), "a:1".to_owned())]));
+        assert_eq!(read.template, json!({"spec": template["spec"]}));
+        assert_eq!(revision(&Value::Null).template, Value::Null);
     }
 }

@@ -1,0 +1,206 @@
+//! GET to a pod or a service, through the API server.
+
+use std::time::Duration;
+
+use ::http::StatusCode;
+use tokio::time;
+
+use super::{
+    Cluster, Failure, Status,
+    error::Asked,
+    http::{self, beginning},
+    read::encode,
+};
+
+/// What is kept of a body: enough to say what was answered.
+const KEPT: usize = 4 << 10;
+/// Of an error at least this much is read: cut short, the API server's own
+/// would look like the application's.
+const LONGEST_STATUS: usize = 64 << 10;
+
+/// What a pod answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The application itself did.
+    Status { code: u16, body: String },
+    /// Nobody did, in time or at all; so the API server says, or the clock.
+    Unreachable { why: String },
+}
+
+/// The same with as much of the body as was asked for.
+pub(super) enum Proxied {
+    Status { code: u16, body: Vec<u8> },
+    Unreachable { why: String },
+}
+
+impl Cluster {
+    /// Asks a pod of the cluster's namespace; the path may have a query. The
+    /// port is a number: of pods the server does not know ports by name, see
+    /// [`crate::workload::PodTemplate::port`]. It is asked once, and redirects
+    /// are an answer.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked, or refuses.
+    pub async fn pod_get(
+        &self,
+        pod: &str,
+        port: &str,
+        https: bool,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        let path = proxy_path(self.namespace(), "pods", &end(pod, port, https), path);
+        Ok(match self.proxied(&path, KEPT, timeout).await? {
+            Proxied::Status { code, mut body } => {
+                body.truncate(KEPT);
+                Answer::Status { code, body: String::from_utf8_lossy(&body).into_owned() }
+            }
+            Proxied::Unreachable { why } => Answer::Unreachable { why },
+        })
+    }
+
+    /// Asks once through a `proxy` subresource, and reads no more than `limit`
+    /// bytes of a success.
+    pub(super) async fn proxied(
+        &self,
+        path: &str,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<Proxied, Failure> {
+        let request = http::get(path)?;
+        let asked = self.http.asked(&request);
+        let asking = async {
+            let answer = self.http.send_once(request).await?;
+            let code = answer.status();
+            let limit = if code.is_success() { limit } else { limit.max(LONGEST_STATUS) };
+            let body = beginning(&asked, answer.into_body(), limit).await?;
+            judge(&asked, code, body)
+        };
+        let late = || Proxied::Unreachable { why: format!("no answer within {timeout:?}") };
+        time::timeout(timeout, asking).await.unwrap_or_else(|_| Ok(late()))
+    }
+}
+
+/// `https:web-0:8443`.
+pub(super) fn end(name: &str, port: &str, https: bool) -> String {
+    let scheme = if https { "https:" } else { "" };
+    format!("{scheme}{}:{}", encode(name), encode(port))
+}
+
+pub(super) fn proxy_path(namespace: &str, resource: &str, end: &str, path: &str) -> String {
+    let (namespace, path) = (encode(namespace), path.trim_start_matches('/'));
+    format!("/api/v1/namespaces/{namespace}/{resource}/{end}/proxy/{path}")
+}
+
+/// Tells the application's answer from the API server's own, which is a
+/// `Status`: about our rights, the object, or the way to it ("error trying to
+/// reach service", `apimachinery/pkg/util/proxy`).
+fn judge(asked: &Asked, code: StatusCode, body: Vec<u8>) -> Result<Proxied, Failure> {
+    let of_application = |body| Ok(Proxied::Status { code: code.as_u16(), body });
+    let Some(status) = Status::of_server(&body).filter(|status| status.code == code.as_u16())
+    else {
+        return of_application(body);
+    };
+    let kind = status.details.as_ref().map_or("", |details| details.kind.as_str());
+    match (code.as_u16(), status.reason.as_str()) {
+        (401, "Unauthorized") | (403, "Forbidden") => {
+            Err(Failure::from_status(asked.clone(), status))
+        }
+        (404, "NotFound") if matches!(kind, "pods" | "services") => {
+            Err(Failure::from_status(asked.clone(), status))
+        }
+        // 400: the pod has no address yet. 429: the server is busy.
+        (400 | 429 | 500 | 502..=504, _) => Ok(Proxied::Unreachable { why: status.message }),
+        _ => of_application(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{
+        super::{
+            fake_server::{FakeServer, Reply},
+            tests::{args, plain},
+        },
+        *,
+    };
+
+    const LONG: Duration = Duration::from_secs(5);
+
+    async fn answered(reply: fn() -> Reply) -> Result<Answer, Failure> {
+        let server = FakeServer::plain(move |_, _| reply()).await;
+        let answer = plain(&server, args()).pod_get("web-0", "80", false, "/ok?a=b", LONG).await;
+        let paths: Vec<String> = server.received().into_iter().map(|r| r.path).collect();
+        assert_eq!(paths, ["/api/v1/namespaces/default/pods/web-0:80/proxy/ok?a=b"], "asked once");
+        answer
+    }
+
+    fn own(code: u16, reason: &str, kind: &str) -> Reply {
+        let details = json!({"name": "web-0", "kind": kind});
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "code": code, "reason": reason, "message": "why", "details": details,
+        });
+        Reply::status(code, &status.to_string())
+    }
+
+    fn status(code: u16, body: &str) -> Answer {
+        Answer::Status { code, body: body.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn what_the_application_answers_is_an_answer() {
+        assert_eq!(answered(|| Reply::json("fine")).await.unwrap(), status(200, "fine"));
+        for code in [301, 401, 403, 404, 418, 500, 502, 503] {
+            let server = FakeServer::plain(move |_, _| {
+                Reply::status(code, "mine").header("location", "/else")
+            })
+            .await;
+            let cluster = plain(&server, args());
+            let answer = cluster.pod_get("web-0", "80", false, "", LONG).await.unwrap();
+            assert_eq!(answer, status(code, "mine"));
+            assert_eq!(server.received().len(), 1, "{code} is not asked again");
+        }
+        let missing = answered(|| own(404, "NotFound", "widgets")).await.unwrap();
+        assert!(matches!(missing, Answer::Status { code: 404, .. }), "an API behind the API");
+    }
+
+    #[tokio::test]
+    async fn what_the_api_server_says_is_told_apart() {
+        let why = Answer::Unreachable { why: "why".to_owned() };
+        assert_eq!(answered(|| own(503, "ServiceUnavailable", "")).await.unwrap(), why);
+        assert_eq!(answered(|| own(400, "BadRequest", "")).await.unwrap(), why);
+        let failure = answered(|| own(403, "Forbidden", "pods")).await.unwrap_err();
+        assert!(matches!(failure, Failure::Forbidden(_)), "{failure:?}");
+        let failure = answered(|| own(401, "Unauthorized", "")).await.unwrap_err();
+        assert!(matches!(failure, Failure::Unauthorized(_)), "{failure:?}");
+        let long = answered(|| own(403, "Forbidden", &"pods ".repeat(2000))).await.unwrap_err();
+        assert!(matches!(long, Failure::Forbidden(_)), "{long:?}");
+        let failure = answered(|| own(404, "NotFound", "pods")).await.unwrap_err();
+        assert!(matches!(failure, Failure::NotFound(_)), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn no_answer_holds_it_up() {
+        let long = "x".repeat(3000);
+        let server = FakeServer::plain(move |request, _| match request.path.as_str() {
+            path if path.ends_with("/long") => Reply::pieces(&[&long, &long, &long]).open(),
+            path if path.ends_with("/short") => Reply::pieces(&["half an"]).open(),
+            _ => Reply::pieces(&["half an"]).broken(),
+        })
+        .await;
+        let cluster = plain(&server, args());
+        let get = async |path| {
+            cluster.pod_get("web-0", "443", true, path, Duration::from_millis(300)).await
+        };
+        assert_eq!(get("/long").await.unwrap(), status(200, &"x".repeat(KEPT)));
+        let late = Answer::Unreachable { why: "no answer within 300ms".to_owned() };
+        assert_eq!(get("/short").await.unwrap(), late);
+        let failure = get("/broken").await.unwrap_err();
+        assert!(matches!(failure, Failure::Lost { .. }), "{failure:?}");
+        let asked = &server.received()[0].path;
+        assert_eq!(asked, "/api/v1/namespaces/default/pods/https:web-0:443/proxy/long");
+    }
+}
