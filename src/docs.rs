@@ -6,11 +6,13 @@
 
 #![expect(clippy::format_push_string, reason = "pages, once")]
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Value, json};
 
 use crate::{
+    canary::gates::spec::Gates,
     completion::{Shell, registration},
     output::{Envelope, Exit, Failure},
     status::{plan::Picture, run::Change, stuck},
@@ -93,4 +95,37 @@ fn schemas() {
     check("docs/schemas/status-change-v1.json", &schema::<Change>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
+    check("docs/schemas/gates-v1.json", &schema::<Gates>());
+}
+
+#[test]
+fn the_example_has_one_of_each_gate() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/gates.yaml");
+    let text = fs::read_to_string(path).expect("the example");
+    let gates = Gates::read(&text, "gates.yaml").expect("it is a file of gates");
+    assert_eq!(gates.fault(), None);
+    let schema: Value = serde_json::from_str(&schema::<Gates>()).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let example: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let written = serde_json::to_value(&gates).expect("gates are JSON");
+    for document in [&example, &written] {
+        let errors: Vec<String> =
+            validator.iter_errors(document).map(|error| error.to_string()).collect();
+        assert_eq!(errors, [] as [&str; 0]);
+    }
+    let names = |object: &Value| {
+        let fields = object.as_object().expect("an object");
+        fields.keys().cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(names(&example), names(&schema["properties"]));
+    for (document, is_valid) in [
+        (json!({"bake": "1.5s", "deadline": "1h30m"}), true),
+        (json!({"bake": "5 minutes"}), false),
+        (json!({"bakes": "5m"}), false),
+        (json!({"tries": {"passes": 0}}), false),
+    ] {
+        assert_eq!(validator.is_valid(&document), is_valid, "{document}");
+        let read = Gates::read(&document.to_string(), "gates.yaml");
+        assert_eq!(read.is_ok_and(|gates| gates.fault().is_none()), is_valid, "{document}");
+    }
 }

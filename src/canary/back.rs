@@ -35,11 +35,9 @@ pub fn next(stand: &Stand, patience: SignedDuration, reverted: bool) -> Back {
     if set.deleting.is_some() {
         return stop(stand, Exit::Conflict, format!("{} is being deleted", set.name));
     }
-    let back = stand
-        .survey
-        .facts
-        .revision(&record.stable)
-        .is_some_and(|stable| super::change::differences(&stable.template, &set.template.raw).is_empty());
+    let back = stand.survey.facts.revision(&record.stable).is_some_and(|stable| {
+        super::change::differences(&stable.template, &set.template.raw).is_empty()
+    });
     if record.phase != Phase::Aborting || !back {
         if reverted && record.phase == Phase::Aborting {
             let message = "somebody else changed the pod template after it was put back".to_owned();
@@ -58,9 +56,11 @@ pub fn next(stand: &Stand, patience: SignedDuration, reverted: bool) -> Back {
             record.stable,
             update.unwrap_or("<none>")
         );
-        let finding = rules::THIRD_REVISION
-            .found(set.reference(), message)
-            .hint(format!("kubectl stateful canary history {} {}", set.name, stand.survey.at()));
+        let finding = rules::THIRD_REVISION.found(set.reference(), message).hint(format!(
+            "kubectl stateful canary history {} {}",
+            set.name,
+            stand.survey.at()
+        ));
         return Back::Stop { exit: Exit::Manual, finding };
     }
     pods(stand, patience)
@@ -103,13 +103,7 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
 }
 
 /// The lowest ordinal that is not available, and has a pod.
-fn blocked(
-    stand: &Stand,
-    slot: &Slot,
-    pod: &Pod,
-    wrong: bool,
-    patience: SignedDuration,
-) -> Back {
+fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
     let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
@@ -117,9 +111,9 @@ fn blocked(
     if !unready {
         return Back::Wait { what: format!("{name} to be Ready") };
     }
-    let since = pod
-        .unready_since()
-        .map_or_else(String::new, |since| format!(" for {}", age(survey.now.duration_since(since))));
+    let since = pod.unready_since().map_or_else(String::new, |since| {
+        format!(" for {}", age(survey.now.duration_since(since)))
+    });
     let why = broken.unwrap_or_else(|| format!("{name} has not been Ready{since}"));
     if wrong {
         // The controller has seen the stable template and would replace this
@@ -207,7 +201,9 @@ pub fn unstick<'a>(survey: &'a Survey, patience: SignedDuration) -> Result<&'a P
             ),
         },
     };
-    Err(rules::NOTHING_TRAPPED
-        .found(set.reference(), message)
-        .hint(format!("kubectl stateful status {} {}", set.name, survey.at())))
+    Err(rules::NOTHING_TRAPPED.found(set.reference(), message).hint(format!(
+        "kubectl stateful status {} {}",
+        set.name,
+        survey.at()
+    )))
 }

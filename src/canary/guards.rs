@@ -140,12 +140,7 @@ fn shape(survey: &Survey, found: &mut Vec<Finding>) {
 }
 
 /// Whether it is at rest, and on what.
-fn state(
-    survey: &Survey,
-    record: Option<&Record>,
-    beginning: Beginning,
-    found: &mut Vec<Finding>,
-) {
+fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: &mut Vec<Finding>) {
     let set = survey.set;
     let at = survey.at();
     if survey.pods_known {
@@ -194,7 +189,11 @@ fn state(
         let behind = survey.pods().filter(|(_, pod)| pod.revision() != update).count();
         if behind > 0 || !set.is_observed() {
             let message = if set.is_observed() {
-                format!("{} of {} do not run what the template names", behind, count(survey.slots.len(), "pod"))
+                format!(
+                    "{} of {} do not run what the template names",
+                    behind,
+                    count(survey.slots.len(), "pod")
+                )
             } else {
                 "the controller has not seen the newest template yet".to_owned()
             };
@@ -226,7 +225,9 @@ fn others(survey: &Survey, beginning: Beginning, found: &mut Vec<Finding>) {
             ManagerKind::ArgoCD | ManagerKind::Flux => &rules::GITOPS,
         };
         let mut finding = rule.found(set.reference(), message);
-        if rule.id == rules::GITOPS.id && beginning != Beginning::Change && !applies_partition(survey)
+        if rule.id == rules::GITOPS.id
+            && beginning != Beginning::Change
+            && !applies_partition(survey)
         {
             // It brings the template and leaves the partition alone: that is
             // how it is meant to be.
@@ -291,7 +292,8 @@ pub fn probes(survey: &Survey, template: &PodTemplate, checks: bool) -> Option<F
     if unprobed.is_empty() || checks {
         return None;
     }
-    let (noun, verb) = if unprobed.len() == 1 { ("container", "has") } else { ("containers", "have") };
+    let (noun, verb) =
+        if unprobed.len() == 1 { ("container", "has") } else { ("containers", "have") };
     let message = format!("{noun} {} {verb} no readiness probe", list(&unprobed));
     Some(rules::NO_READINESS_PROBE.found(survey.set.reference(), message))
 }
@@ -306,9 +308,11 @@ pub fn unusable(survey: &Survey, why: &Unusable) -> Finding {
         }
     };
     let annotation = super::record::ANNOTATION;
-    rules::RECORD_UNUSABLE
-        .found(set.reference(), message)
-        .hint(format!("kubectl annotate sts {} {annotation}- {}", set.name, survey.at()))
+    rules::RECORD_UNUSABLE.found(set.reference(), message).hint(format!(
+        "kubectl annotate sts {} {annotation}- {}",
+        set.name,
+        survey.at()
+    ))
 }
 
 /// The revision to come back to, with its template.

@@ -30,8 +30,8 @@ pub struct Stand<'a> {
 pub struct Terms {
     /// The lowest index that is to move.
     pub goal: u32,
-    /// How long an ordinal may take to be available.
-    pub deadline: SignedDuration,
+    /// How long an ordinal may take to be available; none waits for ever.
+    pub deadline: Option<SignedDuration>,
     /// How long it must then stay Ready without a restart.
     pub bake: SignedDuration,
     /// Whether there are checks to ask after that.
@@ -248,7 +248,7 @@ fn headroom(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Option
     let pod = stand.slot(index).and_then(|slot| slot.pod).filter(|pod| pod.is_ready())?;
     let budgets = stand.survey.facts.budgets.iter().flatten().filter(|_| terms.budgets);
     let exhausted = budgets
-        .filter(|budget| budget.selector.as_ref().is_some_and(|s| s.matches(&pod.labels)))
+        .filter(|budget| budget.covers(&pod.labels))
         .find(|budget| !budget.observed || budget.disruptions_allowed < 1)?;
     let what = format!(
         "PodDisruptionBudget {} to allow {} to go ({} of {} healthy, {} needed)",
@@ -258,11 +258,10 @@ fn headroom(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Option
         exhausted.expected_pods,
         exhausted.desired_healthy
     );
-    Some(match wait(stand, terms, memory, what.clone(), None) {
-        Move::Stop { exit, .. } => {
+    Some(match wait(stand, terms, memory, what, None) {
+        Move::Stop { exit, finding } => {
             let object = format!("poddisruptionbudget.policy/{}", exhausted.name);
-            let message = format!("waited {} for {what}", age(terms.deadline));
-            Move::Stop { exit, finding: rules::NO_HEADROOM.found(object, message) }
+            Move::Stop { exit, finding: rules::NO_HEADROOM.found(object, finding.message) }
         }
         waiting => waiting,
     })
@@ -352,12 +351,7 @@ const MOUNT_PATIENCE: SignedDuration = SignedDuration::from_secs(130);
 
 /// An ordinal that is not available keeps every other one where it is:
 /// canaries and stable pods alike.
-fn unsettled(
-    stand: &Stand,
-    terms: &Terms,
-    memory: &Memory,
-    besides: Option<u32>,
-) -> Option<Move> {
+fn unsettled(stand: &Stand, terms: &Terms, memory: &Memory, besides: Option<u32>) -> Option<Move> {
     let matters = |index: u32| !terms.unhealthy || stand.record.has_released(index);
     let unavailable = |(index, slot): &(u32, &Slot)| {
         Some(*index) != besides && matters(*index) && !stand.is_available(slot)
@@ -398,18 +392,19 @@ fn wait(
     what: String,
     until: Option<Timestamp>,
 ) -> Move {
-    let Some(deadline) = memory.since().map(|since| since + terms.deadline) else {
+    let Some((since, patience)) = memory.since().zip(terms.deadline) else {
         return Move::Wait { what, until };
     };
+    let deadline = since + patience;
     if deadline > stand.survey.now {
         let until = until.map_or(deadline, |until| until.min(deadline));
         return Move::Wait { what, until: Some(until) };
     }
     let set = stand.survey.set;
-    let patience = age(terms.deadline);
     Move::Stop {
         exit: Exit::Timeout,
-        finding: rules::DEADLINE.found(set.reference(), format!("waited {patience} for {what}")),
+        finding: rules::DEADLINE
+            .found(set.reference(), format!("waited {} for {what}", age(patience))),
     }
 }
 
@@ -443,8 +438,10 @@ fn contradiction(stand: &Stand) -> Option<Move> {
         return stop(Exit::Conflict, &rules::BEING_DELETED, message);
     }
     if set.replicas != record.replicas {
-        let message =
-            format!("the canary began with {} replicas, and now there are {}", record.replicas, set.replicas);
+        let message = format!(
+            "the canary began with {} replicas, and now there are {}",
+            record.replicas, set.replicas
+        );
         return stop(Exit::Conflict, &rules::REPLICAS_CHANGED, message);
     }
     let on_delete = !matches!(set.strategy, Strategy::RollingUpdate { .. });

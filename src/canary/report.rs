@@ -41,9 +41,8 @@ impl Stage {
             Phase::Aborting => Stage::Aborting,
             Phase::Rolling => {
                 let lowest = record.partition;
-                let here = memory
-                    .and_then(|memory| memory.judged)
-                    .is_some_and(|judged| lowest >= judged);
+                let here =
+                    memory.and_then(|memory| memory.judged).is_some_and(|judged| lowest >= judged);
                 let judged = lowest >= replicas || record.has_judged(lowest) || here;
                 if judged { Stage::Paused } else { Stage::Judging }
             }
@@ -250,7 +249,9 @@ fn ordinal(
     let pod = slot.pod;
     let side = match (&stand, pod) {
         (Some(stand), _) => stand.side(slot),
-        (None, Some(pod)) if pod.revision() == set.status.update_revision.as_deref() => Side::Stable,
+        (None, Some(pod)) if pod.revision() == set.status.update_revision.as_deref() => {
+            Side::Stable
+        }
         (None, Some(_)) => Side::Other,
         (None, None) => Side::Absent,
     };
@@ -287,15 +288,16 @@ fn gates(stand: &Stand, memory: Option<&Memory>, index: u32) -> Vec<GateView> {
     if record.phase != Phase::Rolling || !record.has_released(index) {
         return Vec::new();
     }
-    let gate = |gate: &str, verdict, message: String| GateView {
-        gate: gate.to_owned(),
-        verdict,
-        message,
-    };
+    let gate =
+        |gate: &str, verdict, message: String| GateView { gate: gate.to_owned(), verdict, message };
     let Some(slot) = stand.slot(index) else { return Vec::new() };
     let pod = slot.pod.filter(|_| stand.side(slot) == Side::Target);
     let Some(pod) = pod else {
-        return vec![gate("identity", Verdict::Pending, "no pod of the new revision yet".to_owned())];
+        return vec![gate(
+            "identity",
+            Verdict::Pending,
+            "no pod of the new revision yet".to_owned(),
+        )];
     };
     let mut gates = vec![gate("identity", Verdict::Pass, format!("uid {}", pod.uid))];
     gates.push(match trouble(stand, pod) {
@@ -420,7 +422,8 @@ fn branches(view: &View, look: Look) -> Vec<String> {
     let mut revisions: Vec<(usize, String)> = Vec::new();
     let last_branch = names.len().saturating_sub(1);
     for (branch, name) in names.iter().enumerate() {
-        let (fork, trunk) = if branch == last_branch { ("└─", "   ") } else { ("├─", "│  ") };
+        let (fork, trunk) =
+            if branch == last_branch { ("└─", "   ") } else { ("├─", "│  ") };
         revisions.push((rows.len(), format!("{fork} {}", revision_line(view, name, look))));
         let ordinals: Vec<&OrdinalView> = view
             .items
@@ -462,10 +465,9 @@ fn revision_line(view: &View, name: &str, look: Look) -> String {
 }
 
 fn cells(item: &OrdinalView, trunk: &str, look: Look) -> Vec<String> {
-    let since = item.created.map_or_else(
-        || "<none>".to_owned(),
-        |created| age(look.now.duration_since(created)),
-    );
+    let since = item
+        .created
+        .map_or_else(|| "<none>".to_owned(), |created| age(look.now.duration_since(created)));
     let restarts = if item.restarts > 0 { count(restarts(item), "restart") } else { String::new() };
     let mut cells = vec![
         format!("{trunk}{}", one_line(&item.name)),
@@ -580,7 +582,10 @@ pub fn render_plan(
             } else if view.command.is_empty() {
                 format!("plan     {hash}: nothing was changed\n")
             } else {
-                format!("plan     {hash}: nothing was changed; to do it:\n         {}\n", view.command)
+                format!(
+                    "plan     {hash}: nothing was changed; to do it:\n         {}\n",
+                    view.command
+                )
             });
             Ok(text)
         }
@@ -596,9 +601,8 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
         count(usize::try_from(view.replicas).unwrap_or(usize::MAX), "replica")
     )];
     lines.push(String::new());
-    let value = |value: &Option<String>| {
-        value.as_deref().map_or_else(|| "<none>".to_owned(), one_line)
-    };
+    let value =
+        |value: &Option<String>| value.as_deref().map_or_else(|| "<none>".to_owned(), one_line);
     let changes: Vec<Vec<String>> = view
         .changes
         .iter()
@@ -769,9 +773,8 @@ fn history_text(view: &HistoryView, look: Look) -> String {
 }
 
 fn comparison_text(comparison: &Comparison) -> String {
-    let value = |value: &Option<String>| {
-        value.as_deref().map_or_else(|| "<none>".to_owned(), one_line)
-    };
+    let value =
+        |value: &Option<String>| value.as_deref().map_or_else(|| "<none>".to_owned(), one_line);
     let mut lines = vec![format!("{} → {}", comparison.from, comparison.to)];
     if comparison.changes.is_empty() {
         lines.push("no difference".to_owned());

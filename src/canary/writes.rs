@@ -79,7 +79,8 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
         }
         // It was null, and the server leaves it so where a type is given.
         (false, None) => {
-            operations.push(json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" }));
+            operations
+                .push(json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" }));
             "canary over, rollingUpdate as it was".to_owned()
         }
     };

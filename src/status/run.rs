@@ -17,7 +17,10 @@ use crate::{
         offline::Bundle,
         read::{self, Scope},
     },
-    output::{Error, Exit, Format, Live, Look, Terminal, text::{clock, one_line}},
+    output::{
+        Error, Exit, Format, Live, Look, Terminal,
+        text::{clock, one_line},
+    },
     workload::{Facts, Finding, Reference, Severity},
 };
 

@@ -4,11 +4,7 @@ use std::collections::BTreeSet;
 
 use kubectl_stateful::{
     output::{Exit, Format, Look},
-    status::{
-        plan::Health,
-        report,
-        stuck,
-    },
+    status::{plan::Health, report, stuck},
 };
 use serde_json::{Value, json};
 

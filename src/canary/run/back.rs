@@ -20,7 +20,10 @@ use crate::{
         rules, writes,
     },
     cluster::{ConnectionArgs, DryRun},
-    output::{Error, Exit, Terminal, text::{age, clock}},
+    output::{
+        Error, Exit, Terminal,
+        text::{age, clock},
+    },
     workload::{Finding, Manager, ManagerKind, Survey, managers},
 };
 
@@ -95,7 +98,10 @@ pub async fn go(
         }
         let Ok(Some(record)) = Record::of(set) else {
             let message = "somebody else has ended this canary".to_owned();
-            return Ok(End::with(Exit::Conflict, rules::TAKEN_OVER.found(set.reference(), message)));
+            return Ok(End::with(
+                Exit::Conflict,
+                rules::TAKEN_OVER.found(set.reference(), message),
+            ));
         };
         let stand = Stand::new(hand.mirror.facts(), &record, now);
         match back::next(&stand, patience, reverted) {
@@ -127,7 +133,11 @@ pub async fn go(
             Back::Wait { what } => {
                 // A pod's patience runs out without an event.
                 let soon = now.checked_add(LOOK).unwrap_or(deadline).min(deadline);
-                hand.say(Some(&record), &what, Some(deadline).filter(|_| longest != SignedDuration::MAX))?;
+                hand.say(
+                    Some(&record),
+                    &what,
+                    Some(deadline).filter(|_| longest != SignedDuration::MAX),
+                )?;
                 if let Some(exit) = hand.wait(Some(soon)).await {
                     return Ok(interrupted(exit));
                 }
@@ -249,9 +259,11 @@ async fn free(
         }
         if now >= deadline {
             let message = format!("waited {} for {name} to be available", age(longest));
-            let finding = rules::DEADLINE
-                .found(set.reference(), message)
-                .hint(format!("kubectl stateful status {} {}", set.name, survey.at()));
+            let finding = rules::DEADLINE.found(set.reference(), message).hint(format!(
+                "kubectl stateful status {} {}",
+                set.name,
+                survey.at()
+            ));
             return Ok(End::with(Exit::Timeout, finding));
         }
         hand.say(None, &format!("{name} to be available"), Some(deadline))?;
@@ -273,7 +285,10 @@ fn proof(survey: &Survey, pod: &crate::workload::Pod, now: Timestamp) -> Vec<Str
     vec![
         format!("{} is the lowest ordinal of {} that is not available,", pod.name, set.name),
         format!("  it has not been Ready{unready},"),
-        format!("  it runs {}, and the template names {update},", pod.revision().unwrap_or("<none>")),
+        format!(
+            "  it runs {}, and the template names {update},",
+            pod.revision().unwrap_or("<none>")
+        ),
         format!("  it lies above the partition {}, and", set.partition()),
         "  under OrderedReady the controller waits for it before it replaces anything.".to_owned(),
     ]

@@ -114,17 +114,24 @@ pub async fn start(
     let cluster = Some(&session.cluster).filter(|_| session.dry_run != DryRun::Client);
     let opening = open(&reading.facts, &wish, cluster, now).await?;
     if guards::refuses(&opening.findings) {
-        return Err(refused(&format!("cannot start a canary of {}", session.name), opening.findings));
+        return Err(refused(
+            &format!("cannot start a canary of {}", session.name),
+            opening.findings,
+        ));
     }
     let shown = view(&reading.facts, &opening, &gates);
     if session.dry_run != DryRun::None {
         session.rehearse(&opening.write(&reading.facts.set)).await?;
         let look = Look::of(terminal, now);
-        let text = report::render_plan(&shown, Exit::Done, &opening.findings, session.output, look)?;
+        let text =
+            report::render_plan(&shown, Exit::Done, &opening.findings, session.output, look)?;
         terminal.answer(&text)?;
         return Ok(Exit::Done);
     }
-    terminal.say(report::plan_text(&shown, &opening.findings, Look { columns: 100, ..Look::plain(now) }).trim_end());
+    terminal.say(
+        report::plan_text(&shown, &opening.findings, Look { columns: 100, ..Look::plain(now) })
+            .trim_end(),
+    );
     let question = question(&shown, &opening);
     let confirmed = session.ask(&args.common, &question, Some(&shown.hash))?;
     let terms = {
@@ -132,7 +139,8 @@ pub async fn start(
         forward::terms(&gates, &survey, opening.goal, &args.allow)
     };
     let mut hand = Hand::new(&session, reading, confirmed);
-    let begun = if opening.resumes { None } else { begin(&mut hand, &gates, &terms, &opening).await? };
+    let begun =
+        if opening.resumes { None } else { begin(&mut hand, &gates, &terms, &opening).await? };
     let end = match begun {
         Some(end) => end,
         None => {
@@ -228,10 +236,13 @@ async fn open(
     }
     opening.record.template = change::fingerprint(&after);
     let stable = facts.revision(&opening.record.stable);
-    opening.changes = stable.map_or_else(Vec::new, |stable| change::differences(&stable.template, &after));
+    opening.changes =
+        stable.map_or_else(Vec::new, |stable| change::differences(&stable.template, &after));
     if stable.is_some() && opening.changes.is_empty() && !opening.resumes {
         let message = match beginning {
-            Beginning::Adopt => "the template is that of the stable revision: nobody has applied another one",
+            Beginning::Adopt => {
+                "the template is that of the stable revision: nobody has applied another one"
+            }
             _ => "the template would be what it is already",
         };
         opening.findings.push(rules::NO_CHANGE.found(set.reference(), message));
@@ -261,7 +272,9 @@ fn change_of(
         .and_then(|text| text.parse::<Timestamp>().ok());
     let began = there.filter(|record| record.phase == Phase::Rolling).map(|record| record.started);
     let moment = match (began, restarted) {
-        (Some(began), Some(restarted)) if restarted.as_second() >= began.as_second() - 1 => restarted,
+        (Some(began), Some(restarted)) if restarted.as_second() >= began.as_second() - 1 => {
+            restarted
+        }
         _ => now,
     };
     match wish.change.patch(&set.template.raw, moment, read_file) {
@@ -353,7 +366,10 @@ async fn begin(
         let set = &facts.set;
         if hand.mirror.set_is_gone() || set.uid != uid {
             let message = format!("{} was deleted before the canary began", set.name);
-            return Ok(Some(End::with(Exit::Conflict, rules::REPLACED.found(set.reference(), message))));
+            return Ok(Some(End::with(
+                Exit::Conflict,
+                rules::REPLACED.found(set.reference(), message),
+            )));
         }
         match Record::of(set) {
             // The answer was lost, and not the write.
@@ -533,7 +549,17 @@ mod tests {
 
     #[test]
     fn a_plan_names_the_start_that_does_it() {
-        let words = ["canary", "plan", "web", "--image", "nginx=nginx:1.22", "-o", "json", "--env", "A=b c"];
+        let words = [
+            "canary",
+            "plan",
+            "web",
+            "--image",
+            "nginx=nginx:1.22",
+            "-o",
+            "json",
+            "--env",
+            "A=b c",
+        ];
         assert_eq!(
             again(words.iter().map(|word| (*word).to_owned())),
             "kubectl stateful canary start web --image nginx=nginx:1.22 --env 'A=b c'"

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     canary::{
         args::{PromoteArgs, ReachArgs},
-        gates::Gates,
+        gates::{
+            Gates,
+            spec::{OnFailure, Span},
+        },
         guards,
         plan::{self, Memory, Move, Stand, Terms},
         record::{Phase, Record},
@@ -79,17 +82,22 @@ fn nothing_under_way(session: &Session, survey: &Survey) -> Result<Exit, Error> 
         .map(|slot| slot.name.as_str())
         .collect();
     if survey.pods_known && set.is_observed() && behind.is_empty() && set.partition() == 0 {
-        session.terminal.say(&format!("no canary is under way on {}: nothing to promote", set.name));
+        session
+            .terminal
+            .say(&format!("no canary is under way on {}: nothing to promote", set.name));
         return session.close_unwatched(survey.facts, End::done());
     }
     let message = if behind.is_empty() {
         format!("no canary is under way on {}", set.name)
     } else {
-        format!("no canary is under way, and {} do not run {}", list(&behind), update.unwrap_or("<none>"))
+        format!(
+            "no canary is under way, and {} do not run {}",
+            list(&behind),
+            update.unwrap_or("<none>")
+        )
     };
-    let finding = rules::NONE
-        .found(set.reference(), message)
-        .hint(session.command("start") + " --adopt");
+    let finding =
+        rules::NONE.found(set.reference(), message).hint(session.command("start") + " --adopt");
     Err(refused(&format!("cannot promote {}", set.name), vec![finding]))
 }
 
@@ -168,13 +176,17 @@ pub fn terms(gates: &Gates, survey: &Survey, goal: u32, allowed: &[String]) -> T
     let allowed = |id: &str| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(id));
     Terms {
         goal,
-        deadline: gates.deadline,
-        bake: gates.bake.unwrap_or(default_bake),
+        deadline: lasting(gates.deadline).filter(|deadline| !deadline.is_zero()),
+        bake: gates.bake.and_then(lasting).unwrap_or(default_bake),
         checks: gates.has_checks(),
         pause_between: gates.pause_between,
         budgets: gates.budgets && !allowed(rules::NO_HEADROOM.id),
         unhealthy: allowed(rules::UNHEALTHY.id),
     }
+}
+
+fn lasting(span: Span) -> Option<SignedDuration> {
+    SignedDuration::try_from(span.0).ok()
 }
 
 /// What runs beside the watches: checks, hooks, questions for the leader.
@@ -327,7 +339,10 @@ fn ours(hand: &Hand<'_>, uid: &str, run: Option<&str>) -> Result<Record, End> {
         Err(End::with(Exit::Conflict, finding))
     };
     if hand.mirror.set_is_gone() || set.uid != uid {
-        return stop(&rules::REPLACED, format!("{} was deleted in the middle of the canary", set.name));
+        return stop(
+            &rules::REPLACED,
+            format!("{} was deleted in the middle of the canary", set.name),
+        );
     }
     match Record::of(set) {
         Ok(Some(record)) if record.phase == Phase::Rolling => {
@@ -347,7 +362,7 @@ fn ours(hand: &Hand<'_>, uid: &str, run: Option<&str>) -> Result<Record, End> {
 /// With `--on-failure abort`, what failed is taken back.
 pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Result<End, Error> {
     let failed = matches!(end.exit, Exit::Failed | Exit::Timeout);
-    if !failed || !gates.abort_on_failure() {
+    if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
     }
     hand.tell("going back, as --on-failure abort says");

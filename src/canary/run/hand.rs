@@ -171,7 +171,8 @@ impl<'a> Hand<'a> {
     pub async fn wait(&mut self, until: Option<Timestamp>) -> Option<Exit> {
         let rest = until.map(|until| until.duration_since(Timestamp::now()));
         let rest = rest.map(|rest| Duration::try_from(rest).unwrap_or_default());
-        let nap = if self.live.is_some() { Some(rest.map_or(TICK, |rest| rest.min(TICK))) } else { rest };
+        let nap =
+            if self.live.is_some() { Some(rest.map_or(TICK, |rest| rest.min(TICK))) } else { rest };
         let nap = async {
             match nap {
                 Some(nap) => tokio::time::sleep(nap).await,
@@ -198,7 +199,12 @@ impl<'a> Hand<'a> {
     }
 
     /// Says what is waited for: in the live view, or a line when it changes.
-    pub fn say(&mut self, record: Option<&Record>, what: &str, until: Option<Timestamp>) -> Result<(), Error> {
+    pub fn say(
+        &mut self,
+        record: Option<&Record>,
+        what: &str,
+        until: Option<Timestamp>,
+    ) -> Result<(), Error> {
         let now = Timestamp::now();
         if let Some(live) = &mut self.live {
             let mut view = View::new(self.mirror.facts(), record, Some(&self.memory), now);

@@ -150,7 +150,13 @@ async fn follow(
     if machine || !args.watch {
         let now = Timestamp::now();
         let view = picture(mirror.facts(), now)?;
-        terminal.answer(&report::render(&view, exit, &[], args.output, Look::of(terminal, now))?)?;
+        terminal.answer(&report::render(
+            &view,
+            exit,
+            &[],
+            args.output,
+            Look::of(terminal, now),
+        )?)?;
     }
     Ok(exit)
 }
@@ -254,10 +260,8 @@ fn revision<'a>(facts: &'a Facts, wanted: &str) -> Result<&'a Revision, Error> {
         .find(|revision| revision.name == wanted)
         .or_else(|| all().find(|revision| Some(revision.number) == number))
         .ok_or_else(|| {
-            let known: Vec<String> =
-                all().map(|r| format!("{} ({})", r.number, r.name)).collect();
+            let known: Vec<String> = all().map(|r| format!("{} ({})", r.number, r.name)).collect();
             Error::usage(format!("{} has no revision {wanted}", facts.set.name))
                 .hint(format!("there are: {}", known.join(", ")))
         })
 }
-

@@ -100,12 +100,7 @@ impl Session {
     }
 
     /// Asks whether to do it.
-    pub fn ask(
-        &self,
-        common: &Common,
-        text: &str,
-        plan: Option<&str>,
-    ) -> Result<Confirmed, Error> {
+    pub fn ask(&self, common: &Common, text: &str, plan: Option<&str>) -> Result<Confirmed, Error> {
         let for_a_program = self.output.is_machine();
         let question = Question { text, plan, type_to_agree: None, for_a_program };
         Confirmed::ask(self.terminal, &common.consent, question)
@@ -177,11 +172,7 @@ impl Session {
 }
 
 pub(super) fn command(verb: &str, name: &str, cluster: &Cluster) -> String {
-    format!(
-        "kubectl stateful canary {verb} {name} -n {}{}",
-        cluster.namespace(),
-        cluster.flags()
-    )
+    format!("kubectl stateful canary {verb} {name} -n {}{}", cluster.namespace(), cluster.flags())
 }
 
 /// A refusal: what speaks against it is the message.

@@ -2,7 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{End, Session, hand::{Hand, Written}, forward::interrupted, refused};
+use super::{
+    End, Session,
+    forward::interrupted,
+    hand::{Hand, Written},
+    refused,
+};
 use crate::{
     canary::{
         args::{PauseArgs, StageArgs},
@@ -34,8 +39,8 @@ pub async fn stage(
     let survey = Survey::new(&reading.facts, now);
     let set = survey.set;
     let what = format!("cannot stage {}", session.name);
-    let there = Record::of(set)
-        .map_err(|why| refused(&what, vec![guards::unusable(&survey, &why)]))?;
+    let there =
+        Record::of(set).map_err(|why| refused(&what, vec![guards::unusable(&survey, &why)]))?;
     match &there {
         Some(record) if record.phase == Phase::Staged && set.partition() == record.partition => {
             terminal.say(&format!("{} is staged already", session.name));
@@ -80,8 +85,8 @@ pub async fn pause(
     let survey = Survey::new(&reading.facts, now);
     let set = survey.set;
     let what = format!("cannot pause {}", session.name);
-    let there = Record::of(set)
-        .map_err(|why| refused(&what, vec![guards::unusable(&survey, &why)]))?;
+    let there =
+        Record::of(set).map_err(|why| refused(&what, vec![guards::unusable(&survey, &why)]))?;
     if !guards::readable(&survey) {
         return Err(refused(&what, guards::check(&survey, there.as_ref(), Beginning::Adopt)));
     }
@@ -101,7 +106,8 @@ pub async fn pause(
         }
         None => {
             let Some(record) = taken_over(&survey, &session.run, now) else {
-                terminal.say(&format!("no rollout of {} is under way: nothing to pause", session.name));
+                terminal
+                    .say(&format!("no rollout of {} is under way: nothing to pause", session.name));
                 return session.close_unwatched(&reading.facts, End::done());
             };
             if survey.facts.revision(&record.stable).is_none() {

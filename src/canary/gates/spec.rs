@@ -1,0 +1,901 @@
+//! The gates as `-f gates.yaml` has them. Pure.
+
+use std::{fmt, num::NonZeroU16, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    canary::change::digest,
+    cluster::parse_timeout,
+    output::{Error, text::one_line},
+};
+
+/// What must hold at an ordinal before the next one moves. Every field may be
+/// left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Gates {
+    /// The form of this file.
+    pub schema: Schema,
+    /// How long a pod may take to become available, and a gate to give an
+    /// answer; 0s waits forever.
+    pub deadline: Span,
+    /// How long the pod must stay Ready without a restart. Left out: 30s where
+    /// a container has no readiness probe and nothing else is asked, else 0s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Span>,
+    /// Commands that must succeed in a pod.
+    pub exec: Vec<ExecGate>,
+    /// URLs of a pod that must answer.
+    pub http: Vec<HttpGate>,
+    /// Queries to Prometheus whose every sample must compare.
+    pub prometheus: Vec<PrometheusGate>,
+    /// How many attempts at exec, http and prometheus must pass.
+    pub tries: TryRule,
+    /// How the pod that leads is told from the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<LeaderRule>,
+    /// What makes another pod lead. It runs in the pod that leads now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<PodCommand>,
+    /// What to do when the next pod is the one that leads: switchover where
+    /// there is such a command, else stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_leader: Option<OnLeader>,
+    /// Whether every PodDisruptionBudget must have room for one more pod down.
+    pub budgets: bool,
+    /// Commands that run where kubectl runs, before and after each step.
+    pub hooks: Hooks,
+    /// Whether to wait for a person after each step.
+    pub pause_between: bool,
+    /// What to do when a gate fails.
+    pub on_failure: OnFailure,
+}
+
+impl Default for Gates {
+    fn default() -> Gates {
+        Gates {
+            schema: Schema::V1,
+            deadline: Span::minutes(10),
+            bake: None,
+            exec: Vec::new(),
+            http: Vec::new(),
+            prometheus: Vec::new(),
+            tries: TryRule::default(),
+            leader: None,
+            switchover: None,
+            on_leader: None,
+            budgets: true,
+            hooks: Hooks::default(),
+            pause_between: false,
+            on_failure: OnFailure::Pause,
+        }
+    }
+}
+
+/// The form of a file of gates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Schema {
+    #[serde(rename = "kubectl-stateful/gates/v1")]
+    V1,
+}
+
+/// A duration: 30s, 5m, 1h30m, or seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = r"^([0-9]+|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$"))
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(pub Duration);
+
+impl Span {
+    const fn minutes(minutes: u64) -> Span {
+        Span(Duration::from_secs(minutes * 60))
+    }
+
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Span, String> {
+        if text.starts_with('-') || text.is_empty() {
+            return Err(format!("{text:?} is no duration: use 30s, 5m or 1h30m"));
+        }
+        parse_timeout(text).map(Span)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        if hours > 0 {
+            write!(f, "{hours}h")?;
+        }
+        if minutes > 0 {
+            write!(f, "{minutes}m")?;
+        }
+        match self.0.subsec_nanos() {
+            0 if rest == 0 && seconds > 0 => Ok(()),
+            0 => write!(f, "{rest}s"),
+            nanos => write!(f, "{rest}.{}s", format!("{nanos:09}").trim_end_matches('0')),
+        }
+    }
+}
+
+/// A command of a file or a flag: words for `sh -c`, or a JSON list of
+/// arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct Command(String);
+
+impl Command {
+    /// What is run: the shell, after it was told `exports`, or the arguments
+    /// as they stand, which no variable reaches.
+    pub fn argv(&self, exports: &str) -> Vec<String> {
+        match self.arguments() {
+            Some(argv) => argv,
+            None => vec!["sh".to_owned(), "-c".to_owned(), format!("{exports}{}", self.0)],
+        }
+    }
+
+    fn arguments(&self) -> Option<Vec<String>> {
+        self.0.starts_with('[').then(|| serde_json::from_str(&self.0).ok())?
+    }
+}
+
+impl FromStr for Command {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Command, String> {
+        let command = Command(text.trim().to_owned());
+        if command.0.is_empty() {
+            return Err("the command is empty".to_owned());
+        }
+        if command.0.starts_with('[') && command.arguments().is_none_or(|argv| argv.is_empty()) {
+            return Err(format!(
+                "{:?} begins with [ and is no JSON list of strings; the shell's [ is also called \
+                 test",
+                command.0
+            ));
+        }
+        Ok(command)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// In which pods a gate is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    /// The pod that has just moved
+    #[default]
+    Canary,
+    /// Every pod of the set
+    All,
+}
+
+/// A command that must succeed in a pod: exit code 0 passes, and where it
+/// could not run nothing is concluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExecGate {
+    /// Words for `sh -c`, or a JSON list of arguments.
+    pub command: Command,
+    /// Left out: the pod's default container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    #[serde(default)]
+    pub on: On,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    #[default]
+    Http,
+    Https,
+}
+
+/// A URL of a pod, asked through the API server: 2xx and 3xx pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HttpGate {
+    pub port: NonZeroU16,
+    /// With its query, if it has one.
+    #[serde(default = "root")]
+    pub path: String,
+    #[serde(default)]
+    pub scheme: Scheme,
+    #[serde(default)]
+    pub on: On,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+impl FromStr for HttpGate {
+    type Err = String;
+
+    /// `[SCHEME:]PORT/PATH`.
+    fn from_str(text: &str) -> Result<HttpGate, String> {
+        let (scheme, rest) = match text.split_once(':') {
+            Some(("http", rest)) => (Scheme::Http, rest),
+            Some(("https", rest)) => (Scheme::Https, rest),
+            // A colon of the path.
+            Some((before, _)) if before.contains('/') => (Scheme::Http, text),
+            Some((other, _)) => return Err(format!("{other:?} is neither http nor https")),
+            None => (Scheme::Http, text),
+        };
+        let slash = rest.find('/').unwrap_or(rest.len());
+        let (port, path) = rest.split_at(slash);
+        let port = port.parse().map_err(|_| {
+            format!("{port:?} is no port number; expected PORT/PATH, such as 8080/healthz")
+        })?;
+        let path = if path.is_empty() { root() } else { path.to_owned() };
+        Ok(HttpGate { port, path, scheme, on: On::Canary })
+    }
+}
+
+/// How a sample compares with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Op {
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = "<=")]
+    LessOrEqual,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = ">=")]
+    GreaterOrEqual,
+    #[serde(rename = "==")]
+    Equal,
+    #[serde(rename = "!=")]
+    NotEqual,
+}
+
+impl Op {
+    const ALL: [Op; 6] =
+        [Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual, Op::Equal, Op::NotEqual];
+
+    /// Whether it holds; NaN compares with nothing.
+    #[expect(
+        clippy::float_cmp,
+        reason = "Prometheus compares so, and a user who writes == means it"
+    )]
+    pub fn holds(self, sample: f64, value: f64) -> bool {
+        match self {
+            Op::Less => sample < value,
+            Op::LessOrEqual => sample <= value,
+            Op::Greater => sample > value,
+            Op::GreaterOrEqual => sample >= value,
+            Op::Equal => sample == value,
+            Op::NotEqual => sample != value,
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Op::Less => "<",
+            Op::LessOrEqual => "<=",
+            Op::Greater => ">",
+            Op::GreaterOrEqual => ">=",
+            Op::Equal => "==",
+            Op::NotEqual => "!=",
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sign())
+    }
+}
+
+/// Where Prometheus is: a URL, or svc/NAMESPACE/NAME:PORT for a Service that
+/// is asked through the API server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub enum At {
+    Url(String),
+    Service { namespace: String, name: String, port: String },
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<At, String> {
+        let wrong = || format!("{text:?} is neither a URL nor svc/NAMESPACE/NAME:PORT");
+        if let Some(rest) = text.strip_prefix("http://").or(text.strip_prefix("https://")) {
+            let fits = |c: char| !c.is_whitespace() && !c.is_control();
+            let host = !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
+            if !host || !rest.chars().all(fits) || rest.contains(['?', '#']) {
+                return Err(wrong());
+            }
+            return Ok(At::Url(text.trim_end_matches('/').to_owned()));
+        }
+        let parts = text.strip_prefix("svc/").and_then(|rest| {
+            let (namespace, rest) = rest.split_once('/')?;
+            let (name, port) = rest.split_once(':')?;
+            Some([namespace, name, port])
+        });
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_name = |part: &&str| !part.is_empty() && part.chars().all(fits);
+        match parts.filter(|parts| parts.iter().all(is_name)) {
+            Some([namespace, name, port]) => Ok(At::Service {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                port: port.to_owned(),
+            }),
+            None => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Url(url) => f.write_str(url),
+            At::Service { namespace, name, port } => write!(f, "svc/{namespace}/{name}:{port}"),
+        }
+    }
+}
+
+/// A query to Prometheus. Every sample of the answer must compare; where
+/// there is none, nothing is concluded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PrometheusGate {
+    pub at: At,
+    /// PromQL, in which $(POD), $(NAMESPACE), $(SET) and $(ORDINAL) are
+    /// replaced.
+    pub query: String,
+    pub op: Op,
+    pub value: f64,
+}
+
+impl FromStr for PrometheusGate {
+    type Err = String;
+
+    /// `URL,EXPR,OP,VALUE`; the expression may contain commas.
+    fn from_str(text: &str) -> Result<PrometheusGate, String> {
+        let form =
+            || "expected URL,EXPR,OP,VALUE, such as http://prometheus:9090,up,==,1".to_owned();
+        let (at, rest) = text.split_once(',').ok_or_else(form)?;
+        let mut parts = rest.rsplitn(3, ',').map(str::trim);
+        let (Some(value), Some(op), Some(query)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(form());
+        };
+        let op = Op::ALL
+            .into_iter()
+            .find(|known| known.sign() == op)
+            .ok_or_else(|| format!("{op:?} is none of <, <=, >, >=, ==, !="))?;
+        let value = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+        let gate = PrometheusGate { at: at.trim().parse()?, query: query.to_owned(), op, value };
+        gate.fault().map_or(Ok(gate), Err)
+    }
+}
+
+impl PrometheusGate {
+    fn fault(&self) -> Option<String> {
+        if self.query.trim().is_empty() {
+            Some("the query is empty".to_owned())
+        } else if !self.value.is_finite() {
+            Some(format!("{} is no number to compare with", self.value))
+        } else {
+            None
+        }
+    }
+}
+
+/// How many attempts must pass, and how they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct TryRule {
+    /// How many attempts must pass.
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    pub passes: u32,
+    /// How many are made at most; what was inconclusive does not count.
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    pub of: u32,
+    /// The least time from one attempt to the next.
+    pub interval: Span,
+    /// How long one attempt may take.
+    pub timeout: Span,
+}
+
+impl Default for TryRule {
+    fn default() -> TryRule {
+        let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(30));
+        TryRule { passes: 2, of: 3, interval: Span(interval), timeout: Span(timeout) }
+    }
+}
+
+impl TryRule {
+    pub(super) fn fault(passes: u32, of: u32) -> Option<String> {
+        if passes == 0 {
+            Some(format!("{passes} of {of}: at least one attempt must pass"))
+        } else if passes > of {
+            Some(format!("{passes} of {of}: no more can pass than are made"))
+        } else {
+            None
+        }
+    }
+}
+
+/// How the pod that leads is told from the others: by a label, or by a command
+/// that exits 0 in it alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "LeaderFields", into = "LeaderFields")]
+pub enum LeaderRule {
+    Label { key: String, value: String },
+    Exec(PodCommand),
+}
+
+/// A command in a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PodCommand {
+    /// Words for `sh -c`, or a JSON list of arguments.
+    pub exec: Command,
+    /// Left out: the pod's default container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+/// A label, or a command with its container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct LeaderFields {
+    /// `KEY=VALUE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// Words for `sh -c`, or a JSON list of arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exec: Option<Command>,
+    /// Left out: the pod's default container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    container: Option<String>,
+}
+
+impl TryFrom<LeaderFields> for LeaderRule {
+    type Error = String;
+
+    fn try_from(fields: LeaderFields) -> Result<LeaderRule, String> {
+        match fields {
+            LeaderFields { label: Some(label), exec: None, container: None } => {
+                let (key, value) = label_pair(&label)?;
+                Ok(LeaderRule::Label { key, value })
+            }
+            LeaderFields { label: None, exec: Some(exec), container } => {
+                Ok(LeaderRule::Exec(PodCommand { exec, container }))
+            }
+            _ => Err("leader has either label, or exec with or without container".to_owned()),
+        }
+    }
+}
+
+impl From<LeaderRule> for LeaderFields {
+    fn from(rule: LeaderRule) -> LeaderFields {
+        match rule {
+            LeaderRule::Label { key, value } => {
+                LeaderFields { label: Some(format!("{key}={value}")), exec: None, container: None }
+            }
+            LeaderRule::Exec(PodCommand { exec, container }) => {
+                LeaderFields { label: None, exec: Some(exec), container }
+            }
+        }
+    }
+}
+
+/// `KEY=VALUE` of a label.
+pub(super) fn label_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.contains('=') => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err(format!("{text:?} is not KEY=VALUE")),
+    }
+}
+
+/// What to do when the next pod is the one that leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OnLeader {
+    /// Wait for a person
+    Stop,
+    /// Make another pod lead first
+    Switchover,
+    /// Move it when all others have moved
+    Last,
+}
+
+/// Commands that run where kubectl runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Hooks {
+    /// Before the pod is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// After its gates have passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How long one may run.
+    pub timeout: Span,
+}
+
+impl Default for Hooks {
+    fn default() -> Hooks {
+        Hooks { before: None, after: None, timeout: Span::minutes(5) }
+    }
+}
+
+/// What to do when a gate fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Stop there, with the lower ordinals untouched
+    #[default]
+    Pause,
+    /// Go back to the stable revision
+    Abort,
+}
+
+macro_rules! as_text {
+    ($($type:ty),*) => {$(
+        impl TryFrom<String> for $type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<$type, String> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> String {
+                value.to_string()
+            }
+        }
+    )*};
+}
+
+as_text!(Span, Command, At);
+
+impl Gates {
+    /// Reads a file of gates; `origin` names it.
+    ///
+    /// # Errors
+    /// `Usage`, with the place in the file.
+    pub fn read(text: &str, origin: &str) -> Result<Gates, Error> {
+        if text.trim().is_empty() {
+            return Ok(Gates::default());
+        }
+        serde_saphyr::from_str(text).map_err(|error| {
+            Error::usage(format!("{origin} is no file of gates"))
+                .caused_by(error)
+                .hint("docs/examples/gates.yaml has one of each")
+        })
+    }
+
+    /// What contradicts itself; each sentence names the field, its value and
+    /// the flag.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let TryRule { passes, of, timeout, .. } = self.tries;
+        if let Some(why) = TryRule::fault(passes, of) {
+            return Some(format!("tries (--gate-tries) is {why}"));
+        }
+        if timeout.is_zero() {
+            return Some("tries.timeout (--gate-timeout) is 0s: an attempt must end".to_owned());
+        }
+        if self.hooks.timeout.is_zero() {
+            return Some("hooks.timeout (--hook-timeout) is 0s: a hook must end".to_owned());
+        }
+        for (field, hook) in [
+            ("hooks.before (--before-step)", &self.hooks.before),
+            ("hooks.after (--after-step)", &self.hooks.after),
+        ] {
+            if hook.as_ref().is_some_and(|hook| hook.trim().is_empty()) {
+                return Some(format!("{field} is {:?}: the command is empty", ""));
+            }
+        }
+        for HttpGate { path, .. } in &self.http {
+            let fits = |c: char| c.is_ascii_graphic() && c != '#';
+            if !path.starts_with('/') || !path.chars().all(fits) {
+                return Some(format!(
+                    "http.path (--gate-http) is {path:?}: a path begins with / and has no blanks \
+                     in it"
+                ));
+            }
+        }
+        if let Some(why) = self.prometheus.iter().find_map(PrometheusGate::fault) {
+            return Some(format!("prometheus (--gate-prom): {why}"));
+        }
+        let needs_leader = [
+            (
+                "switchover (--switchover-exec)",
+                self.switchover.as_ref().map(|s| s.exec.to_string()),
+            ),
+            ("onLeader (--on-leader)", self.on_leader.map(|policy| policy.name().to_owned())),
+        ];
+        if self.leader.is_none()
+            && let Some((field, value)) =
+                needs_leader.into_iter().find_map(|(field, value)| Some((field, value?)))
+        {
+            return Some(format!(
+                "{field} is {value:?} and nothing says which pod leads: give leader \
+                 (--leader-label, --leader-exec)"
+            ));
+        }
+        if self.on_leader == Some(OnLeader::Switchover) && self.switchover.is_none() {
+            return Some(
+                "onLeader (--on-leader) is \"switchover\" and there is no switchover \
+                 (--switchover-exec)"
+                    .to_owned(),
+            );
+        }
+        None
+    }
+
+    /// Whether a pod is asked anything, besides being watched.
+    pub fn has_checks(&self) -> bool {
+        !(self.exec.is_empty() && self.http.is_empty() && self.prometheus.is_empty())
+    }
+
+    /// What to do when the next pod leads.
+    pub fn at_leader(&self) -> OnLeader {
+        self.on_leader.unwrap_or(match self.switchover {
+            Some(_) => OnLeader::Switchover,
+            None => OnLeader::Stop,
+        })
+    }
+
+    /// What tells two sets of gates apart: 8 hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        // Text and numbers, no NaN: nothing of it cannot be JSON.
+        digest(&serde_json::to_value(self).unwrap_or_default(), 8)
+    }
+
+    /// One entry a gate, in the order in which they are judged.
+    pub fn summary(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(rule) = &self.leader {
+            let rule = match rule {
+                LeaderRule::Label { key, value } => format!("{key}={value}"),
+                LeaderRule::Exec(command) => one_line(&command.exec.to_string()),
+            };
+            lines.push(format!("leader by {rule}: {}", self.at_leader().name()));
+        }
+        if self.budgets {
+            lines.push("disruption budgets".to_owned());
+        }
+        if let Some(hook) = &self.hooks.before {
+            lines.push(format!("before each step: {}", one_line(hook)));
+        }
+        lines.extend(["identity".to_owned(), "ready".to_owned()]);
+        let TryRule { passes, of, .. } = self.tries;
+        let mut tried = |what: String, on: On| {
+            let on = match on {
+                On::Canary => "",
+                On::All => " in all pods",
+            };
+            lines.push(format!("{what}{on}, {passes} of {of}"));
+        };
+        for gate in &self.exec {
+            tried(format!("exec: {}", one_line(&gate.command.to_string())), gate.on);
+        }
+        for HttpGate { port, path, scheme, on } in &self.http {
+            let scheme = match scheme {
+                Scheme::Http => "",
+                Scheme::Https => "https:",
+            };
+            tried(format!("http: {scheme}{port}{path}"), *on);
+        }
+        for PrometheusGate { query, op, value, .. } in &self.prometheus {
+            tried(format!("prometheus: {} {op} {value}", one_line(query)), On::Canary);
+        }
+        if let Some(bake) = self.bake.filter(|bake| !bake.is_zero()) {
+            lines.push(format!("bake {bake}"));
+        }
+        if let Some(hook) = &self.hooks.after {
+            lines.push(format!("after each step: {}", one_line(hook)));
+        }
+        if self.pause_between {
+            lines.push("pause between steps".to_owned());
+        }
+        if self.on_failure == OnFailure::Abort {
+            lines.push("on failure: abort".to_owned());
+        }
+        lines
+    }
+}
+
+impl OnLeader {
+    pub fn name(self) -> &'static str {
+        match self {
+            OnLeader::Stop => "stop",
+            OnLeader::Switchover => "switchover",
+            OnLeader::Last => "last",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_has_the_defaults() {
+        for text in ["", "{}", "# nothing\n{}", "schema: kubectl-stateful/gates/v1"] {
+            assert_eq!(Gates::read(text, "gates.yaml").unwrap(), Gates::default(), "{text:?}");
+        }
+        let gates = Gates::default();
+        assert_eq!(gates.fault(), None);
+        assert_eq!(gates.at_leader(), OnLeader::Stop);
+        assert_eq!(gates.summary(), ["disruption budgets", "identity", "ready"]);
+        assert_eq!(gates.deadline.to_string(), "10m");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let text = "\
+bake: 1m30s
+exec: [{command: mysqladmin ping, container: mysql, on: all}, {command: '[\"true\"]'}]
+http: [{port: 8080}, {port: 8443, path: /ready?full=1, scheme: https}]
+prometheus: [{at: svc/monitoring/prom:9090, query: 'up{pod=\"$(POD)\"}', op: '>=', value: 1}]
+tries: {passes: 1, of: 1, interval: 500ms}
+leader: {exec: am-i-leader, container: db}
+switchover: {exec: step-down}
+hooks: {before: 'echo $STATEFUL_POD', timeout: 30}
+pauseBetween: true
+onFailure: abort
+budgets: false
+";
+        let gates = Gates::read(text, "gates.yaml").unwrap();
+        assert_eq!(gates.fault(), None);
+        let written = serde_json::to_string(&gates).unwrap();
+        assert_eq!(Gates::read(&written, "again").unwrap(), gates);
+        assert_eq!(gates.at_leader(), OnLeader::Switchover);
+        assert_eq!(gates.hooks.timeout, Span(Duration::from_secs(30)));
+        assert_eq!(
+            gates.summary(),
+            [
+                "leader by am-i-leader: switchover",
+                "before each step: echo $STATEFUL_POD",
+                "identity",
+                "ready",
+                "exec: mysqladmin ping in all pods, 1 of 1",
+                r#"exec: ["true"], 1 of 1"#,
+                "http: 8080/, 1 of 1",
+                "http: https:8443/ready?full=1, 1 of 1",
+                r#"prometheus: up{pod="$(POD)"} >= 1, 1 of 1"#,
+                "bake 1m30s",
+                "pause between steps",
+                "on failure: abort",
+            ]
+        );
+        let fingerprint = gates.fingerprint();
+        assert_eq!(fingerprint.len(), 8);
+        assert_ne!(fingerprint, Gates { pause_between: false, ..gates }.fingerprint());
+    }
+
+    #[test]
+    fn a_file_that_is_off_says_where() {
+        for (text, said) in [
+            ("bakes: 5m", "bakes"),
+            ("bake: soon", "Invalid timeout value"),
+            ("bake: -5s", "is no duration"),
+            ("leader: {label: role}", "\"role\" is not KEY=VALUE"),
+            ("leader: {label: a=b, exec: x}", "either label, or exec"),
+            ("leader: {}", "either label, or exec"),
+            ("exec: [{command: '  '}]", "the command is empty"),
+            ("exec: [{command: '[ -f /tmp/ok ]'}]", "also called test"),
+            ("exec: [{command: '[]'}]", "no JSON list"),
+            ("http: [{port: 0}]", "port"),
+            ("prometheus: [{at: prom, query: up, op: <, value: 1}]", "neither a URL nor svc/"),
+            ("prometheus: [{at: 'http://p', query: up, op: '=', value: 1}]", "op"),
+            ("schema: kubectl-stateful/gates/v2", "v2"),
+            ("onLeader: run", "run"),
+            ("- a", ""),
+        ] {
+            let error = Gates::read(text, "gates.yaml").unwrap_err();
+            assert_eq!(error.headline(), "error: gates.yaml is no file of gates", "{text}");
+            assert!(error.to_string().contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_named() {
+        for (text, said) in [
+            ("tries: {passes: 4}", "tries (--gate-tries) is 4 of 3"),
+            ("tries: {passes: 0}", "tries (--gate-tries) is 0 of 3"),
+            ("tries: {timeout: 0s}", "tries.timeout (--gate-timeout) is 0s"),
+            ("hooks: {timeout: 0s}", "hooks.timeout (--hook-timeout) is 0s"),
+            ("hooks: {before: ' '}", "hooks.before (--before-step)"),
+            ("http: [{port: 1, path: x}]", "http.path (--gate-http) is \"x\""),
+            ("http: [{port: 1, path: /a b}]", "http.path (--gate-http) is \"/a b\""),
+            (
+                "prometheus: [{at: 'http://p', query: ' ', op: <, value: 1}]",
+                "prometheus (--gate-prom): the query is empty",
+            ),
+            (
+                "prometheus: [{at: 'http://p', query: up, op: <, value: .nan}]",
+                "prometheus (--gate-prom): NaN",
+            ),
+            ("switchover: {exec: go}", "switchover (--switchover-exec) is \"go\""),
+            ("onLeader: last", "onLeader (--on-leader) is \"last\""),
+            ("{leader: {label: a=b}, onLeader: switchover}", "there is no switchover"),
+        ] {
+            let fault = Gates::read(text, "gates.yaml").unwrap().fault().unwrap_or_default();
+            assert!(fault.contains(said), "{text}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for text in ["0s", "5s", "1.5s", "1m", "1m30s", "2h", "2h0.25s", "1h1m1s"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        assert_eq!("90".parse::<Span>().unwrap().to_string(), "1m30s");
+        assert!("".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn places_of_prometheus() {
+        for good in ["http://p:9090", "https://p.example.com/prom", "svc/a/b:9090", "svc/a/b:web"] {
+            assert_eq!(good.parse::<At>().unwrap().to_string(), good);
+        }
+        assert_eq!("http://p/".parse::<At>().unwrap().to_string(), "http://p");
+        for bad in [
+            "p:9090",
+            "http://",
+            "http:///x",
+            "http://a b",
+            "http://p?x=1",
+            "svc/a",
+            "svc/a/b",
+            "svc//b:1",
+            "svc/a/b:",
+            "svc/a/../b:1",
+            "svc/a/B:1",
+        ] {
+            assert!(bad.parse::<At>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_for_the_shell_unless_it_is_a_list() {
+        let argv = |text: &str| text.parse::<Command>().unwrap().argv("export A=1\n");
+        assert_eq!(argv(" ping -c1 "), ["sh", "-c", "export A=1\nping -c1"]);
+        assert_eq!(argv(r#"["a", "b c"]"#), ["a", "b c"]);
+    }
+}
