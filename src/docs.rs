@@ -12,11 +12,11 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{
+    canary::gates::spec::Gates,
     canary::{
         report::{HistoryView, PlanView, View},
         rules,
     },
-    canary::gates::spec::Gates,
     completion::{Shell, registration},
     output::{Envelope, Exit, Failure},
     status::{plan::Picture, run::Change, stuck},

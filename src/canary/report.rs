@@ -340,9 +340,8 @@ fn gates(stand: &Stand, memory: Option<&Memory>, index: u32) -> Vec<GateView> {
 
 /// The pod was Ready and stays so, for as long as this run watches it.
 fn steady(stand: &Stand, memory: &Memory, pod: &Pod, index: u32) -> Option<GateView> {
-    let gate = |verdict, message: String| {
-        Some(GateView { gate: "bake".to_owned(), verdict, message })
-    };
+    let gate =
+        |verdict, message: String| Some(GateView { gate: "bake".to_owned(), verdict, message });
     if let Some(what) = memory.broken_at(index) {
         return gate(Verdict::Fail, what.to_owned());
     }

@@ -15,7 +15,9 @@ use super::{
         NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
-use crate::workload::{Revision, Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread};
+use crate::workload::{
+    Autoscaler, Facts, ManagerKind, Node, Pod, Read, Revision, StatefulSet, Unread,
+};
 
 /// All but the unreserved characters of RFC 3986, so that names stay legible.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

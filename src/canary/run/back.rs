@@ -176,6 +176,9 @@ fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Wr
 
 /// Back; and who may bring it again.
 fn came_back(hand: &Hand<'_>, adopted: bool) -> End {
+    let set = &hand.mirror.facts().set;
+    let stable = set.status.update_revision.as_deref().unwrap_or("<none>");
+    hand.tell(&format!("back: every ordinal of {} runs {stable}", set.name));
     if !adopted {
         return End::done();
     }

@@ -410,7 +410,8 @@ async fn begin(
                         Answer::No { exit, finding } => return Ok(Some(End::with(exit, finding))),
                         Answer::Unknown { what } => {
                             let stand = Stand::new(hand.mirror.facts(), &opening.record, now);
-                            if let Some(end) = forward::overdue(&stand, terms, &hand.memory, &what) {
+                            if let Some(end) = forward::overdue(&stand, terms, &hand.memory, &what)
+                            {
                                 return Ok(Some(end));
                             }
                             hand.say(None, &what, None)?;

@@ -29,9 +29,14 @@ use crate::{
 #[derive(Debug)]
 pub enum Answer {
     Yes,
-    No { exit: Exit, finding: Finding },
+    No {
+        exit: Exit,
+        finding: Finding,
+    },
     /// Nothing could be concluded: ask again later, until the deadline.
-    Unknown { what: String },
+    Unknown {
+        what: String,
+    },
 }
 
 /// A question under way.
@@ -102,9 +107,7 @@ pub fn ask(hand: &Hand<'_>, gates: &Gates, stand: &Stand, next: &Move, index: u3
 /// Who may lead once the ordinal at `index` goes: one that has moved already
 /// does not have to hand over again; else the one that moves last.
 fn candidates(stand: &Stand, index: u32) -> Vec<String> {
-    let well = |slot: &crate::workload::Slot| {
-        slot.is_available(stand.survey.set, stand.survey.now)
-    };
+    let well = |slot: &crate::workload::Slot| slot.is_available(stand.survey.set, stand.survey.now);
     let moved = stand
         .indexes()
         .rev()
@@ -112,9 +115,7 @@ fn candidates(stand: &Stand, index: u32) -> Vec<String> {
         .map(|(_, slot)| slot.name.clone());
     let to_come = stand
         .indexes()
-        .filter(|(other, slot)| {
-            *other < index && stand.side(slot) != Side::Target && well(slot)
-        })
+        .filter(|(other, slot)| *other < index && stand.side(slot) != Side::Target && well(slot))
         .map(|(_, slot)| slot.name.clone());
     moved.chain(to_come).collect()
 }
@@ -141,26 +142,23 @@ impl Question {
         for gate in exec {
             for pod in on(gate.on) {
                 let name = named("exec", &gate.command.to_string(), pod, &self.step);
-                let attempt = async || {
-                    check::exec(&self.cluster, gate, &self.step, pod, timeout).await
-                };
+                let attempt =
+                    async || check::exec(&self.cluster, gate, &self.step, pod, timeout).await;
                 asked.push(Box::pin(self.tried(name, attempt)));
             }
         }
         for gate in http {
             for pod in on(gate.on) {
                 let name = named("http", &format!("{}{}", gate.port, gate.path), pod, &self.step);
-                let attempt = async || {
-                    check::http(&self.cluster, gate, &self.template, pod, timeout).await
-                };
+                let attempt =
+                    async || check::http(&self.cluster, gate, &self.template, pod, timeout).await;
                 asked.push(Box::pin(self.tried(name, attempt)));
             }
         }
         for gate in prometheus {
             let name = format!("prometheus: {}", gate.query);
-            let attempt = async || {
-                check::prometheus(&self.cluster, gate, &self.step, timeout).await
-            };
+            let attempt =
+                async || check::prometheus(&self.cluster, gate, &self.step, timeout).await;
             asked.push(Box::pin(self.tried(name, attempt)));
         }
         match try_join_all(asked).await {
@@ -170,11 +168,7 @@ impl Question {
     }
 
     /// One check, until it is decided or the deadline has passed.
-    async fn tried(
-        &self,
-        gate: String,
-        attempt: impl AsyncFn() -> Attempt,
-    ) -> Result<(), Answer> {
+    async fn tried(&self, gate: String, attempt: impl AsyncFn() -> Attempt) -> Result<(), Answer> {
         let deadline = self.gates.deadline.0;
         let end = (!deadline.is_zero()).then(|| Instant::now() + deadline);
         let mut tries = Tries::new(self.gates.tries);
@@ -296,7 +290,11 @@ impl Question {
             let finding = rules::HOOK_FAILED.found(format!("pod/{leads}"), message);
             return Some(Answer::No { exit: Exit::Failed, finding });
         }
-        self.say(SWITCHOVER, Verdict::Pass, format!("from {leads} to {candidate}: {}", attempt.said));
+        self.say(
+            SWITCHOVER,
+            Verdict::Pass,
+            format!("from {leads} to {candidate}: {}", attempt.said),
+        );
         Some(Answer::Unknown { what: format!("another leader than {leads}") })
     }
 

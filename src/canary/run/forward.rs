@@ -292,7 +292,15 @@ pub async fn go(
             Move::Finish => {
                 let write = writes::finish(&hand.mirror.facts().set, &record);
                 match hand.write(&write).await? {
-                    Written::Done => return Ok(End::done()),
+                    Written::Done => {
+                        let set = &hand.mirror.facts().set;
+                        let target = set.status.update_revision.as_deref().unwrap_or("<none>");
+                        hand.tell(&format!(
+                            "complete: every ordinal of {} runs {target}",
+                            set.name
+                        ));
+                        return Ok(End::done());
+                    }
                     // The answer may have been lost, and not the write.
                     Written::LookAgain => finishing = true,
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),

@@ -239,8 +239,8 @@ impl<'a> Hand<'a> {
     /// Draws the last picture in the place of the live one; `false` where
     /// there is none.
     pub fn draw_last(&mut self, text: &str) -> Result<bool, Error> {
-        match &mut self.live {
-            Some(live) => live.draw(text).map(|()| true),
+        match self.live.take() {
+            Some(mut live) => live.draw(text).map(|()| true),
             None => Ok(false),
         }
     }
