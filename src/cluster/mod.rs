@@ -36,7 +36,7 @@ use crate::output::{Error, Terminal};
 
 pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
-pub use error::{Failure, Rejection, Status};
+pub use error::{Failure, Rejection, Status, shell_quoted};
 pub use exec::Executed;
 pub use pod_http::Answer;
 pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};

@@ -5,5 +5,6 @@
 //! one attempt.
 
 pub mod args;
+pub mod check;
 pub mod spec;
 pub mod tries;
