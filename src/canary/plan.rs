@@ -27,6 +27,7 @@ pub struct Stand<'a> {
 /// What decides whether an ordinal is good, as far as the clock and the pods
 /// can tell.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "terms hold or they do not")]
 pub struct Terms {
     /// The lowest index that is to move.
     pub goal: u32,
@@ -46,7 +47,7 @@ pub struct Terms {
 
 /// What one run has seen so far; another run begins anew and loses nothing but
 /// time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// The ordinal in hand, whether it has passed, and since when.
     hand: Option<(u32, bool, Timestamp)>,
@@ -153,19 +154,6 @@ impl<'a> Stand<'a> {
 }
 
 impl Memory {
-    pub fn new() -> Memory {
-        Memory {
-            hand: None,
-            stretches: HashMap::new(),
-            broken: None,
-            checked: None,
-            prepared: None,
-            judged: None,
-            found_at: None,
-            bake: SignedDuration::ZERO,
-        }
-    }
-
     /// Takes a look: which ordinal is in hand, and whether a new pod that was
     /// Ready has stopped being so or has restarted.
     pub fn observe(&mut self, stand: &Stand) {

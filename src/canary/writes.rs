@@ -131,15 +131,11 @@ fn annotate(set: &StatefulSet, record: &Record) -> Vec<Value> {
 }
 
 fn partition(set: &StatefulSet, to: u32) -> Value {
-    match set.strategy {
-        Strategy::RollingUpdate { partition: None } => {
-            let value = json!({ "partition": to });
-            json!({ "op": "add", "path": "/spec/updateStrategy/rollingUpdate", "value": value })
-        }
-        _ => {
-            let path = "/spec/updateStrategy/rollingUpdate/partition";
-            json!({ "op": "add", "path": path, "value": to })
-        }
+    let operation = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
+    if set.strategy == (Strategy::RollingUpdate { partition: None }) {
+        operation("/spec/updateStrategy/rollingUpdate", json!({ "partition": to }))
+    } else {
+        operation("/spec/updateStrategy/rollingUpdate/partition", json!(to))
     }
 }
 

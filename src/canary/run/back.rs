@@ -46,7 +46,7 @@ pub async fn abort(
         Err(why) => return Err(refused("cannot abort", vec![guards::unusable(&survey, &why)])),
         Ok(None) => {
             terminal.say(&format!("no canary is under way on {}: nothing to abort", session.name));
-            return session.close_unwatched(&reading.facts, End::done());
+            return session.close_unwatched(&reading.facts, &End::done());
         }
         Ok(Some(record)) => record,
     };
@@ -62,7 +62,7 @@ pub async fn abort(
         {
             session.rehearse(&write).await?;
         }
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let text = format!("Bring {} back to {}?", session.name, record.stable);
     let confirmed = session.ask(&args.common, &text, None)?;
@@ -70,7 +70,7 @@ pub async fn abort(
     let patience = signed(args.patience.unstick_after);
     let longest = if args.timeout.is_zero() { SignedDuration::MAX } else { signed(args.timeout) };
     let end = go(&mut hand, patience, longest).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// Goes back until the set is there or only a person can go on.
@@ -219,7 +219,7 @@ pub async fn unstick(
     let survey = Survey::new(&reading.facts, now);
     if survey.pods_known && survey.first_blocker().is_none() {
         terminal.say(&format!("every ordinal of {} is available: nothing is stuck", session.name));
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let pod = back::unstick(&survey, patience)
         .map_err(|finding| refused(&format!("cannot unstick {}", session.name), vec![finding]))?;
@@ -229,14 +229,14 @@ pub async fn unstick(
     let write = writes::replace(survey.set, &pod.name, &pod.uid, "kubernetes #67250");
     if session.dry_run != DryRun::None {
         session.rehearse(&write).await?;
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let text = format!("Delete pod {}? It is made again from what the template names.", pod.name);
     let confirmed = session.ask(&args.common, &text, None)?;
     let mut hand = Hand::new(&session, reading, confirmed);
     let longest = if args.timeout.is_zero() { SignedDuration::MAX } else { signed(args.timeout) };
     let end = free(&mut hand, patience, longest).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// Deletes trapped pods, one after the other, until the set moves again.

@@ -63,7 +63,7 @@ impl<'a> Hand<'a> {
         Hand {
             session,
             mirror: Mirror::follow(&session.cluster, reading),
-            memory: Memory::new(),
+            memory: Memory::default(),
             writes: Vec::new(),
             said_by_checks: Said::default(),
             confirmed,
