@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    back::Doomed,
     change,
     record::{Phase, Record},
     rules,
@@ -87,7 +88,7 @@ pub enum Move {
     /// Tell it to move.
     Step { index: u32 },
     /// Under OnDelete: delete this pod, for nobody else will.
-    Replace { pod: String, uid: String },
+    Replace { pod: Doomed },
     /// All have moved: give the strategy back and forget the canary.
     Finish,
     /// The goal is reached; the rest stays on the stable revision.
@@ -282,7 +283,7 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
             if let Some(waiting) = unsettled(stand, terms, memory, Some(index)) {
                 return waiting;
             }
-            return Move::Replace { pod: name, uid: pod.uid.clone() };
+            return Move::Replace { pod: Doomed::of(pod) };
         }
         let what = format!("{name} to be replaced{}", held_up_by(stand, index));
         return wait(stand, terms, memory, what, None);

@@ -244,10 +244,10 @@ pub async fn go(
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
-            Move::Replace { pod, uid } => {
-                let write = writes::replace(&hand.mirror.facts().set, pod, uid, "OnDelete");
+            Move::Replace { pod } => {
+                let write = writes::replace(&hand.mirror.facts().set, pod, "OnDelete");
                 let why = "it is next, and under OnDelete nobody else does";
-                if let Some(exit) = hand.replace(&write, uid, why).await? {
+                if let Some(exit) = hand.replace(&write, &pod.uid, why).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -260,7 +260,7 @@ pub async fn go(
                         hand.tell(&format!(
                             "complete: every ordinal of {} runs {target}",
                             set.name
-                        ));
+                        ))?;
                         return Ok(End::done());
                     }
                     // The answer may have been lost, and not the write.
@@ -270,7 +270,7 @@ pub async fn go(
             }
             Move::Rest => return rest(hand, &record, terms).await,
             Move::Stop { exit, finding } => {
-                hand.tell(&format!("stopped: {}", finding.message));
+                hand.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(*exit, finding.clone()));
             }
         }
@@ -303,7 +303,7 @@ impl Asking {
         index: u32,
     ) -> Result<Option<End>, Error> {
         if !checks::needed(gates, next) {
-            return Ok(settle(hand, next, index, Answer::Yes));
+            return settle(hand, next, index, Answer::Yes);
         }
         let now = Timestamp::now();
         if let Some((again, what)) = self.later.clone().filter(|(again, _)| *again > now) {
@@ -331,7 +331,7 @@ impl Asking {
             self.later = Some((Timestamp::now() + AGAIN, what));
             return Ok(None);
         }
-        Ok(settle(hand, next, index, answer))
+        settle(hand, next, index, answer)
     }
 }
 
@@ -347,7 +347,12 @@ pub fn overdue(stand: &Stand, terms: &Terms, memory: &Memory, what: &str) -> Opt
 }
 
 /// What the answer of checks, hooks and the like means.
-fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Option<End> {
+fn settle(
+    hand: &mut Hand<'_>,
+    asked: &Move,
+    index: u32,
+    answer: Answer,
+) -> Result<Option<End>, Error> {
     match answer {
         Answer::Yes => {
             let memory: &mut Memory = &mut hand.memory;
@@ -358,15 +363,15 @@ fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Opti
             }
             if matches!(asked, Move::Passed { .. }) {
                 let name = hand.mirror.facts().set.pod_name(hand.mirror.facts().set.start + index);
-                hand.tell(&format!("{name} has passed its gates"));
+                hand.tell(&format!("{name} has passed its gates"))?;
             }
-            None
+            Ok(None)
         }
         Answer::No { exit, finding } => {
-            hand.tell(&format!("stopped: {}", finding.message));
-            Some(End::with(exit, finding))
+            hand.tell(&format!("stopped: {}", finding.message))?;
+            Ok(Some(End::with(exit, finding)))
         }
-        Answer::Unknown { .. } => None,
+        Answer::Unknown { .. } => Ok(None),
     }
 }
 
@@ -427,7 +432,7 @@ pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Resu
     if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
     }
-    hand.tell("going back, as --on-failure abort says");
+    hand.tell("going back, as --on-failure abort says")?;
     let mut findings = end.findings;
     let back = back::go(hand, back::PATIENCE, back::LONGEST).await?;
     let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };

@@ -10,6 +10,8 @@ mod pause;
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+pub use self::hand::Event;
 use self::hand::Hand;
 use super::{
     args::{CanaryArgs, Common, Verb},
