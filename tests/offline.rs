@@ -8,4 +8,5 @@ mod offline {
     mod findings;
     mod properties;
     mod scenarios;
+    mod words;
 }

@@ -10,10 +10,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::workload::CANARY_ANNOTATION as ANNOTATION;
 use crate::workload::{StatefulSet, Strategy};
-
-/// The annotation.
-pub const ANNOTATION: &str = "kubectl-stateful.dev/canary";
 
 /// The format this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;

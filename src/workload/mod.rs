@@ -21,7 +21,7 @@ pub use pod::{Condition, ContainerState, ContainerStatus, Ended, Pod, Trouble};
 pub use reference::{Reference, WrongReference};
 pub use selector::{Expression, Selector, contains_all};
 pub use set::{
-    ClaimTemplate, Container, FieldManager, PodManagement, PodTemplate, Probe, ProbeKind,
+    CANARY_ANNOTATION, ClaimTemplate, Container, FieldManager, PodManagement, PodTemplate, Probe, ProbeKind,
     Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
 pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes, same_quantity};

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::Selector;
 
+/// Where a canary keeps what the pods cannot tell.
+pub const CANARY_ANNOTATION: &str = "kubectl-stateful.dev/canary";
+
 /// An apps/v1 StatefulSet, as far as the commands need it.
 #[derive(Clone, Debug)]
 pub struct StatefulSet {
@@ -203,6 +206,11 @@ impl StatefulSet {
     /// A manifest has no uid: no server has taken it yet.
     pub fn is_live(&self) -> bool {
         !self.uid.is_empty()
+    }
+
+    /// Whether a canary of ours is on it, in whatever phase.
+    pub fn has_canary(&self) -> bool {
+        self.annotations.contains_key(CANARY_ANNOTATION)
     }
 
     /// `statefulset.apps/web`.

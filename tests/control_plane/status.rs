@@ -212,7 +212,7 @@ fn a_reverted_rollout_names_the_one_pod_and_deleting_it_helps() {
         |pod: &str| namespace.get("v1", "pods", pod).map(|pod| pod["metadata"]["uid"].clone());
     let (zero, one) = (uid("web-0"), uid("web-1"));
     let hint = hint_of(&document, "STATUS-REVERT-TRAP");
-    assert_eq!(hint, format!("kubectl delete pod web-2 -n {}", namespace.name()));
+    assert_eq!(hint, format!("kubectl stateful canary unstick web -n {}", namespace.name()));
     follow(&namespace, &hint);
     let run = namespace.stateful(["status", "web", "--wait-for", "updated", "--timeout", "60s"]);
     run.deadline(SOON).output().expect(0);

@@ -442,6 +442,9 @@ fn each_case_finds_exactly_what_it_should() {
         let picture = judged(&objects);
         let found: Vec<&str> = picture.findings.iter().map(|finding| finding.id).collect();
         assert_eq!(found, ids, "{name}: {:#?}", picture.findings);
+        for hint in picture.findings.iter().filter_map(|finding| finding.hint.as_deref()) {
+            super::words::read_if_ours(hint);
+        }
         for words in says {
             let said = picture.findings.iter().any(|finding| finding.message.contains(words));
             assert!(said, "{name}: nothing says {words:?}: {:#?}", picture.findings);
@@ -507,6 +510,38 @@ fn ordinals_count_from_their_start() {
         held.map(|f| f.message.as_str()),
         Some("partition 1 keeps web-5 on the stable revision web-1")
     );
+}
+
+/// A rollout that is held is a canary of ours, or can be made one; a trap is
+/// for unstick either way.
+#[test]
+fn the_hints_of_a_rollout_name_the_canary() {
+    let hint = |set: Value, others: Vec<Value>, id: &str| {
+        let objects = replace(replace(healthy(), vec![set]), others);
+        let picture = judged(&objects);
+        let found = picture.findings.iter().find(|finding| finding.id == id);
+        found.and_then(|finding| finding.hint.clone()).unwrap_or_default()
+    };
+    let annotated = |set: Value| {
+        with(set, "/metadata/annotations", json!({"kubectl-stateful.dev/canary": "{}"}))
+    };
+    let moved = || vec![on_revision(pod(2), "web-2")];
+    let held = "STATUS-PARTITION-HELD";
+    assert_eq!(
+        hint(rolling(2), moved(), held),
+        "kubectl stateful canary start web --adopt -n default"
+    );
+    assert_eq!(
+        hint(annotated(rolling(2)), moved(), held),
+        "kubectl stateful canary status web -n default"
+    );
+    let broken = || vec![on_revision(waiting(2, "ErrImagePull", "not found"), "web-3")];
+    for set in [set(), annotated(set())] {
+        assert_eq!(
+            hint(set, broken(), "STATUS-REVERT-TRAP"),
+            "kubectl stateful canary unstick web -n default"
+        );
+    }
 }
 
 #[test]

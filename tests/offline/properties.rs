@@ -105,8 +105,14 @@ proptest! {
         for finding in &picture.findings {
             let Some(hint) = &finding.hint else { continue };
             prop_assert!(!hint.contains("--force") && !hint.contains("--grace-period"));
-            let Some(rest) = hint.strip_prefix("kubectl delete pod ") else { continue };
-            let name = rest.split(' ').next().unwrap_or_default();
+            let name = match hint.strip_prefix("kubectl delete pod ") {
+                Some(rest) => rest.split(' ').next().unwrap_or_default(),
+                // The pod that unstick would delete.
+                None if finding.id == "STATUS-REVERT-TRAP" => {
+                    finding.object.strip_prefix("pod/").expect("a pod")
+                }
+                None => continue,
+            };
             let item = picture.items.iter().find(|item| item.name == name).expect("a pod of ours");
             prop_assert!(item.revision != picture.set.update_revision, "{} is up to date", name);
             if finding.id == "STATUS-REVERT-TRAP" {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     time::Duration,
 };
 
@@ -49,12 +50,17 @@ pub fn follow(namespace: &Namespace, hint: &str) {
     let script = namespace.directory().join("hint.sh");
     // Fake nodes are so quick that kubectl can miss the end of a pod whose
     // successor has its name, and then waits for a week.
-    let hint = hint.replace("kubectl delete pod ", "kubectl delete --wait=false pod ");
+    let mut hint = hint.replace("kubectl delete pod ", "kubectl delete --wait=false pod ");
+    if hint.starts_with("kubectl stateful canary ") {
+        // Nobody is there to be asked.
+        hint += " --yes";
+    }
     fs::write(&script, format!("{hint}\n")).expect("a file");
     let bin = namespace.cluster().kubectl_path().parent().expect("a directory").to_owned();
     Run::new("/bin/sh")
         .arg(&script)
         .search(bin)
+        .search(Path::new(env!("CARGO_BIN_EXE_kubectl-stateful")).parent().expect("a directory"))
         .kubeconfig(namespace.cluster().kubeconfig())
         .deadline(SOON)
         .output()

@@ -26,8 +26,9 @@ const REVERT_TRAP: Rule = Rule {
     evidence: "Under OrderedReady the lowest ordinal that is not available runs a revision that \
                the template no longer names, lies at or above the partition, and is broken or has \
                not been Ready for two minutes, while the controller has seen the newest template.",
-    remedy: "Delete the pod that is named, and only that one: it is made anew from the revision \
-             that the template names now. Its claims and their data stay.",
+    remedy: "kubectl stateful canary unstick deletes the pod that is named, and only that one: it is \
+             made anew from the revision that the template names now. Its claims and their data \
+             stay.",
 };
 
 const BLOCKED_ORDINAL: Rule = Rule {
@@ -47,7 +48,8 @@ const PARTITION_HELD: Rule = Rule {
     evidence: "spec.updateStrategy.rollingUpdate.partition is above 0, the set has two revisions, \
                and ordinals below the partition run the stable one. The partition counts from \
                ordinals.start.",
-    remedy: "Normal during a canary. Lower the partition by one to go on.",
+    remedy: "Normal during a canary: canary status says where it is, canary promote goes on. A \
+             rollout that somebody else holds is taken over with canary start --adopt.",
 };
 
 const PARTITION_LEFTOVER: Rule = Rule {
@@ -106,7 +108,7 @@ pub(super) fn revert_trap(survey: &Survey, found: &mut Vec<Finding>) {
                      (kubernetes #67250)"
                 ),
             )
-            .hint(format!("kubectl delete pod {name} {at}")),
+            .hint(format!("kubectl stateful canary unstick {} {at}", set.name)),
     );
 }
 
@@ -246,10 +248,23 @@ fn partition(survey: &Survey) -> Option<Finding> {
         .map(|slot| slot.name.as_str())
         .collect();
     let stable = status.current_revision.as_deref().unwrap_or("<none>");
-    Some(PARTITION_HELD.found(
-        set.reference(),
-        format!("partition {partition} keeps {} on the stable revision {stable}", list(&held)),
-    ))
+    let (name, at) = (&set.name, survey.at());
+    let hint = if set.has_canary() {
+        format!("kubectl stateful canary status {name} {at}")
+    } else {
+        format!("kubectl stateful canary start {name} --adopt {at}")
+    };
+    Some(
+        PARTITION_HELD
+            .found(
+                set.reference(),
+                format!(
+                    "partition {partition} keeps {} on the stable revision {stable}",
+                    list(&held)
+                ),
+            )
+            .hint(hint),
+    )
 }
 
 fn on_delete(survey: &Survey) -> Option<Finding> {

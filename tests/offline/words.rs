@@ -1,0 +1,135 @@
+//! Whatever we tell people to type is read by the program as it stands: in
+//! docs, in README, in the examples of help, in hints.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use clap::{CommandFactory, Parser};
+use kubectl_stateful::{
+    canary::{args::Verb, gates::GateArgs},
+    cli::{self, Cli},
+};
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The command lines of a page: in blocks for a shell, those that continue on
+/// the next line as one, and between backticks where there are arguments.
+fn commands(page: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut open: Option<String> = None;
+    for line in page.lines() {
+        let line = line.trim().trim_start_matches("$ ").trim_start_matches("→ ");
+        let text = match open.take() {
+            Some(before) => format!("{before}\n{line}"),
+            None if line.starts_with("kubectl stateful ") => line.to_owned(),
+            None => continue,
+        };
+        if text.ends_with('\\') { open = Some(text) } else { lines.push(text) }
+    }
+    lines
+}
+
+/// The words of the last command of a line, as a shell splits them.
+fn words(line: &str) -> Vec<String> {
+    let script = format!("kubectl() {{ printf '%s\\0' \"$@\"; }}\n{line}");
+    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// The same for a hint, which may be another program's command, or prose.
+pub fn read_if_ours(hint: &str) {
+    if hint.starts_with("kubectl stateful ") {
+        read(hint);
+    }
+}
+
+/// Has the program read a line; gates too, which come from flags and a file.
+fn read(line: &str) {
+    let words = words(line);
+    let cli = Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{line}\n{error}"));
+    let cli::Command::Canary(canary) = cli.command else { return };
+    let gates: Option<GateArgs> = match canary.verb {
+        Verb::Plan(args) => Some(args.gates),
+        Verb::Start(args) => {
+            assert!(!args.change.is_empty(), "{line}: no change is named");
+            Some(args.gates)
+        }
+        Verb::Promote(args) => Some(args.gates),
+        _ => None,
+    };
+    if let Some(gates) = gates {
+        let example = |_: &str| Ok(file("docs/examples/gates.yaml"));
+        gates.resolve(example).unwrap_or_else(|error| panic!("{line}\n{error}"));
+    }
+}
+
+#[test]
+fn every_command_of_the_pages_is_read_as_it_stands() {
+    let pages = ["README.md", "docs/canary.md", "docs/examples/gates.yaml"];
+    let mut count = 0;
+    for page in pages {
+        let text = file(page);
+        // A comment in YAML shows commands as well.
+        let text = text.lines().map(|line| line.trim_start_matches("# ")).collect::<Vec<_>>();
+        for line in commands(&text.join("\n")) {
+            read(&line);
+            count += 1;
+        }
+    }
+    assert!(count >= 35, "only {count} commands were found");
+}
+
+#[test]
+fn every_example_of_a_help_is_read_as_it_stands() {
+    let mut count = 0;
+    let mut waiting = vec![Cli::command()];
+    while let Some(mut command) = waiting.pop() {
+        waiting.extend(command.get_subcommands().cloned());
+        let help = command.render_long_help().to_string();
+        let Some((_, examples)) = help.split_once("Examples:\n") else { continue };
+        for line in commands(examples) {
+            read(line.split(['>', '|']).next().unwrap_or_default());
+            count += 1;
+        }
+    }
+    assert!(count >= 25, "only {count} examples were found");
+}
+
+/// The hints of `canary` name its verbs, and the rules name flags and verbs.
+#[test]
+fn what_the_findings_advise_exists() {
+    let canary = Cli::command();
+    let canary = canary.find_subcommand("canary").expect("canary").clone();
+    let verbs: BTreeSet<String> =
+        canary.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let flags: BTreeSet<String> = canary
+        .get_subcommands()
+        .chain(Cli::command().get_subcommands())
+        .flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long()))
+        .map(str::to_owned)
+        .collect();
+    let page = file("docs/findings.md");
+    let (_, page) = page.split_once("\n## canary\n").expect("the rules of canary");
+    let page = page.split_whitespace().collect::<Vec<_>>();
+    let bare = |word: &str| {
+        word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned()
+    };
+    for pair in page.windows(2) {
+        let (word, next) = (bare(pair[0]), bare(pair[1]));
+        if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) {
+            assert!(flags.contains(flag), "there is no {word}");
+        }
+        let is_verb = next.chars().all(|c| c.is_ascii_lowercase());
+        if pair[0] == "canary" && is_verb && !PROSE.contains(&next.as_str()) {
+            assert!(verbs.contains(&next), "there is no canary {next}");
+        }
+    }
+}
+
+/// What follows the word where it is no command.
+const PROSE: &[&str] =
+    &["is", "of", "to", "runs", "with", "stops", "cannot", "does", "moves", "another", "and"];
