@@ -25,10 +25,13 @@ pub enum Beginning {
 }
 
 /// Sets the severity that remains after `--allow`: what was allowed is still
-/// said, as a warning.
-pub fn allow(findings: &mut [Finding], allowed: &[String]) {
+/// said, as a warning. Without pods or revisions there is no way back, and
+/// nobody can allow that.
+pub fn allow(survey: &Survey, findings: &mut [Finding], allowed: &[String]) {
+    let readable = readable(survey);
     for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Error) {
-        let may = rules::ALLOWABLE.iter().any(|rule| rule.id == finding.id);
+        let may = rules::ALLOWABLE.iter().any(|rule| rule.id == finding.id)
+            && (readable || finding.id != rules::UNREAD.id);
         if may && allowed.iter().any(|id| id.eq_ignore_ascii_case(finding.id)) {
             finding.severity = Severity::Warning;
         }
@@ -68,7 +71,8 @@ pub fn for_promote(survey: &Survey, record: &Record, gates: &Gates) -> Vec<Findi
         ),
         Phase::Aborting => found.push(going_back(survey, record)),
     }
-    if record.gates != gates.fingerprint() {
+    // Staged, or taken over from kubectl: nobody has named any gates yet.
+    if !record.gates.is_empty() && record.gates != gates.fingerprint() {
         let message = "this run has other gates than the one that started the canary".to_owned();
         found.push(rules::GATES_DIFFER.found(set.reference(), message));
     }

@@ -214,7 +214,9 @@ async fn open(
         record.gates = wish.gates.fingerprint();
         record.adopted |= beginning == Beginning::Adopt;
     }
-    let goal = forward::goal(wish.reach, &survey, &record)?;
+    // Typed again it goes no further than it went.
+    let first = record.partition.min(set.replicas.saturating_sub(1));
+    let goal = forward::goal(wish.reach, &survey, first)?;
     if !resumes && record.partition == set.replicas {
         // The write that brings the template also tells the first one to move.
         record.partition = set.replicas.saturating_sub(1).max(goal.min(set.replicas));
@@ -230,7 +232,7 @@ async fn open(
         tried: false,
     };
     let mut after = after;
-    if !resumes && !guards::refuses(&opening.findings_after(wish.allow)) {
+    if !resumes && !guards::refuses(&opening.findings_after(&survey, wish.allow)) {
         if let Some(tried) = try_out(&mut opening, set, cluster).await? {
             after = tried.template.raw.clone();
         }
@@ -250,7 +252,7 @@ async fn open(
     }
     let checks = wish.gates.has_checks() || wish.gates.bake.is_some();
     opening.findings.extend(guards::probes(&survey, &set.template, checks));
-    guards::allow(&mut opening.findings, wish.allow);
+    guards::allow(&survey, &mut opening.findings, wish.allow);
     opening.findings.sort_by_key(|finding| finding.severity);
     Ok(opening)
 }
@@ -341,9 +343,9 @@ impl Opening {
         }
     }
 
-    fn findings_after(&self, allowed: &[String]) -> Vec<Finding> {
+    fn findings_after(&self, survey: &Survey, allowed: &[String]) -> Vec<Finding> {
         let mut findings = self.findings.clone();
-        guards::allow(&mut findings, allowed);
+        guards::allow(survey, &mut findings, allowed);
         findings
     }
 }

@@ -55,7 +55,7 @@ pub async fn stage(
         _ => {}
     }
     let mut findings = guards::check(&survey, there.as_ref(), Beginning::Stage);
-    guards::allow(&mut findings, &args.allow);
+    guards::allow(&survey, &mut findings, &args.allow);
     if guards::refuses(&findings) {
         return Err(refused(&what, findings));
     }
