@@ -68,7 +68,8 @@ pub fn for_promote(survey: &Survey, record: &Record, gates: &Gates) -> Vec<Findi
         ),
         Phase::Aborting => found.push(going_back(survey, record)),
     }
-    if record.gates != gates.fingerprint() {
+    // Staged, or taken over from kubectl: nobody has named any gates yet.
+    if !record.gates.is_empty() && record.gates != gates.fingerprint() {
         let message = "this run has other gates than the one that started the canary".to_owned();
         found.push(rules::GATES_DIFFER.found(set.reference(), message));
     }

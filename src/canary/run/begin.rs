@@ -209,7 +209,9 @@ async fn open(
         record.gates = wish.gates.fingerprint();
         record.adopted |= beginning == Beginning::Adopt;
     }
-    let goal = forward::goal(wish.reach, &survey, &record)?;
+    // Typed again it goes no further than it went.
+    let first = record.partition.min(set.replicas.saturating_sub(1));
+    let goal = forward::goal(wish.reach, &survey, first)?;
     if !resumes && record.partition == set.replicas {
         // The write that brings the template also tells the first one to move.
         record.partition = set.replicas.saturating_sub(1).max(goal.min(set.replicas));
