@@ -20,6 +20,7 @@ use crate::{
     cli::Cli,
     cluster::{Cluster, ConnectionArgs, Failure, read},
     output::{Error, Exit, Terminal},
+    workload::Reference,
 };
 
 /// From key press to answer; half of it and people press the key again.
@@ -156,6 +157,50 @@ pub fn namespaces() -> ArgValueCompleter {
             .map(CompletionCandidate::new)
             .collect()
     })
+}
+
+/// Completes the container of the set that the line names, in
+/// `CONTAINER=IMAGE`.
+pub fn containers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &std::ffi::OsStr| {
+        let typed = current.to_string_lossy();
+        let Some(set) = set_of_line(std::env::args_os()) else { return Vec::new() };
+        let ask = async |cluster: Cluster| read::container_names(&cluster, &set).await;
+        let names = live(ask).unwrap_or_default();
+        names
+            .iter()
+            .filter(|name| name.starts_with(typed.as_ref()))
+            .map(|name| CompletionCandidate::new(format!("{name}=")))
+            .collect()
+    })
+}
+
+/// Completes the revisions of the set that the line names.
+pub fn revisions() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &std::ffi::OsStr| {
+        let typed = current.to_string_lossy();
+        let Some(set) = set_of_line(std::env::args_os()) else { return Vec::new() };
+        let ask = async |cluster: Cluster| read::revision_names(&cluster, &set).await;
+        let names = live(ask).unwrap_or_default();
+        names
+            .into_iter()
+            .filter(|name| name.starts_with(typed.as_ref()))
+            .map(CompletionCandidate::new)
+            .collect()
+    })
+}
+
+/// The set that a line names which is still being typed.
+fn set_of_line(words: impl Iterator<Item = OsString>) -> Option<String> {
+    let asked = |word: &OsString| word == "__complete" || word == "--";
+    let words = words.filter(|word| !asked(word));
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
+    let mut deepest = &matches;
+    while let Some((_, inner)) = deepest.subcommand() {
+        deepest = inner;
+    }
+    let words: Vec<String> = deepest.try_get_many("set").ok()??.cloned().collect();
+    Reference::parse(&words, "StatefulSet").ok().map(|reference| reference.name)
 }
 
 /// Names from the cluster, or nothing: no right, no cluster and no time are

@@ -13,6 +13,10 @@ use serde_json::{Value, json};
 
 use crate::{
     canary::gates::spec::Gates,
+    canary::{
+        report::{HistoryView, PlanView, View},
+        rules,
+    },
     completion::{Shell, registration},
     output::{Envelope, Exit, Failure},
     status::{plan::Picture, run::Change, stuck},
@@ -56,6 +60,13 @@ fn findings() {
     for rule in stuck::rules() {
         page += &rule_page(rule);
     }
+    page += "\n## canary\n";
+    for rule in rules::all() {
+        page += &rule_page(rule);
+        if rules::ALLOWABLE.contains(&rule) {
+            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
+        }
+    }
     check("docs/findings.md", &page);
 }
 
@@ -92,6 +103,9 @@ fn completion_scripts() {
 #[test]
 fn schemas() {
     check("docs/schemas/status-v1.json", &schema::<Envelope<'static, Picture>>());
+    check("docs/schemas/canary-v1.json", &schema::<Envelope<'static, View>>());
+    check("docs/schemas/canary-plan-v1.json", &schema::<Envelope<'static, PlanView>>());
+    check("docs/schemas/canary-history-v1.json", &schema::<Envelope<'static, HistoryView>>());
     check("docs/schemas/status-change-v1.json", &schema::<Change>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());

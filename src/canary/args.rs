@@ -369,10 +369,10 @@ pub struct HistoryArgs {
     pub output: Format,
 
     /// Show how this revision, by number or name, differs from the one before it
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", add = completion::revisions())]
     pub revision: Option<String>,
 
     /// The other revision to compare with
-    #[arg(long, value_name = "REVISION", requires = "revision")]
+    #[arg(long, value_name = "REVISION", requires = "revision", add = completion::revisions())]
     pub against: Option<String>,
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::strategic::{self, Merge, Place};
 use crate::{
+    completion,
     output::{Error, Exit},
     workload::same_quantity,
 };
@@ -28,7 +29,7 @@ const SHOWN: usize = 200;
 pub struct ChangeArgs {
     /// Give a container another image; may be repeated. *=IMAGE means all containers, init
     /// containers too; IMAGE alone is enough where there is one container
-    #[arg(long, value_name = "CONTAINER=IMAGE")]
+    #[arg(long, value_name = "CONTAINER=IMAGE", add = completion::containers())]
     pub image: Vec<String>,
 
     /// Set a variable, or remove it with NAME-; may be repeated. Without CONTAINER: in all

@@ -62,6 +62,8 @@ pub struct Memory {
     pub judged: Option<u32>,
     /// Where this run found the set: with a pause between, it ends one below.
     pub found_at: Option<u32>,
+    /// How long an ordinal is watched in this run.
+    pub bake: SignedDuration,
 }
 
 #[derive(Clone, Debug)]
@@ -151,11 +153,6 @@ impl<'a> Stand<'a> {
 }
 
 impl Memory {
-    /// What this run knows of the gates of an ordinal.
-    pub fn gate_views(&self, _stand: &Stand, _index: u32) -> Vec<super::report::GateView> {
-        Vec::new()
-    }
-
     pub fn new() -> Memory {
         Memory {
             hand: None,
@@ -165,6 +162,7 @@ impl Memory {
             prepared: None,
             judged: None,
             found_at: None,
+            bake: SignedDuration::ZERO,
         }
     }
 
@@ -197,6 +195,11 @@ impl Memory {
             };
             self.broken.get_or_insert((index, what));
         }
+    }
+
+    /// What broke an ordinal that was Ready.
+    pub fn broken_at(&self, index: u32) -> Option<&str> {
+        self.broken.as_ref().filter(|(broken, _)| *broken == index).map(|(_, what)| what.as_str())
     }
 
     /// Since when the ordinal in hand has been waited for.
@@ -322,10 +325,10 @@ fn failing(stand: &Stand, memory: &Memory) -> Option<Move> {
         if let Some(trouble) = trouble(stand, pod) {
             return stop(rules::POD_BROKEN.found(
                 format!("pod/{}", pod.name),
-                format!("{} on the new revision is broken: {trouble}", pod.name),
+                format!("{trouble}; it runs {}", pod.revision().unwrap_or("<none>")),
             ));
         }
-        if let Some((_, what)) = memory.broken.as_ref().filter(|(broken, _)| *broken == index) {
+        if let Some(what) = memory.broken_at(index) {
             return stop(rules::NOT_STEADY.found(
                 format!("pod/{}", pod.name),
                 format!("{} on the new revision {what}", pod.name),
@@ -385,7 +388,7 @@ fn held_up_by(stand: &Stand, index: u32) -> String {
 }
 
 /// Waits, or says that the time is up.
-fn wait(
+pub fn wait(
     stand: &Stand,
     terms: &Terms,
     memory: &Memory,

@@ -42,6 +42,10 @@ pub struct Record {
     /// under OnDelete.
     pub was: Option<u32>,
     pub on_delete: bool,
+    /// Whether the template was applied by somebody else, who may apply it
+    /// again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The lowest index whose pod has passed its gates; none before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judged: Option<u32>,
@@ -92,6 +96,7 @@ impl Record {
             partition: set.replicas,
             was,
             on_delete,
+            adopted: false,
             judged: None,
             gates: String::new(),
             started: now,

@@ -200,6 +200,21 @@ impl View {
         }
     }
 
+    /// Adds what checks have said in this run.
+    pub fn add(&mut self, said: &[(u32, GateView)]) {
+        for item in self.items.iter_mut().filter(|item| item.released) {
+            let said = said.iter().filter(|(index, _)| *index == item.index);
+            let place = item.gates.iter().position(|gate| gate.gate == "judged");
+            let place = place.unwrap_or(item.gates.len());
+            item.gates.splice(place..place, said.map(|(_, view)| view.clone()));
+        }
+    }
+
+    /// Whether a gate has failed.
+    pub fn is_broken(&self) -> bool {
+        self.items.iter().flat_map(|item| &item.gates).any(|gate| gate.verdict == Verdict::Fail)
+    }
+
     /// How many ordinals run the new revision.
     fn moved(&self) -> usize {
         self.items.iter().filter(|item| item.class == Class::Canary).count()
@@ -313,7 +328,7 @@ fn gates(stand: &Stand, memory: Option<&Memory>, index: u32) -> Vec<GateView> {
         gate("ready", Verdict::Pending, "not Ready".to_owned())
     });
     if let Some(memory) = memory {
-        gates.extend(memory.gate_views(stand, index));
+        gates.extend(steady(stand, memory, pod, index));
     }
     if memory.map_or_else(|| record.has_judged(index), |memory| stand.has_judged(memory, index)) {
         gates.push(gate("judged", Verdict::Pass, "it has passed its gates".to_owned()));
@@ -321,6 +336,23 @@ fn gates(stand: &Stand, memory: Option<&Memory>, index: u32) -> Vec<GateView> {
         gates.push(gate("judged", Verdict::Pending, "promote judges it".to_owned()));
     }
     gates
+}
+
+/// The pod was Ready and stays so, for as long as this run watches it.
+fn steady(stand: &Stand, memory: &Memory, pod: &Pod, index: u32) -> Option<GateView> {
+    let gate =
+        |verdict, message: String| Some(GateView { gate: "bake".to_owned(), verdict, message });
+    if let Some(what) = memory.broken_at(index) {
+        return gate(Verdict::Fail, what.to_owned());
+    }
+    if memory.bake.is_zero() {
+        return None;
+    }
+    let ready = pod.condition("Ready").filter(|ready| ready.holds)?.since? + memory.bake;
+    if ready > stand.survey.now {
+        return gate(Verdict::Pending, format!("until {}", clock(ready)));
+    }
+    gate(Verdict::Pass, format!("Ready for {} without a restart", age(memory.bake)))
 }
 
 /// `web-2 to be Ready, until 10:51:07Z`.
@@ -386,6 +418,9 @@ fn header(view: &View, look: Look) -> String {
         }
         Stage::None => (Paint::Green, "no canary".to_owned()),
         Stage::Staged => (Paint::Yellow, "staged: nothing that is applied moves a pod".to_owned()),
+        Stage::Judging if view.is_broken() => {
+            (Paint::Red, format!("canary, {moved} moved, failing"))
+        }
         Stage::Judging => (Paint::Yellow, format!("canary, {moved} moved, judging")),
         Stage::Paused => (Paint::Green, format!("canary, {moved} moved, paused")),
         Stage::Aborting => (Paint::Red, "aborting".to_owned()),

@@ -66,6 +66,7 @@ const FAILURES: &[&Rule] = &[
     &POD_BROKEN,
     &NOT_STEADY,
     &CHECK_FAILED,
+    &CHECK_INCONCLUSIVE,
     &HOOK_FAILED,
     &ESCAPED,
     &DEADLINE,
@@ -408,6 +409,16 @@ rule!(
     "A check of the new version failed (--gate-exec, --gate-http or --gate-prom).",
     "Its last answers, as many as --gate-tries says.",
     "canary abort, or mend it and canary promote again."
+);
+rule!(
+    CHECK_INCONCLUSIVE,
+    "CANARY-CHECK-INCONCLUSIVE",
+    Error,
+    "A check of the new version gave no answer to judge by until the deadline: the command could \
+     not be run, nobody answered, or Prometheus had no samples.",
+    "Its last answer. Exit codes 126, 127 and those of signals, and whatever the API server says \
+     itself, are no answers of the application.",
+    "Run the check by hand; canary promote asks again."
 );
 rule!(
     HOOK_FAILED,

@@ -15,7 +15,9 @@ use super::{
         NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
-use crate::workload::{Autoscaler, Facts, ManagerKind, Node, Pod, Read, StatefulSet, Unread};
+use crate::workload::{
+    Autoscaler, Facts, ManagerKind, Node, Pod, Read, Revision, StatefulSet, Unread,
+};
 
 /// All but the unreserved characters of RFC 3986, so that names stay legible.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -178,6 +180,32 @@ pub fn set_of(answer: Value) -> Result<StatefulSet, Failure> {
 pub async fn set_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
     let namespace = encode(cluster.namespace());
     names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/statefulsets")).await
+}
+
+/// The names of a set's containers, init containers first.
+///
+/// # Errors
+/// When the set cannot be read.
+pub async fn container_names(cluster: &Cluster, set: &str) -> Result<Vec<String>, Failure> {
+    let namespace = encode(cluster.namespace());
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(set));
+    let set = StatefulSet::from(cluster.get::<SetObject>(&path).await?);
+    Ok(set.template.containers.into_iter().map(|container| container.name).collect())
+}
+
+/// The names of a set's revisions, the newest first.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn revision_names(cluster: &Cluster, set: &str) -> Result<Vec<String>, Failure> {
+    let namespace = encode(cluster.namespace());
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions");
+    let list: List<RevisionObject> = cluster.get(&path).await?;
+    let all = list.items.unwrap_or_default().into_iter();
+    let own = all.filter(|revision| revision.is_of_set_named(set));
+    let mut revisions: Vec<Revision> = own.map(Into::into).collect();
+    revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
+    Ok(revisions.into_iter().map(|revision| revision.name).collect())
 }
 
 /// The names of the namespaces.

@@ -1,20 +1,45 @@
 //! A block of lines on a terminal that is drawn anew in place.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::{Error, Terminal};
 
-/// The block. Nothing else may write to stdout while it lives; what goes to
-/// stderr pushes it up and stays readable.
+/// How many lines of a block stand on the terminal, above the cursor. There is
+/// one terminal, so there is one count, and whoever says something beside the
+/// block can make way for it first.
+static DRAWN: AtomicUsize = AtomicUsize::new(0);
+
+/// The block. Nothing else may write to stdout while it lives. What is said on
+/// stderr takes its place, stays readable, and the next drawing stands below.
 #[derive(Debug)]
 pub struct Live {
     terminal: Terminal,
-    drawn: usize,
+}
+
+/// Takes the block off the terminal, so that something can be said there.
+pub(super) fn make_way() {
+    let drawn = DRAWN.swap(0, Ordering::Relaxed);
+    if drawn > 0 {
+        let mut stdout = io::stdout().lock();
+        // Who left cannot be told; the next drawing finds out.
+        let _ = write!(stdout, "\u{1b}[{drawn}A\r\u{1b}[J").and_then(|()| stdout.flush());
+    }
+}
+
+impl Drop for Live {
+    /// The last drawing stays where it is.
+    fn drop(&mut self) {
+        DRAWN.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Live {
     pub fn new(terminal: Terminal) -> Live {
-        Live { terminal, drawn: 0 }
+        Live { terminal }
     }
 
     /// Replaces what was drawn before. All goes out in one write, lines are
@@ -34,9 +59,10 @@ impl Live {
             (&lines[..], 0)
         };
         let mut frame = String::from("\u{1b}[?7l");
-        if self.drawn > 0 {
+        let drawn = DRAWN.load(Ordering::Relaxed);
+        if drawn > 0 {
             // Writing to a String cannot fail.
-            let _ = write!(frame, "\u{1b}[{}A\r", self.drawn);
+            let _ = write!(frame, "\u{1b}[{drawn}A\r");
         }
         for line in shown {
             // Cleared first: behind a line that fills the row, the cursor still
@@ -49,7 +75,7 @@ impl Live {
             let _ = writeln!(frame, "\u{1b}[K… {hidden} more lines than this terminal has rows");
         }
         frame.push_str("\u{1b}[J\u{1b}[?7h");
-        self.drawn = shown.len() + usize::from(hidden > 0);
+        DRAWN.store(shown.len() + usize::from(hidden > 0), Ordering::Relaxed);
         self.terminal.answer(&frame)
     }
 }

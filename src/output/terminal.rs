@@ -7,7 +7,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Error, Exit, text::printable};
+use super::{Error, Exit, live, text::printable};
 
 /// What the two output streams can do. Made once, at the start.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +135,7 @@ impl Terminal {
         if self.quiet {
             return;
         }
+        self.make_way();
         // Nowhere is left to report that stderr is gone.
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
     }
@@ -143,7 +144,15 @@ impl Terminal {
     pub fn warn(&self, text: &str) {
         let label = self.stderr_palette().paint(Paint::Yellow, "Warning:");
         if !self.quiet {
+            self.make_way();
             let _ = writeln!(io::stderr().lock(), "{label} {}", printable(text));
+        }
+    }
+
+    /// What is drawn in place stands where a line of stderr would go.
+    fn make_way(&self) {
+        if self.stderr_is_tty {
+            live::make_way();
         }
     }
 

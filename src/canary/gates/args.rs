@@ -292,14 +292,15 @@ onFailure: abort
         let gate = |text: &str| text.parse::<HttpGate>();
         let said = |text: &str| {
             let HttpGate { port, path, scheme, .. } = gate(text).unwrap();
-            (scheme, port.get(), path)
+            (scheme, port.to_string(), path)
         };
-        assert_eq!(said("8080/healthz"), (Scheme::Http, 8080, "/healthz".to_owned()));
-        assert_eq!(said("8080"), (Scheme::Http, 8080, "/".to_owned()));
-        assert_eq!(said("http:80/a:b?c=d"), (Scheme::Http, 80, "/a:b?c=d".to_owned()));
-        assert_eq!(said("80/a:b"), (Scheme::Http, 80, "/a:b".to_owned()));
-        assert_eq!(said("https:8443/"), (Scheme::Https, 8443, "/".to_owned()));
-        for bad in ["", "/healthz", "web/healthz", "0/x", "70000/x", "ftp:80/x", "http://web/x"] {
+        assert_eq!(said("8080/healthz"), (Scheme::Http, "8080".to_owned(), "/healthz".to_owned()));
+        assert_eq!(said("8080"), (Scheme::Http, "8080".to_owned(), "/".to_owned()));
+        assert_eq!(said("http:80/a:b?c=d"), (Scheme::Http, "80".to_owned(), "/a:b?c=d".to_owned()));
+        assert_eq!(said("80/a:b"), (Scheme::Http, "80".to_owned(), "/a:b".to_owned()));
+        assert_eq!(said("https:web/x"), (Scheme::Https, "web".to_owned(), "/x".to_owned()));
+        assert_eq!(said("https:8443/"), (Scheme::Https, "8443".to_owned(), "/".to_owned()));
+        for bad in ["", "/healthz", "Web/healthz", "0/x", "70000/x", "ftp:80/x", "http://web/x"] {
             assert!(gate(bad).is_err(), "{bad}");
         }
     }
@@ -332,7 +333,7 @@ onFailure: abort
             (["--gate-tries=4/3"], "4 of 3: no more can pass than are made"),
             (["--gate-tries=0/3"], "'0/3' for '--gate-tries <K/N>'"),
             (["--gate-tries=two"], "expected K/N"),
-            (["--gate-http=web/x"], "'web/x' for '--gate-http <[SCHEME:]PORT/PATH>'"),
+            (["--gate-http=0/x"], "'0/x' for '--gate-http <[SCHEME:]PORT/PATH>'"),
             (["--gate-prom=x"], "'x' for '--gate-prom <URL,EXPR,OP,VALUE>'"),
             (["--leader-label=primary"], "'primary' for '--leader-label <KEY=VALUE>'"),
             (["--gate-exec=[ -f x ]"], "'[ -f x ]' for '--gate-exec <COMMAND>'"),

@@ -5,6 +5,7 @@
 //! one attempt.
 
 pub mod args;
+pub mod check;
 pub mod spec;
 pub mod tries;
 

@@ -214,12 +214,45 @@ pub enum Scheme {
     Https,
 }
 
+/// A port of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "a port is a number from 1 to 65535, or a name")]
+pub enum Port {
+    Number(NonZeroU16),
+    Name(#[cfg_attr(test, schemars(regex(pattern = "^[a-z0-9-]*[a-z][a-z0-9-]*$")))] String),
+}
+
+impl Port {
+    fn fault(&self) -> Option<String> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        match self {
+            Port::Name(name)
+                if !name.chars().all(fits) || !name.contains(|c: char| c.is_ascii_lowercase()) =>
+            {
+                Some(format!("{name:?} is neither the number nor the name of a port"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Port::Number(number) => write!(f, "{number}"),
+            Port::Name(name) => f.write_str(name),
+        }
+    }
+}
+
 /// A URL of a pod, asked through the API server: 2xx and 3xx pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HttpGate {
-    pub port: NonZeroU16,
+    /// Its number, or its name in the template.
+    pub port: Port,
     /// With its query, if it has one.
     #[serde(default = "root")]
     pub path: String,
@@ -248,9 +281,13 @@ impl FromStr for HttpGate {
         };
         let slash = rest.find('/').unwrap_or(rest.len());
         let (port, path) = rest.split_at(slash);
-        let port = port.parse().map_err(|_| {
-            format!("{port:?} is no port number; expected PORT/PATH, such as 8080/healthz")
-        })?;
+        let port = match port.parse() {
+            Ok(number) => Port::Number(number),
+            Err(_) => Port::Name(port.to_owned()),
+        };
+        if let Some(why) = port.fault() {
+            return Err(format!("{why}; expected PORT/PATH, such as 8080/healthz"));
+        }
         let path = if path.is_empty() { root() } else { path.to_owned() };
         Ok(HttpGate { port, path, scheme, on: On::Canary })
     }
@@ -312,14 +349,15 @@ impl fmt::Display for Op {
     }
 }
 
-/// Where Prometheus is: a URL, or svc/NAMESPACE/NAME:PORT for a Service that
-/// is asked through the API server.
+/// Where Prometheus is: a URL, or svc/NAMESPACE/NAME:PORT, with https: before
+/// NAME where it speaks that, for a Service that is asked through the API
+/// server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum At {
     Url(String),
-    Service { namespace: String, name: String, port: String },
+    Service { namespace: String, name: String, port: String, https: bool },
 }
 
 impl FromStr for At {
@@ -335,8 +373,12 @@ impl FromStr for At {
             }
             return Ok(At::Url(text.trim_end_matches('/').to_owned()));
         }
+        let mut https = false;
         let parts = text.strip_prefix("svc/").and_then(|rest| {
-            let (namespace, rest) = rest.split_once('/')?;
+            let (namespace, mut rest) = rest.split_once('/')?;
+            if let Some(secure) = rest.strip_prefix("https:") {
+                (https, rest) = (true, secure);
+            }
             let (name, port) = rest.split_once(':')?;
             Some([namespace, name, port])
         });
@@ -347,6 +389,7 @@ impl FromStr for At {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 port: port.to_owned(),
+                https,
             }),
             None => Err(wrong()),
         }
@@ -357,7 +400,10 @@ impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             At::Url(url) => f.write_str(url),
-            At::Service { namespace, name, port } => write!(f, "svc/{namespace}/{name}:{port}"),
+            At::Service { namespace, name, port, https } => {
+                let scheme = if *https { "https:" } else { "" };
+                write!(f, "svc/{namespace}/{scheme}{name}:{port}")
+            }
         }
     }
 }
@@ -628,7 +674,10 @@ impl Gates {
                 return Some(format!("{field} is {:?}: the command is empty", ""));
             }
         }
-        for HttpGate { path, .. } in &self.http {
+        for HttpGate { port, path, .. } in &self.http {
+            if let Some(why) = port.fault() {
+                return Some(format!("http.port (--gate-http): {why}"));
+            }
             let fits = |c: char| c.is_ascii_graphic() && c != '#';
             if !path.starts_with('/') || !path.chars().all(fits) {
                 return Some(format!(
@@ -820,7 +869,8 @@ budgets: false
             ("exec: [{command: '  '}]", "the command is empty"),
             ("exec: [{command: '[ -f /tmp/ok ]'}]", "also called test"),
             ("exec: [{command: '[]'}]", "no JSON list"),
-            ("http: [{port: 0}]", "port"),
+            ("http: [{port: 0}]", "a number from 1 to 65535, or a name"),
+            ("http: [{port: 70000}]", "a number from 1 to 65535, or a name"),
             ("prometheus: [{at: prom, query: up, op: <, value: 1}]", "neither a URL nor svc/"),
             ("prometheus: [{at: 'http://p', query: up, op: '=', value: 1}]", "op"),
             ("schema: kubectl-stateful/gates/v2", "v2"),
@@ -841,6 +891,7 @@ budgets: false
             ("tries: {timeout: 0s}", "tries.timeout (--gate-timeout) is 0s"),
             ("hooks: {timeout: 0s}", "hooks.timeout (--hook-timeout) is 0s"),
             ("hooks: {before: ' '}", "hooks.before (--before-step)"),
+            ("http: [{port: Web}]", "http.port (--gate-http): \"Web\" is neither"),
             ("http: [{port: 1, path: x}]", "http.path (--gate-http) is \"x\""),
             ("http: [{port: 1, path: /a b}]", "http.path (--gate-http) is \"/a b\""),
             (
@@ -871,7 +922,13 @@ budgets: false
 
     #[test]
     fn places_of_prometheus() {
-        for good in ["http://p:9090", "https://p.example.com/prom", "svc/a/b:9090", "svc/a/b:web"] {
+        for good in [
+            "http://p:9090",
+            "https://p.example.com/prom",
+            "svc/a/b:9090",
+            "svc/a/b:web",
+            "svc/a/https:b:9090",
+        ] {
             assert_eq!(good.parse::<At>().unwrap().to_string(), good);
         }
         assert_eq!("http://p/".parse::<At>().unwrap().to_string(), "http://p");

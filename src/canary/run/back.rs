@@ -85,12 +85,12 @@ pub async fn go(
     let uid = hand.mirror.facts().set.uid.clone();
     let deadline = Timestamp::now().checked_add(longest).unwrap_or(Timestamp::MAX);
     let mut reverted = false;
-    let mut finishing = false;
+    let mut finishing = None;
     loop {
         let now = Timestamp::now();
         let set = &hand.mirror.facts().set;
-        if finishing && hand.is_over(&uid) {
-            return Ok(came_back(hand));
+        if let Some(adopted) = finishing.filter(|_| hand.is_over(&uid)) {
+            return Ok(came_back(hand, adopted));
         }
         if hand.mirror.set_is_gone() || set.uid != uid {
             let message = format!("{} was deleted on the way back", set.name);
@@ -117,8 +117,9 @@ pub async fn go(
                 }
             }
             Back::Replace { pod, uid, why } => {
-                let write = writes::replace(set, &pod, &uid, &why);
-                if let Some(exit) = hand.replace(&write, &uid).await? {
+                let trap = if record.on_delete { "OnDelete" } else { "kubernetes #67250" };
+                let write = writes::replace(set, &pod, &uid, trap);
+                if let Some(exit) = hand.replace(&write, &uid, &why).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -145,8 +146,9 @@ pub async fn go(
             Back::Finish => {
                 let write = writes::finish(set, &record);
                 match hand.write(&write).await? {
-                    Written::Done => return Ok(came_back(hand)),
-                    Written::LookAgain => finishing = true,
+                    Written::Done => return Ok(came_back(hand, record.adopted)),
+                    // The answer may have been lost, and not the write.
+                    Written::LookAgain => finishing = Some(record.adopted),
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
@@ -173,7 +175,13 @@ fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Wr
 }
 
 /// Back; and who may bring it again.
-fn came_back(hand: &Hand<'_>) -> End {
+fn came_back(hand: &Hand<'_>, adopted: bool) -> End {
+    let set = &hand.mirror.facts().set;
+    let stable = set.status.update_revision.as_deref().unwrap_or("<none>");
+    hand.tell(&format!("back: every ordinal of {} runs {stable}", set.name));
+    if !adopted {
+        return End::done();
+    }
     let facts = hand.mirror.facts();
     let set = &facts.set;
     let mut again: Vec<String> = managers(set, &facts.autoscalers)
@@ -252,7 +260,8 @@ async fn free(
         if let Some((_, pod)) = survey.trapped(patience) {
             let uid = pod.uid.clone();
             let write = writes::replace(set, &pod.name, &uid, "kubernetes #67250");
-            if let Some(exit) = hand.replace(&write, &uid).await? {
+            let why = "the controller waits for it and nobody wants it any more";
+            if let Some(exit) = hand.replace(&write, &uid, why).await? {
                 return Ok(interrupted(exit));
             }
             continue;

@@ -212,6 +212,7 @@ async fn open(
         };
         record = record.opened(set, reached, wish.run);
         record.gates = wish.gates.fingerprint();
+        record.adopted |= beginning == Beginning::Adopt;
     }
     let goal = forward::goal(wish.reach, &survey, &record)?;
     if !resumes && record.partition == set.replicas {
@@ -393,6 +394,7 @@ async fn begin(
                     }
                 }
                 Move::Stop { exit, finding } => return Ok(Some(End::with(exit, finding))),
+                next if !checks::needed(gates, &next) => hand.memory.prepared = Some(first),
                 next => {
                     let mut asked = checks::ask(hand, gates, &stand, &next, first);
                     hand.say(None, &asked.what, None)?;
@@ -406,6 +408,18 @@ async fn begin(
                     match answer {
                         Answer::Yes => hand.memory.prepared = Some(first),
                         Answer::No { exit, finding } => return Ok(Some(End::with(exit, finding))),
+                        Answer::Unknown { what } => {
+                            let stand = Stand::new(hand.mirror.facts(), &opening.record, now);
+                            if let Some(end) = forward::overdue(&stand, terms, &hand.memory, &what)
+                            {
+                                return Ok(Some(end));
+                            }
+                            hand.say(None, &what, None)?;
+                            let again = Timestamp::now() + forward::AGAIN;
+                            if let Some(exit) = hand.wait(Some(again)).await {
+                                return Ok(Some(interrupted(exit)));
+                            }
+                        }
                     }
                 }
             }

@@ -202,8 +202,11 @@ pub async fn go(
     mut run: Option<String>,
 ) -> Result<End, Error> {
     let uid = hand.mirror.facts().set.uid.clone();
+    hand.memory.bake = terms.bake;
     let mut work: Option<(Move, Work)> = None;
     let mut finishing = false;
+    // What could not be concluded, and when it is asked again.
+    let mut later: Option<(Timestamp, String)> = None;
     loop {
         let now = Timestamp::now();
         if finishing && hand.is_over(&uid) {
@@ -229,6 +232,21 @@ pub async fn go(
             }
             Move::Check { index } | Move::Prepare { index } | Move::Passed { index } => {
                 let index = *index;
+                if !checks::needed(gates, &next) {
+                    settle(hand, &next, index, Answer::Yes);
+                    continue;
+                }
+                if let Some((again, what)) = later.take_if(|(again, _)| *again > now) {
+                    if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
+                        return Ok(end);
+                    }
+                    hand.say(Some(&record), &what, None)?;
+                    if let Some(exit) = hand.wait(Some(again)).await {
+                        return Ok(interrupted(exit));
+                    }
+                    later = Some((again, what));
+                    continue;
+                }
                 if work.is_none() {
                     let asked = checks::ask(hand, gates, &stand, &next, index);
                     let what = asked.what.clone();
@@ -239,6 +257,10 @@ pub async fn go(
                 match hand.work_or_wait(answer).await {
                     Err(exit) => return Ok(interrupted(exit)),
                     Ok(None) => {}
+                    Ok(Some(Answer::Unknown { what })) => {
+                        work = None;
+                        later = Some((Timestamp::now() + AGAIN, what));
+                    }
                     Ok(Some(answer)) => {
                         work = None;
                         if let Some(end) = settle(hand, &next, index, answer) {
@@ -261,16 +283,24 @@ pub async fn go(
                 }
             }
             Move::Replace { pod, uid } => {
-                let why = "canary, OnDelete";
-                let write = writes::replace(&hand.mirror.facts().set, pod, uid, why);
-                if let Some(exit) = hand.replace(&write, uid).await? {
+                let write = writes::replace(&hand.mirror.facts().set, pod, uid, "OnDelete");
+                let why = "it is next, and under OnDelete nobody else does";
+                if let Some(exit) = hand.replace(&write, uid, why).await? {
                     return Ok(interrupted(exit));
                 }
             }
             Move::Finish => {
                 let write = writes::finish(&hand.mirror.facts().set, &record);
                 match hand.write(&write).await? {
-                    Written::Done => return Ok(End::done()),
+                    Written::Done => {
+                        let set = &hand.mirror.facts().set;
+                        let target = set.status.update_revision.as_deref().unwrap_or("<none>");
+                        hand.tell(&format!(
+                            "complete: every ordinal of {} runs {target}",
+                            set.name
+                        ));
+                        return Ok(End::done());
+                    }
                     // The answer may have been lost, and not the write.
                     Written::LookAgain => finishing = true,
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
@@ -282,6 +312,17 @@ pub async fn go(
                 return Ok(End::with(*exit, finding.clone()));
             }
         }
+    }
+}
+
+/// How soon what gave no answer is asked again.
+pub const AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// The end, where even asking again would come too late.
+pub fn overdue(stand: &Stand, terms: &Terms, memory: &Memory, what: &str) -> Option<End> {
+    match plan::wait(stand, terms, memory, what.to_owned(), None) {
+        Move::Stop { exit, finding } => Some(End::with(exit, finding)),
+        _ => None,
     }
 }
 
@@ -305,6 +346,7 @@ fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Opti
             hand.tell(&format!("stopped: {}", finding.message));
             Some(End::with(exit, finding))
         }
+        Answer::Unknown { .. } => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;
 
-use super::Session;
+use super::{Session, checks::Said};
 use crate::{
     canary::{
         plan::Memory,
@@ -44,6 +44,8 @@ pub struct Hand<'a> {
     pub memory: Memory,
     /// The writes that were done, as they were named.
     pub writes: Vec<String>,
+    /// What checks have said, for the report.
+    pub said_by_checks: Said,
     confirmed: Confirmed,
     /// uids of the pods that were deleted here and may not have been seen
     /// leaving.
@@ -63,6 +65,7 @@ impl<'a> Hand<'a> {
             mirror: Mirror::follow(&session.cluster, reading),
             memory: Memory::new(),
             writes: Vec::new(),
+            said_by_checks: Said::default(),
             confirmed,
             deleted: HashSet::new(),
             tries: 0,
@@ -124,10 +127,16 @@ impl<'a> Hand<'a> {
     ///
     /// # Errors
     /// As for [`Hand::write`].
-    pub async fn replace(&mut self, write: &Write, uid: &str) -> Result<Option<Exit>, Error> {
+    pub async fn replace(
+        &mut self,
+        write: &Write,
+        uid: &str,
+        why: &str,
+    ) -> Result<Option<Exit>, Error> {
         if self.deleted.contains(uid) {
             return Ok(self.wait(None).await);
         }
+        self.tell(&format!("deleting {}: {why}", write.object().name));
         match self.write(write).await? {
             Written::Done => {
                 self.deleted.insert(uid.to_owned());
@@ -208,6 +217,7 @@ impl<'a> Hand<'a> {
         let now = Timestamp::now();
         if let Some(live) = &mut self.live {
             let mut view = View::new(self.mirror.facts(), record, Some(&self.memory), now);
+            view.add(&self.said_by_checks.borrow());
             view.waiting = Some(report::waiting(what, until));
             let look = Look::of(self.session.terminal, now);
             return live.draw(&report::tree(&view, &[], look));
@@ -221,7 +231,7 @@ impl<'a> Hand<'a> {
     }
 
     /// Says something that happened.
-    pub fn tell(&mut self, what: &str) {
+    pub fn tell(&self, what: &str) {
         let line = format!("{}  {what}", clock(Timestamp::now()));
         self.session.terminal.say(&line);
     }
@@ -229,8 +239,8 @@ impl<'a> Hand<'a> {
     /// Draws the last picture in the place of the live one; `false` where
     /// there is none.
     pub fn draw_last(&mut self, text: &str) -> Result<bool, Error> {
-        match &mut self.live {
-            Some(live) => live.draw(text).map(|()| true),
+        match self.live.take() {
+            Some(mut live) => live.draw(text).map(|()| true),
             None => Ok(false),
         }
     }

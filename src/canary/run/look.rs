@@ -9,7 +9,6 @@ use crate::{
     canary::{
         args::{Awaited, HistoryArgs, ShowArgs},
         change,
-        gates::Verdict,
         record::Record,
         report::{self, Class, Comparison, HistoryView, Stage, View},
     },
@@ -64,10 +63,8 @@ fn picture(facts: &Facts, now: Timestamp) -> Result<View, Error> {
 }
 
 fn verdict(view: &View, facts: &Facts, args: &ShowArgs) -> Exit {
-    let broken =
-        view.items.iter().flat_map(|item| &item.gates).any(|gate| gate.verdict == Verdict::Fail);
     let waits = matches!(view.stage, Stage::Paused | Stage::Judging | Stage::Staged);
-    match (args.exit_code, broken, waits) {
+    match (args.exit_code, view.is_broken(), waits) {
         (true, true, _) => Exit::Found,
         (true, false, true) => Exit::Waiting,
         _ if facts.unread.is_empty() => Exit::Done,

@@ -129,6 +129,7 @@ impl Session {
         let facts = hand.mirror.facts();
         let record = Record::of(&facts.set).ok().flatten();
         let mut view = View::new(facts, record.as_ref(), Some(&hand.memory), now);
+        view.add(&hand.said_by_checks.borrow());
         view.writes.clone_from(&hand.writes);
         let look = Look::of(self.terminal, now);
         let text = report::render(&view, end.exit, &end.findings, self.output, look)?;

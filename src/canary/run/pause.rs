@@ -134,6 +134,7 @@ fn taken_over(survey: &Survey, run: &str, now: Timestamp) -> Option<Record> {
     let mut record =
         Record::begin(set, stable, run, now).opened(set, plan::reached(survey, stable), run);
     record.template = change::fingerprint(&set.template.raw);
+    record.adopted = true;
     Some(record)
 }
 

@@ -319,6 +319,15 @@ impl RevisionObject {
     }
 }
 
+impl RevisionObject {
+    /// Whether a set of this name owns it.
+    pub fn is_of_set_named(&self, name: &str) -> bool {
+        self.metadata
+            .controller()
+            .is_some_and(|owner| owner.kind == "StatefulSet" && owner.name == name)
+    }
+}
+
 impl From<RevisionObject> for Revision {
     fn from(object: RevisionObject) -> Revision {
         let (mut template, known) = object.data.map_or((Value::Null, None), |data| {
