@@ -321,6 +321,23 @@ fn a_crash_loop_that_is_ready_for_a_moment() {
     assert_eq!(set.revision_count(), 2);
 }
 
+/// A member that comes back takes the time that it takes: only a pod that
+/// nobody wants is given up.
+#[test]
+fn a_slow_start_on_the_way_back_is_waited_for() {
+    let slow = |set: &mut Value| {
+        probed(set);
+        container(set)["readinessProbe"]["initialDelaySeconds"] = json!(6);
+        set["spec"]["podManagementPolicy"] = json!("Parallel");
+    };
+    let set = Set::new("canary-slow", &web(2, slow), "web", 2);
+    let stable = set.revisions().remove(0);
+    let failed = set.says("start", &["--image", "nginx=nginx:1.99"], 5);
+    stopped(&failed, "CANARY-POD-BROKEN", "pod/web-1");
+    set.says("abort", &["--unstick-after", "1s"], 0);
+    set.rests_on(&stable);
+}
+
 /// Starts what never becomes Ready at web-2, and goes back.
 #[track_caller]
 fn never_ready(
@@ -357,7 +374,7 @@ fn a_secret_that_is_missing() {
 #[test]
 fn a_request_that_no_node_can_meet() {
     let set = Set::probed("canary-big");
-    let patch = ["--set-resources".to_owned(), "nginx=requests.cpu=100000".to_owned()];
+    let patch = ["--set-resources".to_owned(), "requests.cpu=100000".to_owned()];
     let said = never_ready(&set, &patch, &[], (5, "CANARY-POD-BROKEN", "pod/web-2"));
     assert!(said.contains("no node takes web-2") && said.contains("Insufficient cpu"), "{said}");
 }

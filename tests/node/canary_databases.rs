@@ -240,7 +240,7 @@ fn a_single_postgres() {
     let refused = set.canary("start", &image).output().expect(4);
     assert!(refused.stderr.contains("CANARY-SINGLE-REPLICA"), "{refused}");
     let allowed = ["--allow", "CANARY-SINGLE-REPLICA"];
-    set.says("start", &with(&[image, allowed].concat()), 0);
+    set.says("start", &with(&[&image[..], &allowed].concat()), 0);
     assert_eq!(sql("SELECT count(*) FROM orders"), "1000\n");
     let newer = set.revisions().remove(0);
     assert_ne!(newer, stable);
@@ -248,7 +248,7 @@ fn a_single_postgres() {
 
     // A version that cannot read the data is taken back.
     let broken = ["--env", "PGDATA=/proc/none", "--on-failure", "abort"];
-    let reverted: Value = set.says("start", &with(&[broken, allowed].concat()), 10);
+    let reverted: Value = set.says("start", &with(&[&broken[..], &allowed].concat()), 10);
     stopped(&reverted, "CANARY-POD-BROKEN", "pod/postgres-0");
     assert_eq!(sql("SELECT sum(n) FROM orders"), "500500\n");
     set.rests_on(&newer);

@@ -130,7 +130,7 @@ fn hooks_know_the_step_and_a_failing_one_stops_before_the_write() {
     let note = |what: &str| {
         format!(
             "echo {what} $STATEFUL_STEP $STATEFUL_NAMESPACE/$STATEFUL_SET $STATEFUL_POD \
-             $STATEFUL_ORDINAL $STATEFUL_INDEX $STATEFUL_PARTITION $STATEFUL_STABLE >> {}",
+             $STATEFUL_ORDINAL $STATEFUL_INDEX $STATEFUL_STABLE >> {}",
             notes.display()
         )
     };
@@ -145,13 +145,10 @@ fn hooks_know_the_step_and_a_failing_one_stops_before_the_write() {
     set.serves(["1.22", "1.22", "1.22"]);
     let notes = fs::read_to_string(notes).expect("the notes");
     let at = format!("{}/web", set.namespace.name());
-    let line = |what: &str, step: &str, ordinal: u32, partition: u32| {
-        format!("{what} {step} {at} web-{ordinal} {ordinal} {ordinal} {partition} {stable}")
-    };
-    let mut wanted = Vec::new();
-    for ordinal in [2, 1, 0] {
-        wanted.push(line("b", "before", ordinal, if ordinal == 2 { 2 } else { ordinal + 1 }));
-        wanted.push(line("a", "after", ordinal, ordinal));
-    }
+    let wanted = [2, 1, 0].map(|ordinal| {
+        let step = format!("{at} web-{ordinal} {ordinal} {ordinal} {stable}");
+        [format!("b before {step}"), format!("a after {step}")]
+    });
+    let wanted = wanted.concat();
     assert_eq!(notes.lines().collect::<Vec<_>>(), wanted);
 }
