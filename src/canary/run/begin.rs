@@ -141,15 +141,14 @@ pub async fn start(
     let mut hand = Hand::new(&session, reading, confirmed);
     let begun =
         if opening.resumes { None } else { begin(&mut hand, &gates, &terms, &opening).await? };
-    let end = match begun {
-        Some(end) => end,
-        None => {
-            let run = Record::of(&hand.mirror.facts().set).ok().flatten().map(|record| record.run);
-            forward::go(&mut hand, &gates, &terms, run).await?
-        }
+    let end = if let Some(end) = begun {
+        end
+    } else {
+        let run = Record::of(&hand.mirror.facts().set).ok().flatten().map(|record| record.run);
+        forward::go(&mut hand, &gates, &terms, run).await?
     };
     let end = forward::back_if_asked(&mut hand, &gates, end).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// Works out what a start would do, and what speaks against it. With a
@@ -198,13 +197,9 @@ async fn open(
                 .hint(format!("kubectl stateful canary status {} {at}", set.name)),
         );
     }
-    let mut record = match there {
-        Some(record) => record,
-        None => {
-            let stable = plan::stable_of(&survey).unwrap_or_default();
-            Record::begin(set, stable, wish.run, now)
-        }
-    };
+    let mut record = there.unwrap_or_else(|| {
+        Record::begin(set, plan::stable_of(&survey).unwrap_or_default(), wish.run, now)
+    });
     if !resumes {
         let reached = match beginning {
             Beginning::Adopt => plan::reached(&survey, &record.stable),
@@ -230,10 +225,11 @@ async fn open(
         tried: false,
     };
     let mut after = after;
-    if !resumes && !guards::refuses(&opening.findings_after(wish.allow)) {
-        if let Some(tried) = try_out(&mut opening, set, cluster).await? {
-            after = tried.template.raw.clone();
-        }
+    if !resumes
+        && !guards::refuses(&opening.findings_after(wish.allow))
+        && let Some(tried) = try_out(&mut opening, set, cluster).await?
+    {
+        after = tried.template.raw.clone();
     }
     opening.record.template = change::fingerprint(&after);
     let stable = facts.revision(&opening.record.stable);
@@ -295,14 +291,12 @@ fn resumes(record: &Record, set: &StatefulSet, beginning: Beginning, after: &Val
     if record.phase != Phase::Rolling {
         return false;
     }
-    match beginning {
-        Beginning::Change => same && change::differences(&set.template.raw, after).is_empty(),
-        // Whatever somebody else changed meanwhile is adopted, too.
-        _ => {
-            let untouched = record.on_delete || set.partition() == record.partition;
-            same && untouched && set.replicas == record.replicas
-        }
+    if beginning == Beginning::Change {
+        return same && change::differences(&set.template.raw, after).is_empty();
     }
+    // Whatever somebody else changed meanwhile is adopted, too.
+    let untouched = record.on_delete || set.partition() == record.partition;
+    same && untouched && set.replicas == record.replicas
 }
 
 /// Has the server try the change: validation, webhooks and defaults say what
