@@ -92,10 +92,10 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         slot.pod.is_some_and(|pod| pod.revision() != Some(stand.record.stable.as_str()))
     };
     let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
-    if let Some((_, slot)) = blocker
+    if let Some((index, slot)) = blocker
         && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
     {
-        return blocked(stand, slot, pod, wrong(slot), patience);
+        return blocked(stand, index, pod, wrong(slot), patience);
     }
     if stand.survey.set.pod_management == PodManagement::Parallel
         && let Some((pod, why)) = broken_above(stand, patience)
@@ -122,12 +122,15 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
 }
 
 /// The lowest ordinal that is not available, and has a pod.
-fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
+fn blocked(stand: &Stand, index: u32, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
     let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
     let broken = trouble(stand, pod);
-    if !unready {
+    // A member that has just come back starts for as long as it always does;
+    // only the time for the whole way ends that.
+    let starts = !wrong && broken.is_none() && stand.record.has_released(index);
+    if !unready || starts {
         return Back::Wait { what: format!("{name} to be Ready") };
     }
     let since = pod.unready_since().map_or_else(String::new, |since| {
@@ -145,7 +148,7 @@ fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedD
         return Back::Replace { pod: Doomed::of(pod), why };
     }
     let finding = rules::STABLE_POD_BLOCKS
-        .found(format!("pod/{}", slot.name), format!("{name} runs the stable revision and: {why}"))
+        .found(format!("pod/{name}"), format!("{name} runs the stable revision and: {why}"))
         .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
     Back::Stop { exit: Exit::Manual, finding }
 }
