@@ -2,7 +2,7 @@
 
 use super::{
     gates::Gates,
-    plan::stable_of,
+    plan::{reached, stable_of},
     record::{Phase, Record, Unusable},
     rules,
 };
@@ -147,11 +147,16 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
     let set = survey.set;
     let at = survey.at();
     if survey.pods_known {
+        // A rollout under way has ordinals that come and go above where it is.
+        let stable = record.map(|record| record.stable.as_str()).or_else(|| stable_of(survey));
+        let at_rest = match (beginning, stable) {
+            (Beginning::Adopt, Some(stable)) => reached(survey, stable),
+            _ => set.replicas,
+        };
         let unwell: Vec<&str> = survey
-            .slots
-            .iter()
-            .filter(|slot| !slot.is_available(set, survey.now))
-            .map(|slot| slot.name.as_str())
+            .indexes()
+            .filter(|(index, slot)| *index < at_rest && !slot.is_available(set, survey.now))
+            .map(|(_, slot)| slot.name.as_str())
             .collect();
         if !unwell.is_empty() {
             let verb = if unwell.len() == 1 { "is" } else { "are" };
