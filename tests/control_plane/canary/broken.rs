@@ -36,7 +36,8 @@ fn a_version_that_never_works_moves_one_ordinal_and_no_more() {
                     let output = ends(&namespace, &again, code);
                     assert_eq!(reasons(&output), [id], "{output}");
                     Picture::of(&namespace).keeps(&broken, &["web-0", "web-1", "web-2"]);
-                    let shown = ends(&namespace, "status web --exit-code", if code == 5 { 3 } else { 9 });
+                    let shown =
+                        ends(&namespace, "status web --exit-code", if code == 5 { 3 } else { 9 });
                     assert!(shown.stdout.contains("canary abort web"), "{shown}");
 
                     ends(&namespace, "abort web --unstick-after 2s", 0);
@@ -67,7 +68,9 @@ fn what_fails_is_taken_back_where_that_was_asked_for() {
 fn whichever_ordinal_breaks_those_below_are_left_alone() {
     thread::scope(|scope| {
         for index in 0..3_u32 {
-            for (knob, id) in [("image-pull", "CANARY-POD-BROKEN"), ("never-ready", "CANARY-NOT-STEADY")] {
+            for (knob, id) in
+                [("image-pull", "CANARY-POD-BROKEN"), ("never-ready", "CANARY-NOT-STEADY")]
+            {
                 scope.spawn(move || breaks_at(index, knob, id));
             }
         }
@@ -172,7 +175,10 @@ fn unstick_frees_a_set_that_waits_for_what_nobody_wants() {
         (output.code() == Some(0)).then_some(())
     });
     let output = ends(&namespace, "unstick web --unstick-after 2s", 0);
-    assert!(output.stderr.contains("web-2 is the lowest ordinal of web that is not available"), "{output}");
+    assert!(
+        output.stderr.contains("web-2 is the lowest ordinal of web that is not available"),
+        "{output}"
+    );
     let freed = Picture::of(&namespace);
     freed.keeps(&before, &["web-0", "web-1"]);
     assert_eq!(freed.hash("web-2"), Some(before.update()));
@@ -198,7 +204,10 @@ fn a_budget_without_room_is_waited_for_and_can_be_left_out() {
                 .then_some(())
         });
     };
-    namespace.cluster().api().create(&namespace.path("policy/v1", "poddisruptionbudgets", ""), &budget(3));
+    namespace
+        .cluster()
+        .api()
+        .create(&namespace.path("policy/v1", "poddisruptionbudgets", ""), &budget(3));
     until_allowed(0);
     let output = ends(&namespace, &format!("{START} --deadline 2s -o json"), 6);
     assert_eq!(reasons(&output), ["CANARY-NO-HEADROOM"], "{output}");

@@ -49,7 +49,8 @@ fn stops_in_the_middle(id: &str, meddle: fn(&Namespace), baking: bool) {
     let started = Picture::of(&namespace);
     let proxy = namespace.cluster().proxy();
     let gate = Gate::closed();
-    let words = if baking { "promote web --full --bake 60s -o json" } else { "promote web --full -o json" };
+    let words =
+        if baking { "promote web --full --bake 60s -o json" } else { "promote web --full -o json" };
     if !baking {
         proxy.when(patches, Fault::Hold(gate.clone()));
     }
@@ -109,7 +110,12 @@ fn what_was_changed_can_be_adopted() {
         let before = Picture::of(&namespace);
         ends(&namespace, START, 0);
         meddle(&namespace);
-        namespace.wait_until_ready("web");
+        until(&namespace, "the change to arrive", |picture| {
+            picture.set["status"]["observedGeneration"] == *picture.generation()
+                && picture.pods.len() == replicas
+                && picture.hash("web-2") == Some(picture.update())
+                && picture.pods.values().all(is_ready)
+        });
         ends(&namespace, "start web --adopt", 0);
         ends(&namespace, "promote web --full", 0);
         let through = Picture::of(&namespace);

@@ -168,7 +168,10 @@ fn sweep(name: &str, mishaps: &[Mishap]) {
                         let why = why.downcast_ref::<String>().map_or("", String::as_str);
                         let Point { story, request, mishap } = point;
                         let place = format!("{}, request {request}, {mishap:?}", story.name);
-                        failures.lock().expect("nobody panics here").push(format!("{place}: {why}"));
+                        failures
+                            .lock()
+                            .expect("nobody panics here")
+                            .push(format!("{place}: {why}"));
                     }
                 }
             });
@@ -225,8 +228,7 @@ fn whatever_answer_is_lost_the_end_is_the_same() {
 
 #[test]
 fn whatever_answer_is_an_error_the_end_is_the_same() {
-    let mishaps =
-        [Mishap::Conflict, Mishap::TooMany(0), Mishap::TooMany(1), Mishap::Internal];
+    let mishaps = [Mishap::Conflict, Mishap::TooMany(0), Mishap::TooMany(1), Mishap::Internal];
     sweep("errors", &mishaps);
 }
 
@@ -262,7 +264,10 @@ fn ctrl_c_leaves_the_set_at_rest() {
         running.wait_for_stderr("the bake", |said| said.contains("web-2 to stay Ready for 90s"));
         running.signal(signal);
         let output = running.finish().expect(code);
-        assert!(output.stderr.contains("hint: to go on: kubectl stateful canary start web --image"), "{output}");
+        assert!(
+            output.stderr.contains("hint: to go on: kubectl stateful canary start web --image"),
+            "{output}"
+        );
         let rests = Picture::of(&namespace);
         rests.keeps(&before, &["web-0", "web-1"]);
         assert_eq!(rests.partition(), Some(2));
@@ -287,7 +292,10 @@ fn an_ordinal_costs_few_requests() {
         for number in 0..others {
             let path = namespace.path("v1", "configmaps", "");
             let metadata = json!({"name": format!("other-{number}")});
-            api.create(&path, &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}));
+            api.create(
+                &path,
+                &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}),
+            );
             let pod = json!({
                 "apiVersion": "v1", "kind": "Pod",
                 "metadata": {"name": format!("other-{number}"), "labels": {"app": "other"}},

@@ -111,8 +111,9 @@ fn whoever_else_manages_the_set_is_respected() {
     edit(&namespace, &json!({"metadata": helm}));
     is_only_said(&namespace, "CANARY-HELM", "warning");
     ends(&namespace, START, 0);
+    // Helm has never heard of what is taken back here.
     let output = ends(&namespace, "abort web -o json", 0);
-    assert_eq!(reasons(&output), ["CANARY-COMES-BACK"]);
+    assert_eq!(reasons(&output), Vec::<String>::new());
 }
 
 /// What Git brings is staged first; Git itself is no obstacle to that, unless
@@ -124,15 +125,23 @@ fn git_may_bring_the_template_and_not_the_partition() {
     });
     ends(&namespace, "stage web", 0);
     edit_image(&namespace, "nginx:1.22");
-    until(&namespace, "the controller", |p| p.set["status"]["observedGeneration"] == *p.generation());
+    until(&namespace, "the controller", |p| {
+        p.set["status"]["observedGeneration"] == *p.generation()
+    });
     ends(&namespace, "start web --adopt", 0);
     ends(&namespace, "abort web", 0);
     let manifest = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web"},
         "spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}},
     });
-    let apply =
-        ["apply", "--server-side", "--field-manager=kustomize-controller", "--force-conflicts", "-f", "-"];
+    let apply = [
+        "apply",
+        "--server-side",
+        "--field-manager=kustomize-controller",
+        "--force-conflicts",
+        "-f",
+        "-",
+    ];
     namespace.kubectl(apply).stdin(manifest.to_string()).output().success();
     refused(&namespace, "stage web", "CANARY-GITOPS");
 }
@@ -152,7 +161,10 @@ fn the_state_of_the_set_decides() {
     nothing_allows(&namespace, "start web --adopt", "CANARY-NO-CHANGE");
     let patches = [
         ("CANARY-FORBIDDEN-FIELD", json!({"spec": {"replicas": 3}})),
-        ("CANARY-REJECTED", json!({"spec": {"template": {"spec": {"restartPolicy": "Sometimes"}}}})),
+        (
+            "CANARY-REJECTED",
+            json!({"spec": {"template": {"spec": {"restartPolicy": "Sometimes"}}}}),
+        ),
     ];
     for (id, patch) in patches {
         let words = format!("start web --patch-file - -o json --allow {id}");
@@ -163,7 +175,11 @@ fn the_state_of_the_set_decides() {
     for words in [START, "stage web", "pause web"] {
         refused(&namespace, words, "CANARY-RECORD-UNUSABLE");
     }
-    refused(&namespace, &format!("{START} --allow CANARY-RECORD-UNUSABLE"), "CANARY-RECORD-UNUSABLE");
+    refused(
+        &namespace,
+        &format!("{START} --allow CANARY-RECORD-UNUSABLE"),
+        "CANARY-RECORD-UNUSABLE",
+    );
     let output = refused(&namespace, "abort web", "CANARY-RECORD-UNUSABLE");
     let hint = support::hint_of(&document(&output), "CANARY-RECORD-UNUSABLE");
     support::follow(&namespace, &hint);
@@ -183,7 +199,10 @@ fn the_state_of_the_set_decides() {
     }
 
     edit(&namespace, &json!({"metadata": {"finalizers": ["example.com/hold"]}}));
-    namespace.kubectl(["delete", "sts", "web", "--wait=false", "--cascade=orphan"]).output().success();
+    namespace
+        .kubectl(["delete", "sts", "web", "--wait=false", "--cascade=orphan"])
+        .output()
+        .success();
     nothing_allows(&namespace, START, "CANARY-BEING-DELETED");
     edit(&namespace, &json!({"metadata": {"finalizers": null}}));
 }
@@ -198,10 +217,16 @@ fn one_canary_at_a_time() {
     namespace.wait_until_ready("web");
     let other = "start web --image nginx=nginx:1.23";
     refused(&namespace, other, "CANARY-ROLLOUT-IN-PROGRESS");
-    refused(&namespace, &format!("{other} --allow CANARY-ROLLOUT-IN-PROGRESS"), "CANARY-ROLLOUT-IN-PROGRESS");
+    refused(
+        &namespace,
+        &format!("{other} --allow CANARY-ROLLOUT-IN-PROGRESS"),
+        "CANARY-ROLLOUT-IN-PROGRESS",
+    );
     nothing_allows(&namespace, "promote web", "CANARY-NONE");
     edit(&namespace, &partition(0));
-    until(&namespace, "the rest", |p| p.current() == p.update() && p.image("web-0") == Some("nginx:1.22"));
+    until(&namespace, "the rest", |p| {
+        p.current() == p.update() && p.image("web-0") == Some("nginx:1.22")
+    });
     namespace.wait_until_ready("web");
 
     let before = Picture::of(&namespace);
@@ -271,7 +296,8 @@ fn what_may_not_be_read_is_not_taken_for_absent() {
     let scalers = json!({
         "apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["list"],
     });
-    let events = json!({"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]});
+    let events =
+        json!({"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]});
     let run = |kubeconfig: &Path, words: &str| {
         canary(&namespace, &format!("{words} -o json")).kubeconfig(kubeconfig)
     };
@@ -345,7 +371,10 @@ fn autoscalers_that_are_no_part_of_kubernetes_are_found() {
     let create = |group: &str, version: &str, kind: &str, plural: &str, spec: Value| {
         cluster.api().create(crds, &definition(group, version, kind, plural));
         let path = namespace.path(&format!("{group}/{version}"), plural, "");
-        wait_for(SOON, "the resource to be served", || cluster.api().get(&path));
+        wait_for(SOON, "the resource to be served", || {
+            let (status, _) = cluster.api().request(Method::GET, &path, None, "");
+            status.is_success().then_some(())
+        });
         let object = json!({
             "apiVersion": format!("{group}/{version}"), "kind": kind,
             "metadata": {"name": "web"}, "spec": spec,

@@ -121,9 +121,13 @@ fn a_leftover_partition_is_refused_and_comes_back_when_it_is_allowed() {
 fn how_far_it_goes_can_be_said_in_many_ways() {
     let namespace = made("canary-reach", 4, |_| {});
     let before = Picture::of(&namespace);
-    for (reach, rests_at) in
-        [("--count 1", 3), ("--percent 30", 2), ("--percent 25", 3), ("--to-ordinal 1", 1), ("--count 9", 0)]
-    {
+    for (reach, rests_at) in [
+        ("--count 1", 3),
+        ("--percent 30", 2),
+        ("--percent 25", 3),
+        ("--to-ordinal 1", 1),
+        ("--count 9", 0),
+    ] {
         ends(&namespace, &format!("{START} {reach}"), 0);
         let started = Picture::of(&namespace);
         if rests_at == 0 {
@@ -147,7 +151,12 @@ fn every_change_of_the_template_can_be_tried() {
     let patch = json!({"spec": {"template": {"spec": {"priority": null, "hostname": "x"}}}});
     let cases: [(&str, Option<String>, &str, Value); 4] = [
         ("--env A=1", None, "/spec/containers/0/env/0/value", json!("1")),
-        ("--set-resources requests.cpu=10m", None, "/spec/containers/0/resources/requests/cpu", json!("10m")),
+        (
+            "--set-resources requests.cpu=10m",
+            None,
+            "/spec/containers/0/resources/requests/cpu",
+            json!("10m"),
+        ),
         ("--patch-file -", Some(patch.to_string()), "/spec/hostname", json!("web-1")),
         ("--restart", None, "/spec/containers/0/image", json!("nginx:1.21")),
     ];
@@ -187,9 +196,7 @@ fn a_restart_that_is_typed_again_is_the_same_restart() {
 #[test]
 fn what_somebody_applies_is_staged_and_then_adopted() {
     let namespace = TestCluster::shared().namespace("canary-stage");
-    let manifest = |image: &str| {
-        set(3, |set| container(set)["image"] = json!(image)).to_string()
-    };
+    let manifest = |image: &str| set(3, |set| container(set)["image"] = json!(image)).to_string();
     namespace.apply(&manifest("nginx:1.21"));
     namespace.wait_until_ready("web");
     let before = Picture::of(&namespace);

@@ -76,7 +76,10 @@ fn abort_does_not_care_how_often_the_template_was_edited() {
     let before = Picture::of(&namespace);
     ends(&namespace, START, 0);
     for image in ["nginx:1.23", "nginx:1.24"] {
-        namespace.kubectl(["set", "image", "sts/web", &format!("nginx={image}")]).output().success();
+        namespace
+            .kubectl(["set", "image", "sts/web", &format!("nginx={image}")])
+            .output()
+            .success();
         until(&namespace, "the edit to arrive", |picture| picture.image("web-2") == Some(image));
     }
     let output = ends(&namespace, "promote web -o json", 7);
@@ -135,7 +138,10 @@ fn status_and_history_tell_where_it_is() {
 
     let shown = document(&ends(&namespace, "status web -o json", 0));
     assert_eq!((&shown["stage"], &shown["partition"]), (&json!("paused"), &json!(2)));
-    assert_eq!((&shown["stable"], &shown["target"]), (&json!(before.update()), &json!(started.update())));
+    assert_eq!(
+        (&shown["stable"], &shown["target"]),
+        (&json!(before.update()), &json!(started.update()))
+    );
     ends(&namespace, "status web --exit-code", 9);
     ends(&namespace, "status web --wait-for paused --timeout 30s", 0);
     ends(&namespace, "status web --wait-for complete --timeout 1s", 6);
