@@ -19,13 +19,32 @@ pub enum Back {
     /// this index, so that the controller takes back all that has moved.
     Revert { partition: u32 },
     /// Delete this pod: nobody else will (kubernetes #67250, or OnDelete).
-    Replace { pod: String, uid: String, why: String },
+    Replace { pod: Doomed, why: String },
     /// Nothing to do before the cluster changes or the clock passes on.
     Wait { what: String },
     /// Everything is on the stable revision: give the strategy back.
     Finish,
     /// Something is in the way.
     Stop { exit: Exit, finding: Finding },
+}
+
+/// A pod that is to be deleted, exactly as it was judged: one that has become
+/// Ready since then stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doomed {
+    pub name: String,
+    pub uid: String,
+    pub resource_version: String,
+}
+
+impl Doomed {
+    pub fn of(pod: &Pod) -> Doomed {
+        Doomed {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            resource_version: pod.resource_version.clone(),
+        }
+    }
 }
 
 /// The next move. `reverted` says that this run has put the template back
@@ -73,15 +92,15 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         slot.pod.is_some_and(|pod| pod.revision() != Some(stand.record.stable.as_str()))
     };
     let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
-    if let Some((_, slot)) = blocker
+    if let Some((index, slot)) = blocker
         && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
     {
-        return blocked(stand, slot, pod, wrong(slot), patience);
+        return blocked(stand, index, pod, wrong(slot), patience);
     }
     if stand.survey.set.pod_management == PodManagement::Parallel
         && let Some((pod, why)) = broken_above(stand, patience)
     {
-        return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+        return Back::Replace { pod: Doomed::of(pod), why };
     }
     if let Some((_, slot)) = blocker {
         return Back::Wait { what: format!("{} to be made again", slot.name) };
@@ -91,7 +110,7 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
             && let Some(pod) = slot.pod
         {
             let why = "under OnDelete nobody else does".to_owned();
-            return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+            return Back::Replace { pod: Doomed::of(pod), why };
         }
         return Back::Wait { what: format!("the controller to replace {}", slot.name) };
     }
@@ -103,12 +122,15 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
 }
 
 /// The lowest ordinal that is not available, and has a pod.
-fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
+fn blocked(stand: &Stand, index: u32, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
     let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
     let broken = trouble(stand, pod);
-    if !unready {
+    // A member that has just come back starts for as long as it always does;
+    // only the time for the whole way ends that.
+    let starts = !wrong && broken.is_none() && stand.record.has_released(index);
+    if !unready || starts {
         return Back::Wait { what: format!("{name} to be Ready") };
     }
     let since = pod.unready_since().map_or_else(String::new, |since| {
@@ -118,15 +140,15 @@ fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedD
     if wrong {
         // The controller has seen the stable template and would replace this
         // pod if only it became Ready first.
-        return Back::Replace { pod: name.clone(), uid: pod.uid.clone(), why };
+        return Back::Replace { pod: Doomed::of(pod), why };
     }
     if survey.set.pod_management == PodManagement::Parallel
         && let Some((pod, why)) = broken_above(stand, patience)
     {
-        return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+        return Back::Replace { pod: Doomed::of(pod), why };
     }
     let finding = rules::STABLE_POD_BLOCKS
-        .found(format!("pod/{}", slot.name), format!("{name} runs the stable revision and: {why}"))
+        .found(format!("pod/{name}"), format!("{name} runs the stable revision and: {why}"))
         .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
     Back::Stop { exit: Exit::Manual, finding }
 }

@@ -25,13 +25,10 @@ pub enum Beginning {
 }
 
 /// Sets the severity that remains after `--allow`: what was allowed is still
-/// said, as a warning. Without pods or revisions there is no way back, and
-/// nobody can allow that.
-pub fn allow(survey: &Survey, findings: &mut [Finding], allowed: &[String]) {
-    let readable = readable(survey);
+/// said, as a warning.
+pub fn allow(findings: &mut [Finding], allowed: &[String]) {
     for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Error) {
-        let may = rules::ALLOWABLE.iter().any(|rule| rule.id == finding.id)
-            && (readable || finding.id != rules::UNREAD.id);
+        let may = rules::ALLOWABLE.iter().any(|rule| rule.id == finding.id);
         if may && allowed.iter().any(|id| id.eq_ignore_ascii_case(finding.id)) {
             finding.severity = Severity::Warning;
         }
@@ -102,7 +99,9 @@ pub fn going_back(survey: &Survey, record: &Record) -> Finding {
 fn unread(survey: &Survey, found: &mut Vec<Finding>) {
     for unread in &survey.facts.unread {
         let message = format!("{} could not be read: {}", unread.resource, unread.why);
-        found.push(rules::UNREAD.found(survey.set.reference(), message));
+        let vital = ["pods", "controllerrevisions.apps"].contains(&unread.resource.as_str());
+        let rule = if vital { &rules::BLIND } else { &rules::UNREAD };
+        found.push(rule.found(survey.set.reference(), message));
     }
 }
 

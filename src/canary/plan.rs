@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    back::Doomed,
     change,
     record::{Phase, Record},
     rules,
@@ -27,6 +28,7 @@ pub struct Stand<'a> {
 /// What decides whether an ordinal is good, as far as the clock and the pods
 /// can tell.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "terms hold or they do not")]
 pub struct Terms {
     /// The lowest index that is to move.
     pub goal: u32,
@@ -46,7 +48,7 @@ pub struct Terms {
 
 /// What one run has seen so far; another run begins anew and loses nothing but
 /// time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// The ordinal in hand, whether it has passed, and since when.
     hand: Option<(u32, bool, Timestamp)>,
@@ -84,7 +86,7 @@ pub enum Move {
     /// Tell it to move.
     Step { index: u32 },
     /// Under OnDelete: delete this pod, for nobody else will.
-    Replace { pod: String, uid: String },
+    Replace { pod: Doomed },
     /// All have moved: give the strategy back and forget the canary.
     Finish,
     /// The goal is reached; the rest stays on the stable revision.
@@ -151,18 +153,6 @@ impl<'a> Stand<'a> {
 }
 
 impl Memory {
-    pub fn new() -> Memory {
-        Memory {
-            hand: None,
-            stretches: HashMap::new(),
-            broken: None,
-            checked: None,
-            prepared: None,
-            judged: None,
-            bake: SignedDuration::ZERO,
-        }
-    }
-
     /// Takes a look: which ordinal is in hand, and whether a new pod that was
     /// Ready has stopped being so or has restarted.
     pub fn observe(&mut self, stand: &Stand) {
@@ -290,7 +280,7 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
             if let Some(waiting) = unsettled(stand, terms, memory, Some(index)) {
                 return waiting;
             }
-            return Move::Replace { pod: name, uid: pod.uid.clone() };
+            return Move::Replace { pod: Doomed::of(pod) };
         }
         let what = format!("{name} to be replaced{}", held_up_by(stand, index));
         return wait(stand, terms, memory, what, None);

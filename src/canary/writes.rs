@@ -7,7 +7,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::record::{ANNOTATION, Record};
+use super::{
+    back::Doomed,
+    record::{ANNOTATION, Record},
+};
 use crate::{
     cluster::{Object, Patch, Precondition, Propagation, Resource, Write},
     workload::{StatefulSet, Strategy},
@@ -86,14 +89,15 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
     patch(set, operations, summary)
 }
 
-/// Deletes a pod, this one and no successor of its name.
-pub fn replace(set: &StatefulSet, pod: &str, uid: &str, why: &str) -> Write {
+/// Deletes a pod as it was judged, and no successor of its name.
+pub fn replace(set: &StatefulSet, pod: &Doomed, why: &str) -> Write {
     let object = Object {
         resource: Resource::POD,
         namespace: Some(set.namespace.clone()),
-        name: pod.to_owned(),
+        name: pod.name.clone(),
     };
-    Write::delete(object, uid, None, Propagation::Background, why)
+    let version = Some(pod.resource_version.clone());
+    Write::delete(object, pod.uid.as_str(), version, Propagation::Background, why)
 }
 
 fn object(set: &StatefulSet) -> Object {
@@ -130,15 +134,11 @@ fn annotate(set: &StatefulSet, record: &Record) -> Vec<Value> {
 }
 
 fn partition(set: &StatefulSet, to: u32) -> Value {
-    match set.strategy {
-        Strategy::RollingUpdate { partition: None } => {
-            let value = json!({ "partition": to });
-            json!({ "op": "add", "path": "/spec/updateStrategy/rollingUpdate", "value": value })
-        }
-        _ => {
-            let path = "/spec/updateStrategy/rollingUpdate/partition";
-            json!({ "op": "add", "path": path, "value": to })
-        }
+    let operation = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
+    if set.strategy == (Strategy::RollingUpdate { partition: None }) {
+        operation("/spec/updateStrategy/rollingUpdate", json!({ "partition": to }))
+    } else {
+        operation("/spec/updateStrategy/rollingUpdate/partition", json!(to))
     }
 }
 

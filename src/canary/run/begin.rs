@@ -141,15 +141,14 @@ pub async fn start(
     let mut hand = Hand::new(&session, reading, confirmed);
     let begun =
         if opening.resumes { None } else { begin(&mut hand, &gates, &terms, &opening).await? };
-    let end = match begun {
-        Some(end) => end,
-        None => {
-            let run = Record::of(&hand.mirror.facts().set).ok().flatten().map(|record| record.run);
-            forward::go(&mut hand, &gates, &terms, run).await?
-        }
+    let end = if let Some(end) = begun {
+        end
+    } else {
+        let run = Record::of(&hand.mirror.facts().set).ok().flatten().map(|record| record.run);
+        forward::go(&mut hand, &gates, &terms, run).await?
     };
     let end = forward::back_if_asked(&mut hand, &gates, end).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// Reads the set and works out what a start would do; once more where the set
@@ -221,13 +220,9 @@ async fn open(
                 .hint(format!("kubectl stateful canary status {} {at}", set.name)),
         );
     }
-    let mut record = match there {
-        Some(record) => record,
-        None => {
-            let stable = plan::stable_of(&survey).unwrap_or_default();
-            Record::begin(set, stable, wish.run, now)
-        }
-    };
+    let mut record = there.unwrap_or_else(|| {
+        Record::begin(set, plan::stable_of(&survey).unwrap_or_default(), wish.run, now)
+    });
     if !resumes {
         let reached = match beginning {
             Beginning::Adopt => plan::reached(&survey, &record.stable),
@@ -255,10 +250,11 @@ async fn open(
         tried: false,
     };
     let mut after = after;
-    if !resumes && !guards::refuses(&opening.findings_after(&survey, wish.allow)) {
-        if let Some(tried) = try_out(&mut opening, set, cluster).await? {
-            after = tried.template.raw.clone();
-        }
+    if !resumes
+        && !guards::refuses(&opening.findings_after(wish.allow))
+        && let Some(tried) = try_out(&mut opening, set, cluster).await?
+    {
+        after = tried.template.raw.clone();
     }
     opening.record.template = change::fingerprint(&after);
     let stable = facts.revision(&opening.record.stable);
@@ -275,7 +271,7 @@ async fn open(
     }
     let checks = wish.gates.has_checks() || wish.gates.bake.is_some();
     opening.findings.extend(guards::probes(&survey, &set.template, checks));
-    guards::allow(&survey, &mut opening.findings, wish.allow);
+    guards::allow(&mut opening.findings, wish.allow);
     opening.findings.sort_by_key(|finding| finding.severity);
     Ok(opening)
 }
@@ -320,14 +316,12 @@ fn resumes(record: &Record, set: &StatefulSet, beginning: Beginning, after: &Val
     if record.phase != Phase::Rolling {
         return false;
     }
-    match beginning {
-        Beginning::Change => same && change::differences(&set.template.raw, after).is_empty(),
-        // Whatever somebody else changed meanwhile is adopted, too.
-        _ => {
-            let untouched = record.on_delete || set.partition() == record.partition;
-            same && untouched && set.replicas == record.replicas
-        }
+    if beginning == Beginning::Change {
+        return same && change::differences(&set.template.raw, after).is_empty();
     }
+    // Whatever somebody else changed meanwhile is adopted, too.
+    let untouched = record.on_delete || set.partition() == record.partition;
+    same && untouched && set.replicas == record.replicas
 }
 
 /// Has the server try the change: validation, webhooks and defaults say what
@@ -366,9 +360,9 @@ impl Opening {
         }
     }
 
-    fn findings_after(&self, survey: &Survey, allowed: &[String]) -> Vec<Finding> {
+    fn findings_after(&self, allowed: &[String]) -> Vec<Finding> {
         let mut findings = self.findings.clone();
-        guards::allow(survey, &mut findings, allowed);
+        guards::allow(&mut findings, allowed);
         findings
     }
 }

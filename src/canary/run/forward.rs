@@ -48,7 +48,7 @@ pub async fn promote(
         Ok(Some(record)) => record,
     };
     let mut findings = guards::for_promote(&survey, &record, &gates);
-    guards::allow(&survey, &mut findings, &args.allow);
+    guards::allow(&mut findings, &args.allow);
     if guards::refuses(&findings) {
         return Err(refused(&format!("cannot promote {}", session.name), findings));
     }
@@ -65,13 +65,13 @@ pub async fn promote(
         return rehearse(&session, &survey, &record, goal).await;
     }
     if record.has_judged(record.partition) && record.partition <= goal && record.partition > 0 {
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let confirmed = session.ask(&args.common, &question(&survey, &record, goal), None)?;
     let mut hand = Hand::new(&session, reading, confirmed);
     let end = go(&mut hand, &gates, &terms, Some(record.run)).await?;
     let end = back_if_asked(&mut hand, &gates, end).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// No canary: done when everything runs what the template names, for then a
@@ -89,7 +89,7 @@ fn nothing_under_way(session: &Session, survey: &Survey) -> Result<Exit, Error> 
         session
             .terminal
             .say(&format!("no canary is under way on {}: nothing to promote", set.name));
-        return session.close_unwatched(survey.facts, End::done());
+        return session.close_unwatched(survey.facts, &End::done());
     }
     let message = if behind.is_empty() {
         format!("no canary is under way on {}", set.name)
@@ -139,7 +139,7 @@ async fn rehearse(
             *partition = Some(record.partition);
         }
     }
-    session.close_unwatched(survey.facts, End::done())
+    session.close_unwatched(survey.facts, &End::done())
 }
 
 /// The lowest index that is to move; `unnamed` where the words name none.
@@ -212,10 +212,8 @@ pub async fn go(
 ) -> Result<End, Error> {
     let uid = hand.mirror.facts().set.uid.clone();
     hand.memory.bake = terms.bake;
-    let mut work: Option<(Move, Work)> = None;
+    let mut asking = Asking::default();
     let mut finishing = false;
-    // What could not be concluded, and when it is asked again.
-    let mut later: Option<(Timestamp, String)> = None;
     loop {
         let now = Timestamp::now();
         if finishing && hand.is_over(&uid) {
@@ -228,10 +226,7 @@ pub async fn go(
         let stand = Stand::new(hand.mirror.facts(), &record, now);
         hand.memory.observe(&stand);
         let next = plan::next(&stand, terms, &hand.memory);
-        // What is asked about an ordinal is moot once the next move is another.
-        if work.as_ref().is_some_and(|(asked, _)| *asked != next) {
-            work = None;
-        }
+        asking.keep_only(&next);
         match &next {
             Move::Wait { what, until } => {
                 hand.say(Some(&record), what, *until)?;
@@ -240,42 +235,9 @@ pub async fn go(
                 }
             }
             Move::Check { index } | Move::Prepare { index } | Move::Passed { index } => {
-                let index = *index;
-                if !checks::needed(gates, &next) {
-                    settle(hand, &next, index, Answer::Yes);
-                    continue;
-                }
-                if let Some((again, what)) = later.take_if(|(again, _)| *again > now) {
-                    if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
-                        return Ok(end);
-                    }
-                    hand.say(Some(&record), &what, None)?;
-                    if let Some(exit) = hand.wait(Some(again)).await {
-                        return Ok(interrupted(exit));
-                    }
-                    later = Some((again, what));
-                    continue;
-                }
-                if work.is_none() {
-                    let asked = checks::ask(hand, gates, &stand, &next, index);
-                    let what = asked.what.clone();
-                    work = Some((next.clone(), asked.work));
-                    hand.say(Some(&record), &what, None)?;
-                }
-                let Some((_, answer)) = &mut work else { continue };
-                match hand.work_or_wait(answer).await {
-                    Err(exit) => return Ok(interrupted(exit)),
-                    Ok(None) => {}
-                    Ok(Some(Answer::Unknown { what })) => {
-                        work = None;
-                        later = Some((Timestamp::now() + AGAIN, what));
-                    }
-                    Ok(Some(answer)) => {
-                        work = None;
-                        if let Some(end) = settle(hand, &next, index, answer) {
-                            return Ok(end);
-                        }
-                    }
+                let asked = asking.go_on(hand, gates, terms, &record, &next, *index).await?;
+                if let Some(end) = asked {
+                    return Ok(end);
                 }
             }
             Move::Step { index } => {
@@ -291,10 +253,10 @@ pub async fn go(
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
-            Move::Replace { pod, uid } => {
-                let write = writes::replace(&hand.mirror.facts().set, pod, uid, "OnDelete");
+            Move::Replace { pod } => {
+                let write = writes::replace(&hand.mirror.facts().set, pod, "OnDelete");
                 let why = "it is next, and under OnDelete nobody else does";
-                if let Some(exit) = hand.replace(&write, uid, why).await? {
+                if let Some(exit) = hand.replace(&write, &pod.uid, why).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -307,7 +269,7 @@ pub async fn go(
                         hand.tell(&format!(
                             "complete: every ordinal of {} runs {target}",
                             set.name
-                        ));
+                        ))?;
                         return Ok(End::done());
                     }
                     // The answer may have been lost, and not the write.
@@ -327,10 +289,68 @@ pub async fn go(
                 }
             }
             Move::Stop { exit, finding } => {
-                hand.tell(&format!("stopped: {}", finding.message));
+                hand.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(*exit, finding.clone()));
             }
         }
+    }
+}
+
+/// What is being asked: of checks, of hooks, about the leader.
+#[derive(Default)]
+struct Asking {
+    work: Option<(Move, Work)>,
+    /// What could not be concluded, and when it is asked again.
+    later: Option<(Timestamp, String)>,
+}
+
+impl Asking {
+    /// What is asked about an ordinal is moot once the next move is another.
+    fn keep_only(&mut self, next: &Move) {
+        self.work.take_if(|(asked, _)| asked != next);
+    }
+
+    /// Asks, or goes on asking, until there is an answer or something else
+    /// happens first.
+    async fn go_on(
+        &mut self,
+        hand: &mut Hand<'_>,
+        gates: &Gates,
+        terms: &Terms,
+        record: &Record,
+        next: &Move,
+        index: u32,
+    ) -> Result<Option<End>, Error> {
+        if !checks::needed(gates, next) {
+            return settle(hand, next, index, Answer::Yes);
+        }
+        let now = Timestamp::now();
+        if let Some((again, what)) = self.later.clone().filter(|(again, _)| *again > now) {
+            let stand = Stand::new(hand.mirror.facts(), record, now);
+            if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
+                return Ok(Some(end));
+            }
+            hand.say(Some(record), &what, None)?;
+            return Ok(hand.wait(Some(again)).await.map(interrupted));
+        }
+        if self.work.is_none() {
+            let stand = Stand::new(hand.mirror.facts(), record, now);
+            let asked = checks::ask(hand, gates, &stand, next, index);
+            self.work = Some((next.clone(), asked.work));
+            hand.say(Some(record), &asked.what, None)?;
+        }
+        let Some((_, answer)) = &mut self.work else { return Ok(None) };
+        let answer = match hand.work_or_wait(answer).await {
+            Err(exit) => return Ok(Some(interrupted(exit))),
+            Ok(None) => return Ok(None),
+            Ok(Some(answer)) => answer,
+        };
+        self.work = None;
+        if let Answer::Unknown { what } = answer {
+            self.later = Some((Timestamp::now() + AGAIN, what));
+            return Ok(None);
+        }
+        settle(hand, next, index, answer)
     }
 }
 
@@ -346,7 +366,12 @@ pub fn overdue(stand: &Stand, terms: &Terms, memory: &Memory, what: &str) -> Opt
 }
 
 /// What the answer of checks, hooks and the like means.
-fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Option<End> {
+fn settle(
+    hand: &mut Hand<'_>,
+    asked: &Move,
+    index: u32,
+    answer: Answer,
+) -> Result<Option<End>, Error> {
     match answer {
         Answer::Yes => {
             let memory: &mut Memory = &mut hand.memory;
@@ -357,15 +382,15 @@ fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Opti
             }
             if matches!(asked, Move::Passed { .. }) {
                 let name = hand.mirror.facts().set.pod_name(hand.mirror.facts().set.start + index);
-                hand.tell(&format!("{name} has passed its gates"));
+                hand.tell(&format!("{name} has passed its gates"))?;
             }
-            None
+            Ok(None)
         }
         Answer::No { exit, finding } => {
-            hand.tell(&format!("stopped: {}", finding.message));
-            Some(End::with(exit, finding))
+            hand.tell(&format!("stopped: {}", finding.message))?;
+            Ok(Some(End::with(exit, finding)))
         }
-        Answer::Unknown { .. } => None,
+        Answer::Unknown { .. } => Ok(None),
     }
 }
 
@@ -430,7 +455,7 @@ pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Resu
     if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
     }
-    hand.tell("going back, as --on-failure abort says");
+    hand.tell("going back, as --on-failure abort says")?;
     let mut findings = end.findings;
     let back = back::go(hand, back::PATIENCE, back::LONGEST).await?;
     let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };

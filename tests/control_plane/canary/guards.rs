@@ -304,10 +304,10 @@ fn what_may_not_be_read_is_not_taken_for_absent() {
     // Without the pods nothing helps.
     let blind = namespace.user("blind", &json!([apps, events, budgets, scalers]), &json!([]));
     for words in [START, "stage web", "pause web"] {
-        refused_with(&namespace, run(&blind, words), "CANARY-UNREAD");
+        refused_with(&namespace, run(&blind, words), "CANARY-BLIND");
     }
     let allowed = format!("{START} --allow CANARY-UNREAD");
-    refused_with(&namespace, run(&blind, &allowed), "CANARY-UNREAD");
+    refused_with(&namespace, run(&blind, &allowed), "CANARY-BLIND");
     // Without the budgets somebody may say that there are none.
     let half = namespace.user("half", &json!([apps, core, scalers]), &json!([]));
     refused_with(&namespace, run(&half, START), "CANARY-UNREAD");
