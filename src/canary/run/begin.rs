@@ -1,5 +1,7 @@
 //! The beginning: what would happen, whether it may, and the first write.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -151,9 +153,10 @@ pub async fn start(
     session.close(&mut hand, &end)
 }
 
-/// Reads the set and works out what a start would do; once more where the set
-/// was another one by the time the server tried it, if only by a report of its
-/// controller.
+/// Reads the set and works out what a start would do; once more where its
+/// controller has not seen the last change yet, such as the end of a canary a
+/// moment ago, and where the set was another one by the time the server tried
+/// it, if only by a report of its controller.
 async fn decide(
     cluster: &Cluster,
     name: &str,
@@ -164,6 +167,10 @@ async fn decide(
     loop {
         left -= 1;
         let reading = read::facts(cluster, name, read::Scope::Rollout).await?;
+        if !reading.facts.set.is_observed() && left > 0 {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
         match open(&reading.facts, wish, tries, Timestamp::now()).await {
             Err(error) if error.exit == Exit::Conflict && left > 0 => {}
             opening => return Ok((reading, opening?)),
@@ -172,7 +179,9 @@ async fn decide(
 }
 
 /// A set that changes more often than this is not at rest.
-const MOST_READINGS: u32 = 4;
+const MOST_READINGS: u32 = 5;
+/// A controller that works needs less.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Works out what a start would do, and what speaks against it. With a
 /// cluster the server tries the change first.
