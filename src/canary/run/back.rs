@@ -14,7 +14,7 @@ use crate::{
     canary::{
         args::{AbortArgs, UnstickArgs},
         back::{self, Back, Doomed},
-        guards,
+        change, guards,
         plan::Stand,
         record::{Phase, Record},
         rules, writes,
@@ -168,6 +168,8 @@ fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Wr
     let mut record = stand.record.clone();
     record.phase = Phase::Aborting;
     record.judged = None;
+    // What somebody else brought, he may bring again.
+    record.adopted |= change::fingerprint(&set.template.raw) != record.template;
     run.clone_into(&mut record.run);
     record.partition = if set.takes_partition() { partition } else { record.partition };
     Some(writes::revert(set, &record, &stable.template))

@@ -32,8 +32,8 @@ fn a_version_that_never_works_moves_one_ordinal_and_no_more() {
                     broken.keeps(&before, &["web-0", "web-1"]);
                     assert_eq!(broken.partition(), Some(2));
                     // Asked again it says the same, and moves nothing.
-                    let again = format!("promote web --full -o json --deadline 2s");
-                    let output = ends(&namespace, &again, code);
+                    let again = "promote web --full -o json --deadline 2s";
+                    let output = ends(&namespace, again, code);
                     assert_eq!(reasons(&output), [id], "{output}");
                     Picture::of(&namespace).keeps(&broken, &["web-0", "web-1", "web-2"]);
                     let shown =

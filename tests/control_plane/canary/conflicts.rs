@@ -110,7 +110,12 @@ fn what_was_changed_can_be_adopted() {
         let before = Picture::of(&namespace);
         ends(&namespace, START, 0);
         meddle(&namespace);
-        namespace.wait_until_ready("web");
+        until(&namespace, "the change to arrive", |picture| {
+            picture.set["status"]["observedGeneration"] == *picture.generation()
+                && picture.pods.len() == replicas
+                && picture.hash("web-2") == Some(picture.update())
+                && picture.pods.values().all(is_ready)
+        });
         ends(&namespace, "start web --adopt", 0);
         ends(&namespace, "promote web --full", 0);
         let through = Picture::of(&namespace);

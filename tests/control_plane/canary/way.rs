@@ -69,6 +69,18 @@ fn abort_goes_back_to_the_very_revision_from_before() {
     }
 }
 
+/// The controller needs a moment to see that a canary is over.
+#[test]
+fn one_canary_follows_the_other_at_once() {
+    let namespace = made("canary-follows", 2, |_| {});
+    let before = Picture::of(&namespace);
+    for _ in 0..4 {
+        ends(&namespace, START, 0);
+        ends(&namespace, "abort web", 0);
+    }
+    Picture::of(&namespace).is_back_on(&before);
+}
+
 /// `kubectl rollout undo` would go to the newest of the edits.
 #[test]
 fn abort_does_not_care_how_often_the_template_was_edited() {
