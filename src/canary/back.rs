@@ -106,7 +106,7 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         return Back::Wait { what: format!("{} to be made again", slot.name) };
     }
     if let Some((_, slot)) = stand.indexes().rev().find(|(_, slot)| wrong(slot)) {
-        if stand.record.on_delete
+        if !set.takes_partition()
             && let Some(pod) = slot.pod
         {
             let why = "under OnDelete nobody else does".to_owned();
@@ -114,7 +114,7 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         }
         return Back::Wait { what: format!("the controller to replace {}", slot.name) };
     }
-    if !stand.record.on_delete && set.status.current_revision != set.status.update_revision {
+    if set.takes_partition() && set.status.current_revision != set.status.update_revision {
         let what = "the controller to make the stable revision the current one".to_owned();
         return Back::Wait { what };
     }

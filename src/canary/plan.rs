@@ -62,8 +62,6 @@ pub struct Memory {
     pub prepared: Option<u32>,
     /// The lowest index that passed everything, in this run.
     pub judged: Option<u32>,
-    /// Where this run found the set: with a pause between, it ends one below.
-    pub found_at: Option<u32>,
     /// How long an ordinal is watched in this run.
     pub bake: SignedDuration,
 }
@@ -160,7 +158,6 @@ impl Memory {
     pub fn observe(&mut self, stand: &Stand) {
         let now = stand.survey.now;
         let lowest = stand.record.partition;
-        self.found_at.get_or_insert(lowest);
         let passed = stand.has_judged(self, lowest);
         if self.hand.is_none_or(|(index, was, _)| (index, was) != (lowest, passed)) {
             self.hand = Some((lowest, passed, now));
@@ -210,7 +207,7 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
     if lowest == 0 {
         return finish(stand, terms, memory);
     }
-    let rests = terms.pause_between && memory.found_at.is_some_and(|found| found > lowest);
+    let rests = terms.pause_between && memory.judged.is_some();
     if lowest <= terms.goal || rests {
         return Move::Rest;
     }

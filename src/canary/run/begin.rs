@@ -175,7 +175,7 @@ async fn open(
         }
     };
     let beginning = if wish.change.adopt { Beginning::Adopt } else { Beginning::Change };
-    let mut findings = guards::check(&survey, there.as_ref(), beginning);
+    let mut findings = Vec::new();
     let patch = match beginning {
         Beginning::Change => change_of(wish, &survey, there.as_ref(), now, &mut findings)?,
         _ => None,
@@ -184,6 +184,11 @@ async fn open(
         .as_ref()
         .map_or_else(|| set.template.raw.clone(), |patch| change::apply(&set.template.raw, patch));
     let resumes = there.as_ref().is_some_and(|record| resumes(record, set, beginning, &after));
+    findings.extend(match &there {
+        // In the middle of it an ordinal is away: that is how it goes.
+        Some(record) if resumes => guards::for_promote(&survey, record, wish.gates),
+        there => guards::check(&survey, there.as_ref(), beginning),
+    });
     if let Some(record) = &there
         && record.phase == Phase::Rolling
         && beginning == Beginning::Change
@@ -209,7 +214,9 @@ async fn open(
         record.gates = wish.gates.fingerprint();
         record.adopted |= beginning == Beginning::Adopt;
     }
-    let goal = forward::goal(wish.reach, &survey, &record)?;
+    // Typed again it goes no further than it went.
+    let first = record.partition.min(set.replicas.saturating_sub(1));
+    let goal = forward::goal(wish.reach, &survey, first)?;
     if !resumes && record.partition == set.replicas {
         // The write that brings the template also tells the first one to move.
         record.partition = set.replicas.saturating_sub(1).max(goal.min(set.replicas));
