@@ -174,7 +174,9 @@ impl Memory {
             };
             let what = if pod.restarts() > seen.restarts {
                 format!("restarted ({} times so far) after it was Ready", pod.restarts())
-            } else if !pod.is_ready() || since != seen.since {
+            } else if index == lowest && !passed && (!pod.is_ready() || since != seen.since) {
+                // One that has passed is waited for instead: members of a
+                // quorum may be unready while another one is away.
                 "was Ready and then was not".to_owned()
             } else {
                 continue;

@@ -300,6 +300,47 @@ fn a_version_that_breaks_at_the_last_ordinal() {
     broken_at(0);
 }
 
+/// Not Ready for a moment: that speaks against the pod that is being judged. One
+/// that has passed is waited for, because members of a quorum feel it when
+/// another one goes.
+#[test]
+fn a_pod_that_is_unready_for_a_moment() {
+    let sick = |set: &mut Value| {
+        probed(set);
+        container(set)["readinessProbe"] = json!({
+            "exec": {"command": ["test", "!", "-e", "/tmp/sick"]},
+            "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 1,
+        });
+    };
+    let set = Set::new("canary-unready", &web(3, sick), "web", 3);
+    let flap = |pod: &str| {
+        let shell = |script| {
+            let exec = ["exec", pod, "--", "sh", "-c", script];
+            set.namespace.kubectl(exec).output().success();
+        };
+        shell("touch /tmp/sick");
+        set.namespace.wait(&format!("pod/{pod}"), "condition=Ready=false");
+        shell("rm /tmp/sick");
+    };
+    set.says("start", &["--image", "nginx=nginx:1.22"], 0);
+    let promote = |pod: &str| {
+        let running = set.canary("promote", &["--bake", "20s", "-o", "json"]).start();
+        let baking = format!("{pod} to stay Ready");
+        running.wait_for_stderr(&baking, |said| said.contains(&baking));
+        running
+    };
+    let running = promote("web-1");
+    flap("web-2");
+    let paused = parsed(&running.finish().expect(0));
+    assert_eq!(paused["partition"], 1, "{paused:#}");
+
+    let running = promote("web-0");
+    flap("web-0");
+    let failed = parsed(&running.finish().expect(5));
+    let said = stopped(&failed, "CANARY-NOT-STEADY", "pod/web-0");
+    assert!(said.contains("was Ready and then was not"), "{said}");
+}
+
 /// Without a readiness probe a container is Ready for as long as it runs. It is
 /// watched for a while by default, and as long as one says.
 #[test]
