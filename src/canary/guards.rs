@@ -147,11 +147,14 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
     let set = survey.set;
     let at = survey.at();
     if survey.pods_known {
+        // Those that a canary under way has told to move are its own business:
+        // it waits for them, and says what is wrong with them.
+        let in_hand =
+            |index: u32| record.is_some_and(|r| r.phase == Phase::Rolling && r.has_released(index));
         let unwell: Vec<&str> = survey
-            .slots
-            .iter()
-            .filter(|slot| !slot.is_available(set, survey.now))
-            .map(|slot| slot.name.as_str())
+            .indexes()
+            .filter(|(index, slot)| !in_hand(*index) && !slot.is_available(set, survey.now))
+            .map(|(_, slot)| slot.name.as_str())
             .collect();
         if !unwell.is_empty() {
             let verb = if unwell.len() == 1 { "is" } else { "are" };
