@@ -2,7 +2,7 @@
 
 use super::{
     gates::Gates,
-    plan::stable_of,
+    plan::{reached, stable_of},
     record::{Phase, Record, Unusable},
     rules,
 };
@@ -147,13 +147,15 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
     let set = survey.set;
     let at = survey.at();
     if survey.pods_known {
-        // Those that a canary under way has told to move are its own business:
-        // it waits for them, and says what is wrong with them.
-        let in_hand =
-            |index: u32| record.is_some_and(|r| r.phase == Phase::Rolling && r.has_released(index));
+        // A rollout under way has ordinals that come and go above where it is.
+        let stable = record.map(|record| record.stable.as_str()).or_else(|| stable_of(survey));
+        let at_rest = match (beginning, stable) {
+            (Beginning::Adopt, Some(stable)) => reached(survey, stable),
+            _ => set.replicas,
+        };
         let unwell: Vec<&str> = survey
             .indexes()
-            .filter(|(index, slot)| !in_hand(*index) && !slot.is_available(set, survey.now))
+            .filter(|(index, slot)| *index < at_rest && !slot.is_available(set, survey.now))
             .map(|(_, slot)| slot.name.as_str())
             .collect();
         if !unwell.is_empty() {

@@ -104,6 +104,14 @@ impl Set {
         list["items"].as_array().expect("items").len()
     }
 
+    /// Nobody has written to it and no pod was replaced since `before`.
+    #[track_caller]
+    pub fn is_still(&self, before: &Value, uids: &[String]) {
+        let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+        assert_eq!(version(&self.object()), version(before));
+        assert_eq!(self.uids(), uids);
+    }
+
     /// Nothing of a canary is left, and all pods run `revision`.
     #[track_caller]
     pub fn rests_on(&self, revision: &str) {
@@ -144,7 +152,7 @@ pub fn parsed(output: &Output) -> Value {
 fn probed(set: &mut Value) {
     claims(set, "standard");
     container(set)["readinessProbe"] =
-        json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1});
+        json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1, "timeoutSeconds": 5});
 }
 
 /// The first reason: which rule, about what, in which words.
@@ -299,19 +307,19 @@ fn a_crash_loop_that_is_ready_for_a_moment() {
     let set = Set::new("canary-flicker", &web(3, |set| claims(set, "standard")), "web", 3);
     let (stable, uids) = (set.revisions().remove(0), set.uids());
     let patch = set.patch(|container| {
-        container["command"] = json!(["sh", "-c", "nginx; sleep 3; exit 3"]);
+        container["command"] = json!(["sh", "-c", "sleep 3; exit 3"]);
     });
     let failed = set.says("start", &words(&patch), 5);
     let said = stopped(&failed, "CANARY-NOT-STEADY", "pod/web-2");
     assert!(said.contains("web-2 on the new revision"), "{said}");
     assert_eq!(set.uids()[..2], uids[..2]);
-    set.says("abort", &["--unstick-after", "2s"], 0);
+    set.says("abort", &[], 0);
     set.serves(["1.21", "1.21", "1.21"]);
     assert_eq!(set.uids()[..2], uids[..2]);
     set.rests_on(&stable);
 
     let mut start = words(&patch);
-    start.extend(["--bake", "5s", "--on-failure", "abort"]);
+    start.extend(["--bake", "10s", "--on-failure", "abort"]);
     let reverted = set.says("start", &start, 10);
     stopped(&reverted, "CANARY-NOT-STEADY", "pod/web-2");
     assert_eq!(reverted["result"], "reverted", "{reverted:#}");
@@ -352,23 +360,11 @@ fn never_ready(
     let failed = set.says("start", &start, code);
     let said = stopped(&failed, id, object).to_owned();
     assert_eq!(set.uids()[..2], uids[..2]);
-    set.says("abort", &["--unstick-after", "2s"], 0);
+    set.says("abort", &["--unstick-after", "10s"], 0);
     set.serves(["1.21", "1.21", "1.21"]);
     assert_eq!(set.uids()[..2], uids[..2]);
     set.rests_on(&stable);
     said
-}
-
-#[test]
-fn a_secret_that_is_missing() {
-    let set = Set::probed("canary-secret");
-    let patch = set.patch(|container| {
-        container["env"] = json!([{
-            "name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}},
-        }]);
-    });
-    let said = never_ready(&set, &patch, &[], (5, "CANARY-POD-BROKEN", "pod/web-2"));
-    assert!(said.contains("CreateContainerConfigError: secret \"db\" not found"), "{said}");
 }
 
 #[test]
@@ -379,19 +375,26 @@ fn a_request_that_no_node_can_meet() {
     assert!(said.contains("no node takes web-2") && said.contains("Insufficient cpu"), "{said}");
 }
 
-/// A mount that fails may yet succeed, and is given two minutes; here the
-/// deadline comes first.
+/// The kubelet tries again and again in both cases, but only a mount may yet
+/// succeed by itself: that is given two minutes, or here until the deadline.
 #[test]
-fn a_volume_that_cannot_be_mounted() {
-    let set = Set::probed("canary-mount");
+fn a_secret_and_a_volume_that_are_missing() {
+    let set = Set::probed("canary-missing");
+    let patch = set.patch(|container| {
+        container["env"] = json!([{
+            "name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}},
+        }]);
+    });
+    let said = never_ready(&set, &patch, &[], (5, "CANARY-POD-BROKEN", "pod/web-2"));
+    assert!(said.contains("CreateContainerConfigError: secret \"db\" not found"), "{said}");
+
     let patch = set.patch_file(&json!({"spec": {"template": {"spec": {
         "volumes": [{"name": "conf", "configMap": {"name": "absent"}}],
         "containers": [{
             "name": "nginx", "volumeMounts": [{"name": "conf", "mountPath": "/conf"}],
         }],
     }}}}));
-    let flags = ["--deadline", "8s"];
     let expected = (6, "CANARY-DEADLINE", "statefulset.apps/web");
-    let said = never_ready(&set, &patch, &flags, expected);
+    let said = never_ready(&set, &patch, &["--deadline", "8s"], expected);
     assert_eq!(said, "waited 8s for web-2 to be Ready");
 }

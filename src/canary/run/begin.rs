@@ -207,7 +207,7 @@ async fn open(
         }
     };
     let beginning = if wish.change.adopt { Beginning::Adopt } else { Beginning::Change };
-    let mut findings = guards::check(&survey, there.as_ref(), beginning);
+    let mut findings = Vec::new();
     let patch = match beginning {
         Beginning::Change => change_of(wish, &survey, there.as_ref(), now, &mut findings)?,
         _ => None,
@@ -216,6 +216,11 @@ async fn open(
         .as_ref()
         .map_or_else(|| set.template.raw.clone(), |patch| change::apply(&set.template.raw, patch));
     let resumes = there.as_ref().is_some_and(|record| resumes(record, set, beginning, &after));
+    findings.extend(match &there {
+        // In the middle of it an ordinal is away: that is how it goes.
+        Some(record) if resumes => guards::for_promote(&survey, record, wish.gates),
+        there => guards::check(&survey, there.as_ref(), beginning),
+    });
     if let Some(record) = &there
         && record.phase == Phase::Rolling
         && beginning == Beginning::Change
