@@ -35,6 +35,8 @@ fn a_version_that_never_works_moves_one_ordinal_and_no_more() {
                     let again = "promote web --full -o json --deadline 2s";
                     let output = ends(&namespace, again, code);
                     assert_eq!(reasons(&output), [id], "{output}");
+                    let output = start_broken(&namespace, knob, flags, code);
+                    assert_eq!(reasons(&output), [id], "{output}");
                     Picture::of(&namespace).keeps(&broken, &["web-0", "web-1", "web-2"]);
                     let shown =
                         ends(&namespace, "status web --exit-code", if code == 5 { 3 } else { 9 });
