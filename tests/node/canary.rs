@@ -1,7 +1,11 @@
 //! `canary` with containers that really start, crash and answer: nginx goes to
 //! another version and back, and is asked over HTTP which one it is.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -412,7 +416,10 @@ fn never_ready(
 fn a_request_that_no_node_can_meet() {
     let set = Set::probed("canary-big");
     let patch = ["--set-resources".to_owned(), "requests.cpu=100000".to_owned()];
+    // It counts after ten seconds, and no event may come by then.
+    let begun = Instant::now();
     let said = never_ready(&set, &patch, &[], (5, "CANARY-POD-BROKEN", "pod/web-2"));
+    assert!(begun.elapsed() < Duration::from_secs(80), "{:?}", begun.elapsed());
     assert!(said.contains("no node takes web-2") && said.contains("Insufficient cpu"), "{said}");
 }
 

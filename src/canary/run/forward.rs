@@ -230,7 +230,9 @@ pub async fn go(
         match &next {
             Move::Wait { what, until } => {
                 hand.say(Some(&record), what, *until)?;
-                if let Some(exit) = hand.wait(*until).await {
+                let look = now + LOOK;
+                let soon = until.map_or(look, |until| until.min(look));
+                if let Some(exit) = hand.wait(Some(soon)).await {
                     return Ok(interrupted(exit));
                 }
             }
@@ -353,6 +355,11 @@ impl Asking {
         settle(hand, next, index, answer)
     }
 }
+
+/// How often the clock alone is looked at, which asks the server nothing: that
+/// no node takes a pod, or no volume comes, counts after some time, and there
+/// may be no event by then.
+const LOOK: SignedDuration = SignedDuration::from_secs(1);
 
 /// How soon what gave no answer is asked again.
 pub const AGAIN: SignedDuration = SignedDuration::from_secs(1);
