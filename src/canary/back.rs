@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     output::{Exit, text::age},
-    workload::{Finding, Pod, PodManagement, Slot, Survey},
+    workload::{Finding, Pod, PodManagement, Slot, Strategy, Survey},
 };
 
 /// The next move of an abort.
@@ -72,6 +72,11 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
     let wrong = |slot: &Slot| {
         slot.pod.is_some_and(|pod| pod.revision() != Some(stand.record.stable.as_str()))
     };
+    // Somebody raised the partition again: the controller leaves these alone.
+    let stays = |slot: &Slot| wrong(slot) && slot.pod.is_some_and(|pod| !pod.is_terminating());
+    if stand.indexes().any(|(index, slot)| index < set.partition() && stays(slot)) {
+        return Back::Revert { partition: landing(stand) };
+    }
     let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
     if let Some((_, slot)) = blocker
         && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
@@ -87,7 +92,8 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         return Back::Wait { what: format!("{} to be made again", slot.name) };
     }
     if let Some((_, slot)) = stand.indexes().rev().find(|(_, slot)| wrong(slot)) {
-        if stand.record.on_delete
+        // As it is now, not as it was: somebody may have changed the type.
+        if !matches!(set.strategy, Strategy::RollingUpdate { .. })
             && let Some(pod) = slot.pod
         {
             let why = "under OnDelete nobody else does".to_owned();
@@ -95,17 +101,29 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         }
         return Back::Wait { what: format!("the controller to replace {}", slot.name) };
     }
-    if !stand.record.on_delete && set.status.current_revision != set.status.update_revision {
+    let promotes = matches!(set.strategy, Strategy::RollingUpdate { .. });
+    if promotes && set.status.current_revision != set.status.update_revision {
         let what = "the controller to make the stable revision the current one".to_owned();
         return Back::Wait { what };
     }
     Back::Finish
 }
 
+/// So many times as long a stable pod may take to become Ready for the first
+/// time.
+const STARTING: i32 = 10;
+
 /// The lowest ordinal that is not available, and has a pod.
 fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
+    // What will not be deleted may take its time to come up: nothing is won by
+    // giving up early.
+    let starting = pod
+        .created
+        .zip(pod.unready_since())
+        .is_some_and(|(created, since)| since.duration_since(created) <= patience);
+    let patience = if starting && !wrong { patience.saturating_mul(STARTING) } else { patience };
     let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
     let broken = trouble(stand, pod);
     if !unready {

@@ -277,6 +277,11 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
         let what = "the controller to see the new spec".to_owned();
         return wait(stand, terms, memory, what, None);
     }
+    // An earlier one may break before this one has moved, and then this one
+    // never does.
+    if let Some(failed) = failing(stand, memory) {
+        return failed;
+    }
     let Some(slot) = stand.slot(index) else {
         return wait(stand, terms, memory, format!("{name} to exist"), None);
     };
@@ -298,9 +303,6 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
         }
         let what = format!("{name} to be replaced{}", held_up_by(stand, index));
         return wait(stand, terms, memory, what, None);
-    }
-    if let Some(failed) = failing(stand, memory) {
-        return failed;
     }
     if let Some(waiting) = unsettled(stand, terms, memory, None) {
         return waiting;

@@ -66,23 +66,21 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
     let path = format!("/metadata/annotations/{}", pointer(ANNOTATION));
     let mut operations = tests(set);
     operations.push(json!({ "op": "remove", "path": path }));
-    let summary = match (record.on_delete, record.was) {
-        (true, _) => "canary over".to_owned(),
-        (false, Some(was)) => {
+    // The type is looked at as it is now: somebody may have changed it, and
+    // without RollingUpdate there is no partition to give back.
+    let summary = match (&set.strategy, record.was) {
+        (Strategy::RollingUpdate { .. }, Some(was)) if set.partition() != was => {
             let from = set.partition();
-            if from == was {
-                "canary over".to_owned()
-            } else {
-                operations.push(partition(set, was));
-                format!("canary over, partition {from} -> {was}")
-            }
+            operations.push(partition(set, was));
+            format!("canary over, partition {from} -> {was}")
         }
         // It was null, and the server leaves it so where a type is given.
-        (false, None) => {
+        (Strategy::RollingUpdate { partition: Some(_) }, None) if !record.on_delete => {
             operations
                 .push(json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" }));
             "canary over, rollingUpdate as it was".to_owned()
         }
+        _ => "canary over".to_owned(),
     };
     patch(set, operations, summary)
 }
