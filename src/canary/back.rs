@@ -117,14 +117,11 @@ const STARTING: i32 = 10;
 fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
-    // What will not be deleted may take its time to come up: nothing is won by
-    // giving up early.
-    let starting = pod
-        .created
-        .zip(pod.unready_since())
-        .is_some_and(|(created, since)| since.duration_since(created) <= patience);
-    let patience = if starting && !wrong { patience.saturating_mul(STARTING) } else { patience };
-    let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
+    let unready = if wrong {
+        !pod.is_ready() && survey.is_hopeless(pod, patience)
+    } else {
+        is_lost(survey, pod, patience)
+    };
     let broken = trouble(stand, pod);
     if !unready {
         return Back::Wait { what: format!("{name} to be Ready") };
@@ -138,15 +135,46 @@ fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedD
         // pod if only it became Ready first.
         return Back::Replace { pod: name.clone(), uid: pod.uid.clone(), why };
     }
-    if survey.set.pod_management == PodManagement::Parallel
-        && let Some((pod, why)) = broken_above(stand, patience)
-    {
-        return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+    if survey.set.pod_management == PodManagement::Parallel {
+        if let Some((pod, why)) = broken_above(stand, patience) {
+            return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+        }
+        if let Some(name) = still_going(stand, patience) {
+            return Back::Wait { what: format!("the controller to replace {name}") };
+        }
     }
     let finding = rules::STABLE_POD_BLOCKS
         .found(format!("pod/{}", slot.name), format!("{name} runs the stable revision and: {why}"))
         .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
     Back::Stop { exit: Exit::Manual, finding }
+}
+
+/// Whether a pod of the stable revision is not worth waiting for. It will not
+/// be deleted, so while it comes up for the first time it may take its time:
+/// nothing is won by giving up early.
+fn is_lost(survey: &Survey, pod: &Pod, patience: SignedDuration) -> bool {
+    let starting = pod
+        .created
+        .zip(pod.unready_since())
+        .is_some_and(|(created, since)| since.duration_since(created) <= patience);
+    let patience = if starting { patience.saturating_mul(STARTING) } else { patience };
+    !pod.is_ready() && survey.is_hopeless(pod, patience)
+}
+
+/// The pod that the controller will yet replace under Parallel, whatever is
+/// below it: going down from the top, it stops only at what is not available.
+fn still_going(stand: &Stand, patience: SignedDuration) -> Option<String> {
+    let set = stand.survey.set;
+    let rolls = matches!(set.strategy, Strategy::RollingUpdate { .. });
+    let stable = stand.record.stable.as_str();
+    for (_, slot) in stand.indexes().rev().filter(|_| rolls) {
+        match slot.pod {
+            Some(pod) if pod.revision() != Some(stable) => return Some(slot.name.clone()),
+            Some(pod) if is_lost(&stand.survey, pod, patience) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Under Parallel nobody waits for anybody, so the lowest blocker need not be

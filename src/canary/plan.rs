@@ -213,6 +213,14 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
     if let Some(stop) = contradiction(stand) {
         return stop;
     }
+    // An earlier one may break before the next one has moved, and then that
+    // one never does.
+    if let Some(failed) = failing(stand, memory) {
+        return failed;
+    }
+    if let Some(behind) = left_behind(stand, terms, memory) {
+        return behind;
+    }
     let record = stand.record;
     let lowest = record.partition;
     if lowest < record.replicas && !stand.has_judged(memory, lowest) {
@@ -224,9 +232,6 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
     let rests = terms.pause_between && memory.found_at.is_some_and(|found| found > lowest);
     if lowest <= terms.goal || rests {
         return Move::Rest;
-    }
-    if let Some(stop) = failing(stand, memory) {
-        return stop;
     }
     if let Some(waiting) = unsettled(stand, terms, memory, None) {
         return waiting;
@@ -277,11 +282,6 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
         let what = "the controller to see the new spec".to_owned();
         return wait(stand, terms, memory, what, None);
     }
-    // An earlier one may break before this one has moved, and then this one
-    // never does.
-    if let Some(failed) = failing(stand, memory) {
-        return failed;
-    }
     let Some(slot) = stand.slot(index) else {
         return wait(stand, terms, memory, format!("{name} to exist"), None);
     };
@@ -317,6 +317,22 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
         return Move::Check { index };
     }
     Move::Passed { index }
+}
+
+/// An ordinal above the one in hand that is not on the new revision: left from
+/// an edit that was adopted.
+fn left_behind(stand: &Stand, terms: &Terms, memory: &Memory) -> Option<Move> {
+    let behind = |(index, slot): &(u32, &Slot)| {
+        *index > stand.record.partition && matches!(stand.side(slot), Side::Stable | Side::Other)
+    };
+    let (index, slot) = stand.indexes().rev().find(behind)?;
+    let pod = slot.pod.filter(|_| stand.survey.set.is_observed())?;
+    if stand.record.on_delete {
+        let replace = Move::Replace { pod: pod.name.clone(), uid: pod.uid.clone() };
+        return Some(unsettled(stand, terms, memory, Some(index)).unwrap_or(replace));
+    }
+    let what = format!("{} to be replaced{}", pod.name, held_up_by(stand, index));
+    Some(wait(stand, terms, memory, what, None))
 }
 
 /// A new pod that is plainly broken, the one in hand or an earlier one.

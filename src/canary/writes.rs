@@ -69,10 +69,9 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
     // The type is looked at as it is now: somebody may have changed it, and
     // without RollingUpdate there is no partition to give back.
     let summary = match (&set.strategy, record.was) {
-        (Strategy::RollingUpdate { .. }, Some(was)) if set.partition() != was => {
-            let from = set.partition();
+        (Strategy::RollingUpdate { partition: now }, Some(was)) if *now != Some(was) => {
             operations.push(partition(set, was));
-            format!("canary over, partition {from} -> {was}")
+            format!("canary over, partition {} -> {was}", set.partition())
         }
         // It was null, and the server leaves it so where a type is given.
         (Strategy::RollingUpdate { partition: Some(_) }, None) if !record.on_delete => {

@@ -119,6 +119,8 @@ pub struct Model {
     /// and have not been available since.
     pub taken: BTreeSet<u32>,
     made: u32,
+    /// Whether a pod was ever unready without a fate.
+    pub was_sick: bool,
 }
 
 pub fn template(image: &str) -> Value {
@@ -175,6 +177,7 @@ impl Model {
             gone: Vec::new(),
             taken: BTreeSet::new(),
             made: 0,
+            was_sick: false,
         };
         while model.is_moving() {}
         model.now += SignedDuration::from_secs(3600);
@@ -236,6 +239,11 @@ impl Model {
         all.clone().find(|known| known.name == revision).map(|known| &known.template)
     }
 
+    /// Whether the controller has not seen the newest spec.
+    pub fn lags(&self) -> bool {
+        self.seen["metadata"]["generation"] != self.set["metadata"]["generation"]
+    }
+
     fn touch(&mut self) {
         self.version += 1;
         self.set["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -276,6 +284,7 @@ impl Model {
     pub fn sicken(&mut self, ordinal: u32, seconds: i64) {
         let now = self.now;
         let Some(pod) = self.pods.get_mut(&ordinal).filter(|pod| pod.ready) else { return };
+        self.was_sick = true;
         pod.ready = false;
         pod.since = now;
         pod.sick_until = Some(now + SignedDuration::from_secs(seconds));
@@ -436,7 +445,8 @@ impl Model {
             } else {
                 // The first unhealthy one is the one that may go unhealthy; with
                 // all of the range available that is the lowest beyond it.
-                let lowest = self.pods.iter().find(|(o, pod)| **o >= end && !self.is_available(pod));
+                let lowest =
+                    self.pods.iter().find(|(o, pod)| **o >= end && !self.is_available(pod));
                 if !self.is_available(&self.pods[&ordinal])
                     && lowest.is_some_and(|(lowest, _)| *lowest != ordinal)
                 {

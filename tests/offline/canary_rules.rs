@@ -33,6 +33,16 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("CANARY-COMES-BACK", "said after the last write of an abort"),
 ];
 
+/// A revision with all of a template, as the controller keeps it.
+fn whole(name: &str, number: i64, image: &str) -> Value {
+    let labels = json!({"labels": {"app": "nginx"}});
+    with(revision(name, number, image), "/data/spec/template/metadata", labels)
+}
+
+fn at_rest() -> Vec<Value> {
+    replace(healthy(), vec![whole("web-1", 1, "nginx:1.21")])
+}
+
 fn facts(objects: &[Value]) -> Facts {
     let mut bundle = Bundle::default();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
@@ -41,7 +51,7 @@ fn facts(objects: &[Value]) -> Facts {
 }
 
 fn healthy_with(others: Vec<Value>) -> Facts {
-    facts(&replace(healthy(), others))
+    facts(&replace(at_rest(), others))
 }
 
 /// What speaks against a beginning.
@@ -61,8 +71,8 @@ fn canary(change: impl FnOnce(&mut Record), others: Vec<Value>) -> Facts {
     let set = with(set, "/spec/updateStrategy/rollingUpdate/partition", json!(2));
     let set = with(set, "/status/updateRevision", json!("web-2"));
     let objects = replace(
-        healthy(),
-        vec![set, revision("web-2", 2, "nginx:1.22"), on_revision(pod(2), "web-2")],
+        at_rest(),
+        vec![set, whole("web-2", 2, "nginx:1.22"), on_revision(pod(2), "web-2")],
     );
     let objects = replace(objects, others);
     let at = objects.iter().position(|object| object["kind"] == "StatefulSet").expect("a set");
@@ -157,10 +167,7 @@ fn scaler(api: &str, kind: &str, field: &str) -> Value {
 
 fn rolling_back(others: Vec<Value>) -> Facts {
     let set = with(set(), "/spec/updateStrategy/rollingUpdate/partition", json!(2));
-    canary(
-        |record| record.phase = Phase::Aborting,
-        [vec![set, unready(2, 5)], others].concat(),
-    )
+    canary(|record| record.phase = Phase::Aborting, [vec![set, unready(2, 5)], others].concat())
 }
 
 struct Case {
@@ -185,11 +192,8 @@ fn cases() -> Vec<Case> {
     let third = with(third, partition, json!(2));
     let on_delete = json!({"type": "OnDelete"});
     let broken = on_revision(waiting(2, "CrashLoopBackOff", ""), "web-2");
-    let restarted = with(
-        on_revision(pod(2), "web-2"),
-        "/status/containerStatuses/0/restartCount",
-        json!(1),
-    );
+    let restarted =
+        with(on_revision(pod(2), "web-2"), "/status/containerStatuses/0/restartCount", json!(1));
     let budget = json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": "web", "namespace": "default", "generation": 1},
@@ -210,7 +214,7 @@ fn cases() -> Vec<Case> {
         let set = with(set, "/metadata/annotations", annotations);
         let set = with(with(set, partition, json!(2)), "/status/updateRevision", json!("web-2"));
         let pod = on_revision(pod(2), "web-2");
-        replace(healthy(), vec![set, revision("web-2", 2, "nginx:1.22"), pod])
+        replace(at_rest(), vec![set, whole("web-2", 2, "nginx:1.22"), pod])
     };
     let case = |id, found| Case { id, found };
     vec![
@@ -253,7 +257,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "CANARY-UNREAD",
-            checked(&facts(&without(healthy(), &["ControllerRevision/web-1"])), Beginning::Change),
+            checked(&facts(&without(at_rest(), &["ControllerRevision/web-1"])), Beginning::Change),
         ),
         case("CANARY-PROMOTION-BUG", checked(&old, Beginning::Change)),
         case(
@@ -266,7 +270,10 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "CANARY-GATES-DIFFER",
-            promoted(&canary(|record| record.gates = "other".to_owned(), vec![]), &Gates::default()),
+            promoted(
+                &canary(|record| record.gates = "other".to_owned(), vec![]),
+                &Gates::default(),
+            ),
         ),
         case(
             "CANARY-RECORD-UNUSABLE",
@@ -280,22 +287,22 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "CANARY-NOTHING-TRAPPED",
-            back::unstick(&Survey::new(&plain, now()), SignedDuration::ZERO).err().into_iter().collect(),
+            back::unstick(&Survey::new(&plain, now()), SignedDuration::ZERO)
+                .err()
+                .into_iter()
+                .collect(),
         ),
         case(
             "CANARY-IN-PROGRESS",
             planned(&under_way(canary(|_| (), vec![])), &["--image", "nginx=nginx:1.23"]),
         ),
-        case("CANARY-NO-CHANGE", planned(&healthy(), &["--image", "nginx=nginx:1.21"])),
-        case("CANARY-FORBIDDEN-FIELD", planned(&healthy(), &["--patch-file", patch])),
+        case("CANARY-NO-CHANGE", planned(&at_rest(), &["--image", "nginx=nginx:1.21"])),
+        case("CANARY-FORBIDDEN-FIELD", planned(&at_rest(), &["--patch-file", patch])),
         case(
             "CANARY-TEMPLATE-CHANGED",
             forward(&canary(|record| record.template = "0".to_owned(), vec![])),
         ),
-        case(
-            "CANARY-PARTITION-CHANGED",
-            forward(&canary(|record| record.partition = 1, vec![])),
-        ),
+        case("CANARY-PARTITION-CHANGED", forward(&canary(|record| record.partition = 1, vec![]))),
         case("CANARY-REPLICAS-CHANGED", forward(&canary(|record| record.replicas = 5, vec![]))),
         case("CANARY-STRATEGY-CHANGED", forward(&canary(|record| record.on_delete = true, vec![]))),
         case("CANARY-POD-BROKEN", forward(&canary(|_| (), vec![broken]))),
@@ -303,16 +310,10 @@ fn cases() -> Vec<Case> {
             "CANARY-NOT-STEADY",
             forward_after(&canary(|_| (), vec![]), &canary(|_| (), vec![restarted]), 10),
         ),
-        case(
-            "CANARY-ESCAPED",
-            forward(&canary(|_| (), vec![on_revision(pod(0), "web-2")])),
-        ),
+        case("CANARY-ESCAPED", forward(&canary(|_| (), vec![on_revision(pod(0), "web-2")]))),
         case("CANARY-DEADLINE", forward_after(&late, &late, 601)),
         case("CANARY-NO-HEADROOM", forward_after(&full, &full, 601)),
-        case(
-            "CANARY-STABLE-POD-BLOCKS",
-            backward(&rolling_back(vec![pod(2), unready(0, 400)])),
-        ),
+        case("CANARY-STABLE-POD-BLOCKS", backward(&rolling_back(vec![pod(2), unready(0, 400)]))),
         case("CANARY-THIRD-REVISION", backward(&rolling_back(vec![third]))),
     ]
 }

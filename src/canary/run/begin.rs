@@ -214,7 +214,12 @@ async fn open(
         record.gates = wish.gates.fingerprint();
         record.adopted |= beginning == Beginning::Adopt;
     }
-    let goal = forward::goal(wish.reach, &survey, &record)?;
+    let goal = if wish.reach.is_empty() {
+        // Only the first one, also when the same start is typed again.
+        set.replicas.saturating_sub(1)
+    } else {
+        forward::goal(wish.reach, &survey, &record)?
+    };
     if !resumes && record.partition == set.replicas {
         // The write that brings the template also tells the first one to move.
         record.partition = set.replicas.saturating_sub(1).max(goal.min(set.replicas));
