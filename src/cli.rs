@@ -54,7 +54,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Status(StatusArgs),
-    Canary(CanaryArgs),
+    Canary(Box<CanaryArgs>),
     Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
     #[command(name = "__complete", hide = true)]

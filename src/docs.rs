@@ -16,6 +16,7 @@ use crate::{
     canary::{
         report::{HistoryView, PlanView, View},
         rules,
+        run::Event,
     },
     completion::{Shell, registration},
     output::{Envelope, Exit, Failure},
@@ -104,6 +105,7 @@ fn completion_scripts() {
 fn schemas() {
     check("docs/schemas/status-v1.json", &schema::<Envelope<'static, Picture>>());
     check("docs/schemas/canary-v1.json", &schema::<Envelope<'static, View>>());
+    check("docs/schemas/canary-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/canary-plan-v1.json", &schema::<Envelope<'static, PlanView>>());
     check("docs/schemas/canary-history-v1.json", &schema::<Envelope<'static, HistoryView>>());
     check("docs/schemas/status-change-v1.json", &schema::<Change>());

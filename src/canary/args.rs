@@ -98,13 +98,6 @@ pub struct ReachArgs {
     pub to_ordinal: Option<u32>,
 }
 
-impl ReachArgs {
-    /// Whether nothing was said about it.
-    pub fn is_empty(&self) -> bool {
-        self.count.is_none() && self.percent.is_none() && self.to_ordinal.is_none()
-    }
-}
-
 /// Show what start would do, and what speaks against it; change nothing
 #[derive(Args, Clone, Debug)]
 #[command(after_help = PLAN_EXAMPLES)]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     output::{Exit, text::age},
-    workload::{Finding, Pod, PodManagement, Slot, Strategy, Survey},
+    workload::{Finding, Pod, PodManagement, Slot, Survey},
 };
 
 /// The next move of an abort.
@@ -19,13 +19,32 @@ pub enum Back {
     /// this index, so that the controller takes back all that has moved.
     Revert { partition: u32 },
     /// Delete this pod: nobody else will (kubernetes #67250, or OnDelete).
-    Replace { pod: String, uid: String, why: String },
+    Replace { pod: Doomed, why: String },
     /// Nothing to do before the cluster changes or the clock passes on.
     Wait { what: String },
     /// Everything is on the stable revision: give the strategy back.
     Finish,
     /// Something is in the way.
     Stop { exit: Exit, finding: Finding },
+}
+
+/// A pod that is to be deleted, exactly as it was judged: one that has become
+/// Ready since then stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doomed {
+    pub name: String,
+    pub uid: String,
+    pub resource_version: String,
+}
+
+impl Doomed {
+    pub fn of(pod: &Pod) -> Doomed {
+        Doomed {
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            resource_version: pod.resource_version.clone(),
+        }
+    }
 }
 
 /// The next move. `reverted` says that this run has put the template back
@@ -78,52 +97,45 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         return Back::Revert { partition: landing(stand) };
     }
     let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
-    if let Some((_, slot)) = blocker
+    if let Some((index, slot)) = blocker
         && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
     {
-        return blocked(stand, slot, pod, wrong(slot), patience);
+        return blocked(stand, index, pod, wrong(slot), patience);
     }
     if stand.survey.set.pod_management == PodManagement::Parallel
         && let Some((pod, why)) = broken_above(stand, patience)
     {
-        return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+        return Back::Replace { pod: Doomed::of(pod), why };
     }
     if let Some((_, slot)) = blocker {
         return Back::Wait { what: format!("{} to be made again", slot.name) };
     }
     if let Some((_, slot)) = stand.indexes().rev().find(|(_, slot)| wrong(slot)) {
-        // As it is now, not as it was: somebody may have changed the type.
-        if !matches!(set.strategy, Strategy::RollingUpdate { .. })
+        if !set.takes_partition()
             && let Some(pod) = slot.pod
         {
             let why = "under OnDelete nobody else does".to_owned();
-            return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+            return Back::Replace { pod: Doomed::of(pod), why };
         }
         return Back::Wait { what: format!("the controller to replace {}", slot.name) };
     }
-    let promotes = matches!(set.strategy, Strategy::RollingUpdate { .. });
-    if promotes && set.status.current_revision != set.status.update_revision {
+    if set.takes_partition() && set.status.current_revision != set.status.update_revision {
         let what = "the controller to make the stable revision the current one".to_owned();
         return Back::Wait { what };
     }
     Back::Finish
 }
 
-/// So many times as long a stable pod may take to become Ready for the first
-/// time.
-const STARTING: i32 = 10;
-
 /// The lowest ordinal that is not available, and has a pod.
-fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
+fn blocked(stand: &Stand, index: u32, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
-    let unready = if wrong {
-        !pod.is_ready() && survey.is_hopeless(pod, patience)
-    } else {
-        is_lost(survey, pod, patience)
-    };
+    let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
     let broken = trouble(stand, pod);
-    if !unready {
+    // A member that has just come back starts for as long as it always does;
+    // only the time for the whole way ends that.
+    let starts = !wrong && broken.is_none() && stand.record.has_released(index);
+    if !unready || starts {
         return Back::Wait { what: format!("{name} to be Ready") };
     }
     let since = pod.unready_since().map_or_else(String::new, |since| {
@@ -133,44 +145,30 @@ fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedD
     if wrong {
         // The controller has seen the stable template and would replace this
         // pod if only it became Ready first.
-        return Back::Replace { pod: name.clone(), uid: pod.uid.clone(), why };
+        return Back::Replace { pod: Doomed::of(pod), why };
     }
     if survey.set.pod_management == PodManagement::Parallel {
         if let Some((pod, why)) = broken_above(stand, patience) {
-            return Back::Replace { pod: pod.name.clone(), uid: pod.uid.clone(), why };
+            return Back::Replace { pod: Doomed::of(pod), why };
         }
-        if let Some(name) = still_going(stand, patience) {
+        if let Some(name) = still_going(stand) {
             return Back::Wait { what: format!("the controller to replace {name}") };
         }
     }
     let finding = rules::STABLE_POD_BLOCKS
-        .found(format!("pod/{}", slot.name), format!("{name} runs the stable revision and: {why}"))
+        .found(format!("pod/{name}"), format!("{name} runs the stable revision and: {why}"))
         .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
     Back::Stop { exit: Exit::Manual, finding }
 }
 
-/// Whether a pod of the stable revision is not worth waiting for. It will not
-/// be deleted, so while it comes up for the first time it may take its time:
-/// nothing is won by giving up early.
-fn is_lost(survey: &Survey, pod: &Pod, patience: SignedDuration) -> bool {
-    let starting = pod
-        .created
-        .zip(pod.unready_since())
-        .is_some_and(|(created, since)| since.duration_since(created) <= patience);
-    let patience = if starting { patience.saturating_mul(STARTING) } else { patience };
-    !pod.is_ready() && survey.is_hopeless(pod, patience)
-}
-
 /// The pod that the controller will yet replace under Parallel, whatever is
 /// below it: going down from the top, it stops only at what is not available.
-fn still_going(stand: &Stand, patience: SignedDuration) -> Option<String> {
-    let set = stand.survey.set;
-    let rolls = matches!(set.strategy, Strategy::RollingUpdate { .. });
+fn still_going(stand: &Stand) -> Option<String> {
     let stable = stand.record.stable.as_str();
-    for (_, slot) in stand.indexes().rev().filter(|_| rolls) {
+    for (_, slot) in stand.indexes().rev().filter(|_| stand.survey.set.takes_partition()) {
         match slot.pod {
             Some(pod) if pod.revision() != Some(stable) => return Some(slot.name.clone()),
-            Some(pod) if is_lost(&stand.survey, pod, patience) => return None,
+            Some(pod) if trouble(stand, pod).is_some() => return None,
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    back::Doomed,
     change,
     record::{Phase, Record},
     rules,
@@ -27,6 +28,7 @@ pub struct Stand<'a> {
 /// What decides whether an ordinal is good, as far as the clock and the pods
 /// can tell.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "terms hold or they do not")]
 pub struct Terms {
     /// The lowest index that is to move.
     pub goal: u32,
@@ -46,7 +48,7 @@ pub struct Terms {
 
 /// What one run has seen so far; another run begins anew and loses nothing but
 /// time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// The ordinal in hand, whether it has passed, and since when.
     hand: Option<(u32, bool, Timestamp)>,
@@ -60,8 +62,6 @@ pub struct Memory {
     pub prepared: Option<u32>,
     /// The lowest index that passed everything, in this run.
     pub judged: Option<u32>,
-    /// Where this run found the set: with a pause between, it ends one below.
-    pub found_at: Option<u32>,
     /// How long an ordinal is watched in this run.
     pub bake: SignedDuration,
 }
@@ -86,7 +86,7 @@ pub enum Move {
     /// Tell it to move.
     Step { index: u32 },
     /// Under OnDelete: delete this pod, for nobody else will.
-    Replace { pod: String, uid: String },
+    Replace { pod: Doomed },
     /// All have moved: give the strategy back and forget the canary.
     Finish,
     /// The goal is reached; the rest stays on the stable revision.
@@ -153,25 +153,11 @@ impl<'a> Stand<'a> {
 }
 
 impl Memory {
-    pub fn new() -> Memory {
-        Memory {
-            hand: None,
-            stretches: HashMap::new(),
-            broken: None,
-            checked: None,
-            prepared: None,
-            judged: None,
-            found_at: None,
-            bake: SignedDuration::ZERO,
-        }
-    }
-
     /// Takes a look: which ordinal is in hand, and whether a new pod that was
     /// Ready has stopped being so or has restarted.
     pub fn observe(&mut self, stand: &Stand) {
         let now = stand.survey.now;
         let lowest = stand.record.partition;
-        self.found_at.get_or_insert(lowest);
         let passed = stand.has_judged(self, lowest);
         if self.hand.is_none_or(|(index, was, _)| (index, was) != (lowest, passed)) {
             self.hand = Some((lowest, passed, now));
@@ -229,7 +215,7 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
     if lowest == 0 {
         return finish(stand, terms, memory);
     }
-    let rests = terms.pause_between && memory.found_at.is_some_and(|found| found > lowest);
+    let rests = terms.pause_between && memory.judged.is_some();
     if lowest <= terms.goal || rests {
         return Move::Rest;
     }
@@ -299,7 +285,7 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
             if let Some(waiting) = unsettled(stand, terms, memory, Some(index)) {
                 return waiting;
             }
-            return Move::Replace { pod: name, uid: pod.uid.clone() };
+            return Move::Replace { pod: Doomed::of(pod) };
         }
         let what = format!("{name} to be replaced{}", held_up_by(stand, index));
         return wait(stand, terms, memory, what, None);
@@ -328,7 +314,7 @@ fn left_behind(stand: &Stand, terms: &Terms, memory: &Memory) -> Option<Move> {
     let (index, slot) = stand.indexes().rev().find(behind)?;
     let pod = slot.pod.filter(|_| stand.survey.set.is_observed())?;
     if stand.record.on_delete {
-        let replace = Move::Replace { pod: pod.name.clone(), uid: pod.uid.clone() };
+        let replace = Move::Replace { pod: Doomed::of(pod) };
         return Some(unsettled(stand, terms, memory, Some(index)).unwrap_or(replace));
     }
     let what = format!("{} to be replaced{}", pod.name, held_up_by(stand, index));

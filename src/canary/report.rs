@@ -612,16 +612,19 @@ pub fn render_plan(
             let mut text = plan_text(view, findings, look);
             let refused = findings.iter().any(|f| f.severity == Severity::Error);
             let hash = &view.hash;
-            text.push_str(&if refused {
-                "plan     refused: nothing was changed\n".to_owned()
-            } else if view.command.is_empty() {
-                format!("plan     {hash}: nothing was changed\n")
+            text.push_str(&layout::label("plan", Paint::Dim, look));
+            text.push_str("  ");
+            if refused {
+                text.push_str("refused: nothing was changed");
             } else {
-                format!(
-                    "plan     {hash}: nothing was changed; to do it:\n         {}\n",
-                    view.command
-                )
-            });
+                text.push_str(hash);
+                text.push_str(": nothing was changed");
+            }
+            if !refused && !view.command.is_empty() {
+                text.push_str("; to do it:\n         ");
+                text.push_str(&view.command);
+            }
+            text.push('\n');
             Ok(text)
         }
     }
@@ -770,11 +773,12 @@ pub fn render_history(
     look: Look,
 ) -> Result<String, Error> {
     match format {
-        Format::Name => Ok(view
-            .items
-            .iter()
-            .map(|item| format!("controllerrevision.apps/{}\n", one_line(&item.name)))
-            .collect()),
+        Format::Name => {
+            let names = view.items.iter();
+            let names =
+                names.map(|item| format!("controllerrevision.apps/{}", one_line(&item.name)));
+            Ok(names.collect::<Vec<_>>().join("\n") + "\n")
+        }
         Format::Json | Format::Yaml | Format::Jsonl => {
             Envelope::new("canary-history", exit, &[], &view.unread, view).render(format)
         }

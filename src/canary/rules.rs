@@ -46,6 +46,7 @@ const GUARDS: &[&Rule] = &[
     &BEING_DELETED,
     &RECORD_UNUSABLE,
     &UNREAD,
+    &BLIND,
     &PROMOTION_BUG,
     &MAX_UNAVAILABLE,
     &NO_READINESS_PROBE,
@@ -285,8 +286,16 @@ rule!(
     Error,
     "Something that would speak against it could not be read.",
     "The server refused a list; its message is given.",
-    "Get the right to read it. Without pods or revisions there is no canary; the others can be \
-     allowed."
+    "Get the right to read it, or find out by hand and allow it."
+);
+rule!(
+    BLIND,
+    "CANARY-BLIND",
+    Error,
+    "The pods or the revisions of the set could not be read: nobody can say what runs where, nor \
+     what to go back to.",
+    "The server refused one of the two lists; its message is given.",
+    "Get the right to list pods and controllerrevisions."
 );
 rule!(
     PROMOTION_BUG,

@@ -7,7 +7,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::record::{ANNOTATION, Record};
+use super::{
+    back::Doomed,
+    record::{ANNOTATION, Record},
+};
 use crate::{
     cluster::{Object, Patch, Precondition, Propagation, Resource, Write},
     workload::{StatefulSet, Strategy},
@@ -54,7 +57,7 @@ pub fn revert(set: &StatefulSet, record: &Record, template: &Value) -> Write {
     let mut operations = annotate(set, record);
     operations.push(json!({ "op": "replace", "path": "/spec/template", "value": template }));
     let mut summary = format!("template of {}", record.stable);
-    if !record.on_delete && set.partition() != record.partition {
+    if set.takes_partition() && set.partition() != record.partition {
         operations.push(partition(set, record.partition));
         summary = format!("{summary}, partition {} -> {}", set.partition(), record.partition);
     }
@@ -66,32 +69,35 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
     let path = format!("/metadata/annotations/{}", pointer(ANNOTATION));
     let mut operations = tests(set);
     operations.push(json!({ "op": "remove", "path": path }));
-    // The type is looked at as it is now: somebody may have changed it, and
-    // without RollingUpdate there is no partition to give back.
+    let over = "canary over".to_owned();
     let summary = match (&set.strategy, record.was) {
+        // It was so from the beginning.
+        _ if record.on_delete => over,
         (Strategy::RollingUpdate { partition: now }, Some(was)) if *now != Some(was) => {
             operations.push(partition(set, was));
-            format!("canary over, partition {} -> {was}", set.partition())
+            format!("{over}, partition {} -> {was}", set.partition())
         }
         // It was null, and the server leaves it so where a type is given.
-        (Strategy::RollingUpdate { partition: Some(_) }, None) if !record.on_delete => {
+        (Strategy::RollingUpdate { partition: Some(_) }, None) => {
             operations
                 .push(json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" }));
-            "canary over, rollingUpdate as it was".to_owned()
+            format!("{over}, rollingUpdate as it was")
         }
-        _ => "canary over".to_owned(),
+        // It is so again, or somebody else has made another one of it.
+        _ => over,
     };
     patch(set, operations, summary)
 }
 
-/// Deletes a pod, this one and no successor of its name.
-pub fn replace(set: &StatefulSet, pod: &str, uid: &str, why: &str) -> Write {
+/// Deletes a pod as it was judged, and no successor of its name.
+pub fn replace(set: &StatefulSet, pod: &Doomed, why: &str) -> Write {
     let object = Object {
         resource: Resource::POD,
         namespace: Some(set.namespace.clone()),
-        name: pod.to_owned(),
+        name: pod.name.clone(),
     };
-    Write::delete(object, uid, None, Propagation::Background, why)
+    let version = Some(pod.resource_version.clone());
+    Write::delete(object, pod.uid.as_str(), version, Propagation::Background, why)
 }
 
 fn object(set: &StatefulSet) -> Object {
@@ -128,15 +134,11 @@ fn annotate(set: &StatefulSet, record: &Record) -> Vec<Value> {
 }
 
 fn partition(set: &StatefulSet, to: u32) -> Value {
-    match set.strategy {
-        Strategy::RollingUpdate { partition: None } => {
-            let value = json!({ "partition": to });
-            json!({ "op": "add", "path": "/spec/updateStrategy/rollingUpdate", "value": value })
-        }
-        _ => {
-            let path = "/spec/updateStrategy/rollingUpdate/partition";
-            json!({ "op": "add", "path": path, "value": to })
-        }
+    let operation = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
+    if set.strategy == (Strategy::RollingUpdate { partition: None }) {
+        operation("/spec/updateStrategy/rollingUpdate", json!({ "partition": to }))
+    } else {
+        operation("/spec/updateStrategy/rollingUpdate/partition", json!(to))
     }
 }
 

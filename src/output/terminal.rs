@@ -150,7 +150,7 @@ impl Terminal {
     }
 
     /// What is drawn in place stands where a line of stderr would go.
-    fn make_way(&self) {
+    fn make_way(self) {
         if self.stderr_is_tty {
             live::make_way();
         }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Pod {
     pub name: String,
     pub uid: String,
+    pub resource_version: String,
     pub labels: BTreeMap<String, String>,
     pub created: Option<Timestamp>,
     /// `deletionTimestamp`: the moment by which it should be gone, which is

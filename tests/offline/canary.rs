@@ -436,7 +436,7 @@ impl Run<'_> {
         let terms = self.terms(goal);
         let run = self.name();
         let stand = Stand::new(facts, &record, self.model.now);
-        let memory = self.process.memory.get_or_insert_with(Memory::new);
+        let memory = self.process.memory.get_or_insert_with(Memory::default);
         memory.observe(&stand);
         let next = plan::next(&stand, &terms, memory);
         let judged = memory.judged.or(record.judged);
@@ -449,11 +449,11 @@ impl Run<'_> {
                 (record.partition, record.judged, record.run) = (index, judged, run);
                 Decided::Write(writes::step(set, &record), After::GoOn)
             }
-            Move::Replace { uid, .. } if self.process.deleted.contains(&uid) => {
+            Move::Replace { pod } if self.process.deleted.contains(&pod.uid) => {
                 Decided::Nothing { until: None }
             }
-            Move::Replace { pod, uid } => {
-                Decided::Write(writes::replace(set, &pod, &uid, ""), After::Deleted(uid))
+            Move::Replace { pod } => {
+                Decided::Write(writes::replace(set, &pod, ""), After::Deleted(pod.uid))
             }
             Move::Finish => Decided::Write(writes::finish(set, &record), After::End(End::Finished)),
             Move::Rest if judged == record.judged => Decided::End(End::Rests),
@@ -488,11 +488,11 @@ impl Run<'_> {
                 let write = writes::revert(set, &record, &stable.template);
                 Decided::Write(write, After::Reverted)
             }
-            Back::Replace { uid, .. } if self.process.deleted.contains(&uid) => {
+            Back::Replace { pod, .. } if self.process.deleted.contains(&pod.uid) => {
                 Decided::Nothing { until: None }
             }
-            Back::Replace { pod, uid, .. } => {
-                Decided::Write(writes::replace(set, &pod, &uid, ""), After::Deleted(uid))
+            Back::Replace { pod, .. } => {
+                Decided::Write(writes::replace(set, &pod, ""), After::Deleted(pod.uid))
             }
             Back::Wait { .. } if now.duration_since(since) >= self.deadline => {
                 Decided::End(stopped(Exit::Timeout, "CANARY-DEADLINE"))

@@ -69,6 +69,7 @@ pub struct Pod {
     begun: bool,
     /// Not Ready before this moment, whatever its fate.
     sick_until: Option<Timestamp>,
+    version: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -272,6 +273,7 @@ impl Model {
         let available = self.pods.get(&ordinal).is_some_and(|pod| self.is_available(pod));
         let Some(pod) = self.pods.get_mut(&ordinal).filter(|pod| !pod.terminating) else { return };
         pod.terminating = true;
+        pod.version += 1;
         let revision = pod.revision.clone();
         self.gone.push(Gone { by, index: ordinal.saturating_sub(start), revision });
         if by != By::Other && available {
@@ -286,6 +288,7 @@ impl Model {
         let Some(pod) = self.pods.get_mut(&ordinal).filter(|pod| pod.ready) else { return };
         self.was_sick = true;
         pod.ready = false;
+        pod.version += 1;
         pod.since = now;
         pod.sick_until = Some(now + SignedDuration::from_secs(seconds));
         self.touch();
@@ -325,6 +328,7 @@ impl Model {
             (pod.ready, pod.since) = (ready, now);
         }
         if before != (pod.begun, pod.ready, pod.restarts, pod.waits) {
+            pod.version += 1;
             self.touch();
             self.recount();
         }
@@ -485,6 +489,7 @@ impl Model {
             waits: None,
             begun: false,
             sick_until: None,
+            version: self.version,
         };
         self.pods.insert(ordinal, pod);
     }
@@ -511,8 +516,10 @@ impl Model {
     pub fn write(&mut self, write: &Write) -> Answer {
         let line = write.as_kubectl(Mode::ClientDryRun, &[]);
         if line.starts_with("kubectl delete ") {
-            let uid = line.rsplit("uid is ").next().unwrap_or_default();
-            let found = self.pods.iter().find(|(_, pod)| pod.uid == uid);
+            let (_, only) = line.split_once(" # only while its uid is ").expect("a uid");
+            let (uid, version) = only.split_once(" and its resourceVersion ").expect("a version");
+            let holds = |pod: &Pod| pod.uid == uid && pod.version.to_string() == version;
+            let found = self.pods.iter().find(|(_, pod)| holds(pod));
             let Some(ordinal) = found.map(|(ordinal, _)| *ordinal) else {
                 let ordinal = write.object().name.rsplit('-').next().and_then(|o| o.parse().ok());
                 let there = ordinal.is_some_and(|ordinal: u32| self.pods.contains_key(&ordinal));
@@ -576,6 +583,7 @@ impl Model {
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
                 "name": format!("web-{ordinal}"), "namespace": "default", "uid": pod.uid,
+                "resourceVersion": pod.version.to_string(),
                 "creationTimestamp": pod.created.to_string(),
                 "labels": {"app": "nginx", "controller-revision-hash": pod.revision},
                 "ownerReferences": [

@@ -107,7 +107,7 @@ fn terms() -> Terms {
 /// What stops a canary that goes forward, at the first look or one that came
 /// so many seconds after it.
 fn forward_after(first: &Facts, then: &Facts, seconds: i64) -> Vec<Finding> {
-    let mut memory = Memory::new();
+    let mut memory = Memory::default();
     let mut last = None;
     for (facts, moment) in [(first, now() - SignedDuration::from_secs(seconds)), (then, now())] {
         let record = Record::of(&facts.set).expect("a record").expect("a record");
@@ -257,6 +257,10 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "CANARY-UNREAD",
+            checked(&facts(&without(at_rest(), &["Service/nginx"])), Beginning::Change),
+        ),
+        case(
+            "CANARY-BLIND",
             checked(&facts(&without(at_rest(), &["ControllerRevision/web-1"])), Beginning::Change),
         ),
         case("CANARY-PROMOTION-BUG", checked(&old, Beginning::Change)),

@@ -618,6 +618,7 @@ mod tests {
     fn the_leader_is_one_or_none_or_unknown() {
         let pod = |name: &str, role: &str| Pod {
             name: name.to_owned(),
+            resource_version: String::new(),
             uid: String::new(),
             labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
             created: None,

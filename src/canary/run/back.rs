@@ -13,8 +13,8 @@ use super::{
 use crate::{
     canary::{
         args::{AbortArgs, UnstickArgs},
-        back::{self, Back},
-        guards,
+        back::{self, Back, Doomed},
+        change, guards,
         plan::Stand,
         record::{Phase, Record},
         rules, writes,
@@ -46,13 +46,12 @@ pub async fn abort(
         Err(why) => return Err(refused("cannot abort", vec![guards::unusable(&survey, &why)])),
         Ok(None) => {
             terminal.say(&format!("no canary is under way on {}: nothing to abort", session.name));
-            return session.close_unwatched(&reading.facts, End::done());
+            return session.close_unwatched(&reading.facts, &End::done());
         }
         Ok(Some(record)) => record,
     };
     if !guards::readable(&survey) || guards::stable_revision(&survey, Some(&record)).is_none() {
-        let mut findings = guards::for_abort(&survey, &record);
-        guards::allow(&mut findings, &[]);
+        let findings = guards::for_abort(&survey, &record);
         return Err(refused(&format!("cannot abort the canary of {}", session.name), findings));
     }
     if session.dry_run != DryRun::None {
@@ -62,7 +61,7 @@ pub async fn abort(
         {
             session.rehearse(&write).await?;
         }
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let text = format!("Bring {} back to {}?", session.name, record.stable);
     let confirmed = session.ask(&args.common, &text, None)?;
@@ -70,7 +69,7 @@ pub async fn abort(
     let patience = signed(args.patience.unstick_after);
     let longest = if args.timeout.is_zero() { SignedDuration::MAX } else { signed(args.timeout) };
     let end = go(&mut hand, patience, longest).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// Goes back until the set is there or only a person can go on.
@@ -90,7 +89,7 @@ pub async fn go(
         let now = Timestamp::now();
         let set = &hand.mirror.facts().set;
         if let Some(adopted) = finishing.filter(|_| hand.is_over(&uid)) {
-            return Ok(came_back(hand, adopted));
+            return came_back(hand, adopted);
         }
         if hand.mirror.set_is_gone() || set.uid != uid {
             let message = format!("{} was deleted on the way back", set.name);
@@ -116,10 +115,10 @@ pub async fn go(
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
-            Back::Replace { pod, uid, why } => {
+            Back::Replace { pod, why } => {
                 let trap = if record.on_delete { "OnDelete" } else { "kubernetes #67250" };
-                let write = writes::replace(set, &pod, &uid, trap);
-                if let Some(exit) = hand.replace(&write, &uid, &why).await? {
+                let write = writes::replace(set, &pod, trap);
+                if let Some(exit) = hand.replace(&write, &pod.uid, &why).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -128,7 +127,7 @@ pub async fn go(
                 let finding = rules::DEADLINE
                     .found(set.reference(), message)
                     .hint(hand.session.command("abort"));
-                hand.tell(&format!("stopped: {}", finding.message));
+                hand.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(Exit::Timeout, finding));
             }
             Back::Wait { what } => {
@@ -146,14 +145,14 @@ pub async fn go(
             Back::Finish => {
                 let write = writes::finish(set, &record);
                 match hand.write(&write).await? {
-                    Written::Done => return Ok(came_back(hand, record.adopted)),
+                    Written::Done => return came_back(hand, record.adopted),
                     // The answer may have been lost, and not the write.
                     Written::LookAgain => finishing = Some(record.adopted),
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
             Back::Stop { exit, finding } => {
-                hand.tell(&format!("stopped: {}", finding.message));
+                hand.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(exit, finding));
             }
         }
@@ -169,18 +168,20 @@ fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Wr
     let mut record = stand.record.clone();
     record.phase = Phase::Aborting;
     record.judged = None;
+    // What somebody else brought, he may bring again.
+    record.adopted |= change::fingerprint(&set.template.raw) != record.template;
     run.clone_into(&mut record.run);
-    record.partition = if record.on_delete { record.partition } else { partition };
+    record.partition = if set.takes_partition() { partition } else { record.partition };
     Some(writes::revert(set, &record, &stable.template))
 }
 
 /// Back; and who may bring it again.
-fn came_back(hand: &Hand<'_>, adopted: bool) -> End {
+fn came_back(hand: &Hand<'_>, adopted: bool) -> Result<End, Error> {
     let set = &hand.mirror.facts().set;
     let stable = set.status.update_revision.as_deref().unwrap_or("<none>");
-    hand.tell(&format!("back: every ordinal of {} runs {stable}", set.name));
+    hand.tell(&format!("back: every ordinal of {} runs {stable}", set.name))?;
     if !adopted {
-        return End::done();
+        return Ok(End::done());
     }
     let facts = hand.mirror.facts();
     let set = &facts.set;
@@ -203,7 +204,7 @@ fn came_back(hand: &Hand<'_>, adopted: bool) -> End {
             rules::COMES_BACK.found(set.reference(), message)
         })
         .collect();
-    End { exit: Exit::Done, findings }
+    Ok(End { exit: Exit::Done, findings })
 }
 
 /// Runs `unstick`.
@@ -219,24 +220,24 @@ pub async fn unstick(
     let survey = Survey::new(&reading.facts, now);
     if survey.pods_known && survey.first_blocker().is_none() {
         terminal.say(&format!("every ordinal of {} is available: nothing is stuck", session.name));
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let pod = back::unstick(&survey, patience)
         .map_err(|finding| refused(&format!("cannot unstick {}", session.name), vec![finding]))?;
     for line in proof(&survey, pod, now) {
         terminal.say(&line);
     }
-    let write = writes::replace(survey.set, &pod.name, &pod.uid, "kubernetes #67250");
+    let write = writes::replace(survey.set, &Doomed::of(pod), "kubernetes #67250");
     if session.dry_run != DryRun::None {
         session.rehearse(&write).await?;
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let text = format!("Delete pod {}? It is made again from what the template names.", pod.name);
     let confirmed = session.ask(&args.common, &text, None)?;
     let mut hand = Hand::new(&session, reading, confirmed);
     let longest = if args.timeout.is_zero() { SignedDuration::MAX } else { signed(args.timeout) };
     let end = free(&mut hand, patience, longest).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// Deletes trapped pods, one after the other, until the set moves again.
@@ -259,7 +260,7 @@ async fn free(
         let name = blocker.name.clone();
         if let Some((_, pod)) = survey.trapped(patience) {
             let uid = pod.uid.clone();
-            let write = writes::replace(set, &pod.name, &uid, "kubernetes #67250");
+            let write = writes::replace(set, &Doomed::of(pod), "kubernetes #67250");
             let why = "the controller waits for it and nobody wants it any more";
             if let Some(exit) = hand.replace(&write, &uid, why).await? {
                 return Ok(interrupted(exit));

@@ -45,6 +45,9 @@ pub struct Asked {
     pub work: Pin<Box<dyn Future<Output = Answer>>>,
 }
 
+/// A check that has passed, or what came of it.
+type Tried = Result<(), Answer>;
+
 /// What checks have said so far, by index.
 pub type Said = Rc<RefCell<Vec<(u32, GateView)>>>;
 
@@ -138,7 +141,7 @@ impl Question {
         let all: Vec<String> = self.pods.iter().map(|pod| pod.name.clone()).collect();
         let timeout = self.gates.tries.timeout.0;
         let on = |on: On| if on == On::All { &all } else { &own };
-        let mut asked: Vec<Pin<Box<dyn Future<Output = Result<(), Answer>> + '_>>> = Vec::new();
+        let mut asked: Vec<Pin<Box<dyn Future<Output = Tried> + '_>>> = Vec::new();
         for gate in exec {
             for pod in on(gate.on) {
                 let name = named("exec", &gate.command.to_string(), pod, &self.step);
@@ -168,7 +171,7 @@ impl Question {
     }
 
     /// One check, until it is decided or the deadline has passed.
-    async fn tried(&self, gate: String, attempt: impl AsyncFn() -> Attempt) -> Result<(), Answer> {
+    async fn tried(&self, gate: String, attempt: impl AsyncFn() -> Attempt) -> Tried {
         let deadline = self.gates.deadline.0;
         let end = (!deadline.is_zero()).then(|| Instant::now() + deadline);
         let mut tries = Tries::new(self.gates.tries);
@@ -237,11 +240,11 @@ impl Question {
         let leader = check::leader(&self.cluster, rule, &self.step, &pods, timeout).await;
         let leads = match leader {
             Leader::One(leads) => leads,
-            Leader::None => return self.unknown("no pod leads".to_owned()),
+            Leader::None => return Some(self.unknown("no pod leads")),
             Leader::Several(all) => {
-                return self.unknown(format!("{} all say that they lead", all.join(", ")));
+                return Some(self.unknown(&format!("{} all lead", all.join(", "))));
             }
-            Leader::Unknown(why) => return self.unknown(why),
+            Leader::Unknown(why) => return Some(self.unknown(&why)),
         };
         if leads != *pod {
             self.say("leader", Verdict::Pass, format!("{leads} leads"));
@@ -262,9 +265,9 @@ impl Question {
         }
     }
 
-    fn unknown(&self, why: String) -> Option<Answer> {
-        self.say("leader", Verdict::Inconclusive, why.clone());
-        Some(Answer::Unknown { what: format!("one leader of {}: {why}", self.step.set) })
+    fn unknown(&self, why: &str) -> Answer {
+        self.say("leader", Verdict::Inconclusive, why.to_owned());
+        Answer::Unknown { what: format!("one leader of {}: {why}", self.step.set) }
     }
 
     /// Has the leader hand over. That it did is seen when the members are

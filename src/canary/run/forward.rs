@@ -55,19 +55,23 @@ pub async fn promote(
     for finding in &findings {
         terminal.warn(&format!("{} {}", finding.id, finding.message));
     }
-    let goal = if args.full { 0 } else { goal(&args.reach, &survey, &record)? };
+    let goal = if args.full {
+        0
+    } else {
+        goal(&args.reach, &survey, one_more(survey.set.replicas, &record))?
+    };
     let terms = terms(&gates, &survey, goal, &args.allow);
     if session.dry_run != DryRun::None {
         return rehearse(&session, &survey, &record, goal).await;
     }
     if record.has_judged(record.partition) && record.partition <= goal && record.partition > 0 {
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let confirmed = session.ask(&args.common, &question(&survey, &record, goal), None)?;
     let mut hand = Hand::new(&session, reading, confirmed);
     let end = go(&mut hand, &gates, &terms, Some(record.run)).await?;
     let end = back_if_asked(&mut hand, &gates, end).await?;
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }
 
 /// No canary: done when everything runs what the template names, for then a
@@ -85,7 +89,7 @@ fn nothing_under_way(session: &Session, survey: &Survey) -> Result<Exit, Error> 
         session
             .terminal
             .say(&format!("no canary is under way on {}: nothing to promote", set.name));
-        return session.close_unwatched(survey.facts, End::done());
+        return session.close_unwatched(survey.facts, &End::done());
     }
     let message = if behind.is_empty() {
         format!("no canary is under way on {}", set.name)
@@ -135,14 +139,14 @@ async fn rehearse(
             *partition = Some(record.partition);
         }
     }
-    session.close_unwatched(survey.facts, End::done())
+    session.close_unwatched(survey.facts, &End::done())
 }
 
-/// The lowest index that is to move.
+/// The lowest index that is to move; `unnamed` where the words name none.
 ///
 /// # Errors
 /// When the words name an ordinal that the set does not have.
-pub fn goal(reach: &ReachArgs, survey: &Survey, record: &Record) -> Result<u32, Error> {
+pub fn goal(reach: &ReachArgs, survey: &Survey, unnamed: u32) -> Result<u32, Error> {
     let set = survey.set;
     let replicas = set.replicas;
     if let Some(count) = reach.count {
@@ -163,10 +167,15 @@ pub fn goal(reach: &ReachArgs, survey: &Survey, record: &Record) -> Result<u32, 
         }
         return Ok(ordinal - set.start);
     }
-    // One more; one that has moved and not passed yet is that one.
+    Ok(unnamed)
+}
+
+/// What `promote` does where nothing is named: one more; one that has moved
+/// and not passed yet is that one.
+pub fn one_more(replicas: u32, record: &Record) -> u32 {
     let lowest = record.partition.min(replicas);
     let in_hand = lowest < replicas && !record.has_judged(lowest);
-    Ok(if in_hand { lowest } else { lowest.saturating_sub(1) })
+    if in_hand { lowest } else { lowest.saturating_sub(1) }
 }
 
 /// The terms that the gates set.
@@ -203,10 +212,8 @@ pub async fn go(
 ) -> Result<End, Error> {
     let uid = hand.mirror.facts().set.uid.clone();
     hand.memory.bake = terms.bake;
-    let mut work: Option<(Move, Work)> = None;
+    let mut asking = Asking::default();
     let mut finishing = false;
-    // What could not be concluded, and when it is asked again.
-    let mut later: Option<(Timestamp, String)> = None;
     loop {
         let now = Timestamp::now();
         if finishing && hand.is_over(&uid) {
@@ -219,10 +226,7 @@ pub async fn go(
         let stand = Stand::new(hand.mirror.facts(), &record, now);
         hand.memory.observe(&stand);
         let next = plan::next(&stand, terms, &hand.memory);
-        // What is asked about an ordinal is moot once the next move is another.
-        if work.as_ref().is_some_and(|(asked, _)| *asked != next) {
-            work = None;
-        }
+        asking.keep_only(&next);
         match &next {
             Move::Wait { what, until } => {
                 hand.say(Some(&record), what, *until)?;
@@ -231,42 +235,9 @@ pub async fn go(
                 }
             }
             Move::Check { index } | Move::Prepare { index } | Move::Passed { index } => {
-                let index = *index;
-                if !checks::needed(gates, &next) {
-                    settle(hand, &next, index, Answer::Yes);
-                    continue;
-                }
-                if let Some((again, what)) = later.take_if(|(again, _)| *again > now) {
-                    if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
-                        return Ok(end);
-                    }
-                    hand.say(Some(&record), &what, None)?;
-                    if let Some(exit) = hand.wait(Some(again)).await {
-                        return Ok(interrupted(exit));
-                    }
-                    later = Some((again, what));
-                    continue;
-                }
-                if work.is_none() {
-                    let asked = checks::ask(hand, gates, &stand, &next, index);
-                    let what = asked.what.clone();
-                    work = Some((next.clone(), asked.work));
-                    hand.say(Some(&record), &what, None)?;
-                }
-                let Some((_, answer)) = &mut work else { continue };
-                match hand.work_or_wait(answer).await {
-                    Err(exit) => return Ok(interrupted(exit)),
-                    Ok(None) => {}
-                    Ok(Some(Answer::Unknown { what })) => {
-                        work = None;
-                        later = Some((Timestamp::now() + AGAIN, what));
-                    }
-                    Ok(Some(answer)) => {
-                        work = None;
-                        if let Some(end) = settle(hand, &next, index, answer) {
-                            return Ok(end);
-                        }
-                    }
+                let asked = asking.go_on(hand, gates, terms, &record, &next, *index).await?;
+                if let Some(end) = asked {
+                    return Ok(end);
                 }
             }
             Move::Step { index } => {
@@ -282,10 +253,10 @@ pub async fn go(
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
-            Move::Replace { pod, uid } => {
-                let write = writes::replace(&hand.mirror.facts().set, pod, uid, "OnDelete");
+            Move::Replace { pod } => {
+                let write = writes::replace(&hand.mirror.facts().set, pod, "OnDelete");
                 let why = "it is next, and under OnDelete nobody else does";
-                if let Some(exit) = hand.replace(&write, uid, why).await? {
+                if let Some(exit) = hand.replace(&write, &pod.uid, why).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -298,7 +269,7 @@ pub async fn go(
                         hand.tell(&format!(
                             "complete: every ordinal of {} runs {target}",
                             set.name
-                        ));
+                        ))?;
                         return Ok(End::done());
                     }
                     // The answer may have been lost, and not the write.
@@ -306,12 +277,80 @@ pub async fn go(
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
-            Move::Rest => return rest(hand, &record, terms).await,
+            Move::Rest => {
+                let end = rest(hand, &record, terms).await?;
+                // Where the write was for nothing, it is tried again; unless
+                // somebody else moved on: that it was good holds all the same.
+                if let Some(end) = end.or_else(|| {
+                    let others = ours(hand, &uid, run.as_deref()).is_err();
+                    others.then(|| rested(&record, terms))
+                }) {
+                    return Ok(end);
+                }
+            }
             Move::Stop { exit, finding } => {
-                hand.tell(&format!("stopped: {}", finding.message));
+                hand.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(*exit, finding.clone()));
             }
         }
+    }
+}
+
+/// What is being asked: of checks, of hooks, about the leader.
+#[derive(Default)]
+struct Asking {
+    work: Option<(Move, Work)>,
+    /// What could not be concluded, and when it is asked again.
+    later: Option<(Timestamp, String)>,
+}
+
+impl Asking {
+    /// What is asked about an ordinal is moot once the next move is another.
+    fn keep_only(&mut self, next: &Move) {
+        self.work.take_if(|(asked, _)| asked != next);
+    }
+
+    /// Asks, or goes on asking, until there is an answer or something else
+    /// happens first.
+    async fn go_on(
+        &mut self,
+        hand: &mut Hand<'_>,
+        gates: &Gates,
+        terms: &Terms,
+        record: &Record,
+        next: &Move,
+        index: u32,
+    ) -> Result<Option<End>, Error> {
+        if !checks::needed(gates, next) {
+            return settle(hand, next, index, Answer::Yes);
+        }
+        let now = Timestamp::now();
+        if let Some((again, what)) = self.later.clone().filter(|(again, _)| *again > now) {
+            let stand = Stand::new(hand.mirror.facts(), record, now);
+            if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
+                return Ok(Some(end));
+            }
+            hand.say(Some(record), &what, None)?;
+            return Ok(hand.wait(Some(again)).await.map(interrupted));
+        }
+        if self.work.is_none() {
+            let stand = Stand::new(hand.mirror.facts(), record, now);
+            let asked = checks::ask(hand, gates, &stand, next, index);
+            self.work = Some((next.clone(), asked.work));
+            hand.say(Some(record), &asked.what, None)?;
+        }
+        let Some((_, answer)) = &mut self.work else { return Ok(None) };
+        let answer = match hand.work_or_wait(answer).await {
+            Err(exit) => return Ok(Some(interrupted(exit))),
+            Ok(None) => return Ok(None),
+            Ok(Some(answer)) => answer,
+        };
+        self.work = None;
+        if let Answer::Unknown { what } = answer {
+            self.later = Some((Timestamp::now() + AGAIN, what));
+            return Ok(None);
+        }
+        settle(hand, next, index, answer)
     }
 }
 
@@ -327,7 +366,12 @@ pub fn overdue(stand: &Stand, terms: &Terms, memory: &Memory, what: &str) -> Opt
 }
 
 /// What the answer of checks, hooks and the like means.
-fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Option<End> {
+fn settle(
+    hand: &mut Hand<'_>,
+    asked: &Move,
+    index: u32,
+    answer: Answer,
+) -> Result<Option<End>, Error> {
     match answer {
         Answer::Yes => {
             let memory: &mut Memory = &mut hand.memory;
@@ -338,38 +382,42 @@ fn settle(hand: &mut Hand<'_>, asked: &Move, index: u32, answer: Answer) -> Opti
             }
             if matches!(asked, Move::Passed { .. }) {
                 let name = hand.mirror.facts().set.pod_name(hand.mirror.facts().set.start + index);
-                hand.tell(&format!("{name} has passed its gates"));
+                hand.tell(&format!("{name} has passed its gates"))?;
             }
-            None
+            Ok(None)
         }
         Answer::No { exit, finding } => {
-            hand.tell(&format!("stopped: {}", finding.message));
-            Some(End::with(exit, finding))
+            hand.tell(&format!("stopped: {}", finding.message))?;
+            Ok(Some(End::with(exit, finding)))
         }
-        Answer::Unknown { .. } => None,
+        Answer::Unknown { .. } => Ok(None),
     }
 }
 
 /// The goal is reached; what was judged is written down, so that another run
-/// need not judge it again.
-async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<End, Error> {
+/// need not judge it again. `None`: it could not be.
+async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<Option<End>, Error> {
     let judged = hand.memory.judged.or(record.judged);
-    let end = if terms.goal < record.partition {
-        End { exit: Exit::Waiting, findings: Vec::new() }
-    } else {
-        End::done()
-    };
+    let end = rested(record, terms);
     if judged == record.judged {
-        return Ok(end);
+        return Ok(Some(end));
     }
     let mut record = record.clone();
     record.judged = judged;
     record.run.clone_from(&hand.session.run);
     let write = writes::mark(&hand.mirror.facts().set, &record, "canary judged");
     match hand.write(&write).await? {
-        Written::Interrupted(exit) => Ok(interrupted(exit)),
-        // Somebody else moved on: that it was good holds all the same.
-        Written::Done | Written::LookAgain => Ok(end),
+        Written::Interrupted(exit) => Ok(Some(interrupted(exit))),
+        Written::Done => Ok(Some(end)),
+        Written::LookAgain => Ok(None),
+    }
+}
+
+fn rested(record: &Record, terms: &Terms) -> End {
+    if terms.goal < record.partition {
+        End { exit: Exit::Waiting, findings: Vec::new() }
+    } else {
+        End::done()
     }
 }
 
@@ -407,7 +455,7 @@ pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Resu
     if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
     }
-    hand.tell("going back, as --on-failure abort says");
+    hand.tell("going back, as --on-failure abort says")?;
     let mut findings = end.findings;
     let back = back::go(hand, back::PATIENCE, back::LONGEST).await?;
     let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };

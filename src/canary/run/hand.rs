@@ -4,6 +4,7 @@
 use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{Session, checks::Said};
 use crate::{
@@ -38,6 +39,19 @@ pub enum Written {
     Interrupted(Exit),
 }
 
+/// Something that happened, or is waited for: a line of `-o jsonl`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Event<'a> {
+    /// `kubectl-stateful/canary-event/v1`.
+    schema: &'static str,
+    #[cfg_attr(test, schemars(with = "String"))]
+    time: Timestamp,
+    /// `waiting`, `done` for a write, or `said`.
+    class: &'static str,
+    message: &'a str,
+}
+
 pub struct Hand<'a> {
     pub session: &'a Session,
     pub mirror: Mirror,
@@ -63,7 +77,7 @@ impl<'a> Hand<'a> {
         Hand {
             session,
             mirror: Mirror::follow(&session.cluster, reading),
-            memory: Memory::new(),
+            memory: Memory::default(),
             writes: Vec::new(),
             said_by_checks: Said::default(),
             confirmed,
@@ -100,7 +114,9 @@ impl<'a> Hand<'a> {
         let failure = match outcome {
             Ok(object) => {
                 self.tries = 0;
-                self.writes.push(write.done(mode));
+                let done = write.done(mode);
+                self.stream("done", &done)?;
+                self.writes.push(done);
                 if let Some(object) = object.filter(|object| object["kind"] == "StatefulSet") {
                     self.mirror.wrote(read::set_of(object)?);
                 }
@@ -136,7 +152,7 @@ impl<'a> Hand<'a> {
         if self.deleted.contains(uid) {
             return Ok(self.wait(None).await);
         }
-        self.tell(&format!("deleting {}: {why}", write.object().name));
+        self.tell(&format!("deleting {}: {why}", write.object().name))?;
         match self.write(write).await? {
             Written::Done => {
                 self.deleted.insert(uid.to_owned());
@@ -224,16 +240,35 @@ impl<'a> Hand<'a> {
         }
         if self.said.as_deref() != Some(what) {
             self.said = Some(what.to_owned());
-            let line = format!("{}  waiting for {}", clock(now), report::waiting(what, until));
-            self.session.terminal.say(&line);
+            let waiting = report::waiting(what, until);
+            self.session.terminal.say(&format!("{}  waiting for {waiting}", clock(now)));
+            self.stream("waiting", &waiting)?;
         }
         Ok(())
     }
 
+    /// With `-o jsonl`, a line of its own for what happens.
+    fn stream(&self, class: &'static str, message: &str) -> Result<(), Error> {
+        if self.session.output != Format::Jsonl {
+            return Ok(());
+        }
+        let (schema, time) = ("kubectl-stateful/canary-event/v1", Timestamp::now());
+        let line = serde_json::to_string(&Event { schema, time, class, message })
+            .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
+        match self.session.terminal.answer(&(line + "\n")) {
+            // Who reads may leave; the canary goes on, and stderr says how.
+            Err(error) if error.reader_left => Ok(()),
+            other => other,
+        }
+    }
+
     /// Says something that happened.
-    pub fn tell(&self, what: &str) {
-        let line = format!("{}  {what}", clock(Timestamp::now()));
-        self.session.terminal.say(&line);
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub fn tell(&self, what: &str) -> Result<(), Error> {
+        self.session.terminal.say(&format!("{}  {what}", clock(Timestamp::now())));
+        self.stream("said", what)
     }
 
     /// Draws the last picture in the place of the live one; `false` where

@@ -10,6 +10,8 @@ mod pause;
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+pub use self::hand::Event;
 use self::hand::Hand;
 use super::{
     args::{CanaryArgs, Common, Verb},
@@ -124,7 +126,7 @@ impl Session {
     ///
     /// # Errors
     /// When the answer cannot be written.
-    pub fn close(&self, hand: &mut Hand, end: End) -> Result<Exit, Error> {
+    pub fn close(&self, hand: &mut Hand, end: &End) -> Result<Exit, Error> {
         let now = Timestamp::now();
         let facts = hand.mirror.facts();
         let record = Record::of(&facts.set).ok().flatten();
@@ -137,7 +139,7 @@ impl Session {
             self.answer(&text)?;
         }
         if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
-            let line = self.repeat();
+            let line = repeat();
             self.terminal.say(&format!("interrupted; the set is at rest\nhint: to go on: {line}"));
         }
         Ok(end.exit)
@@ -147,7 +149,7 @@ impl Session {
     ///
     /// # Errors
     /// When the answer cannot be written.
-    pub fn close_unwatched(&self, facts: &Facts, end: End) -> Result<Exit, Error> {
+    pub fn close_unwatched(&self, facts: &Facts, end: &End) -> Result<Exit, Error> {
         let now = Timestamp::now();
         let record = Record::of(&facts.set).ok().flatten();
         let view = View::new(facts, record.as_ref(), None, now);
@@ -163,13 +165,13 @@ impl Session {
             other => other,
         }
     }
+}
 
-    /// This very command line.
-    fn repeat(&self) -> String {
-        let words = std::env::args().skip(1).map(|word| shell_quoted(&word));
-        let words: Vec<String> = words.collect();
-        format!("kubectl stateful {}", words.join(" "))
-    }
+/// This very command line.
+fn repeat() -> String {
+    let words = std::env::args().skip(1).map(|word| shell_quoted(&word));
+    let words: Vec<String> = words.collect();
+    format!("kubectl stateful {}", words.join(" "))
 }
 
 pub(super) fn command(verb: &str, name: &str, cluster: &Cluster) -> String {

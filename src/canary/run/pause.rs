@@ -44,7 +44,7 @@ pub async fn stage(
     match &there {
         Some(record) if record.phase == Phase::Staged && set.partition() == record.partition => {
             terminal.say(&format!("{} is staged already", session.name));
-            return session.close_unwatched(&reading.facts, End::done());
+            return session.close_unwatched(&reading.facts, &End::done());
         }
         Some(record) if record.phase == Phase::Rolling => {
             let finding = rules::IN_PROGRESS
@@ -96,7 +96,7 @@ pub async fn pause(
         }
         Some(record) if record.phase == Phase::Staged => {
             terminal.say(&format!("{} is staged: nothing moves", session.name));
-            return session.close_unwatched(&reading.facts, End::done());
+            return session.close_unwatched(&reading.facts, &End::done());
         }
         Some(mut record) => {
             // What was told to move and has not begun to is told to stay.
@@ -108,7 +108,7 @@ pub async fn pause(
             let Some(record) = taken_over(&survey, &session.run, now) else {
                 terminal
                     .say(&format!("no rollout of {} is under way: nothing to pause", session.name));
-                return session.close_unwatched(&reading.facts, End::done());
+                return session.close_unwatched(&reading.facts, &End::done());
             };
             if survey.facts.revision(&record.stable).is_none() {
                 return Err(refused(&what, guards::for_abort(&survey, &record)));
@@ -149,7 +149,7 @@ async fn once(
 ) -> Result<Exit, Error> {
     if session.dry_run != DryRun::None {
         session.rehearse(write).await?;
-        return session.close_unwatched(&reading.facts, End::done());
+        return session.close_unwatched(&reading.facts, &End::done());
     }
     let confirmed = session.ask(common, text, None)?;
     let mut hand = Hand::new(session, reading, confirmed);
@@ -167,5 +167,5 @@ async fn once(
             }
         }
     };
-    session.close(&mut hand, end)
+    session.close(&mut hand, &end)
 }

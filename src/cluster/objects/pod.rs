@@ -129,6 +129,7 @@ impl From<PodObject> for Pod {
             controller_uid: meta.controller().map(|owner| owner.uid.clone()),
             name: meta.name,
             uid: meta.uid,
+            resource_version: meta.resource_version,
             labels: meta.labels.unwrap_or_default(),
             created: meta.creation_timestamp,
             gone_by: meta.deletion_timestamp,
