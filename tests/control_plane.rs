@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "control_plane/canary.rs"]
+mod canary;
 #[path = "control_plane/change.rs"]
 mod change;
 #[path = "control_plane/errors.rs"]

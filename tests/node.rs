@@ -8,6 +8,12 @@ mod support;
 
 #[path = "node/apps.rs"]
 mod apps;
+#[path = "node/canary.rs"]
+mod canary;
+#[path = "node/canary_databases.rs"]
+mod canary_databases;
+#[path = "node/canary_gates.rs"]
+mod canary_gates;
 #[path = "node/exec.rs"]
 mod exec;
 #[path = "node/reach.rs"]

@@ -91,11 +91,16 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
     let wrong = |slot: &Slot| {
         slot.pod.is_some_and(|pod| pod.revision() != Some(stand.record.stable.as_str()))
     };
+    // Somebody raised the partition again: the controller leaves these alone.
+    let stays = |slot: &Slot| wrong(slot) && slot.pod.is_some_and(|pod| !pod.is_terminating());
+    if stand.indexes().any(|(index, slot)| index < set.partition() && stays(slot)) {
+        return Back::Revert { partition: landing(stand) };
+    }
     let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
-    if let Some((_, slot)) = blocker
+    if let Some((index, slot)) = blocker
         && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
     {
-        return blocked(stand, slot, pod, wrong(slot), patience);
+        return blocked(stand, index, pod, wrong(slot), patience);
     }
     if stand.survey.set.pod_management == PodManagement::Parallel
         && let Some((pod, why)) = broken_above(stand, patience)
@@ -106,7 +111,7 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         return Back::Wait { what: format!("{} to be made again", slot.name) };
     }
     if let Some((_, slot)) = stand.indexes().rev().find(|(_, slot)| wrong(slot)) {
-        if stand.record.on_delete
+        if !set.takes_partition()
             && let Some(pod) = slot.pod
         {
             let why = "under OnDelete nobody else does".to_owned();
@@ -114,7 +119,7 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
         }
         return Back::Wait { what: format!("the controller to replace {}", slot.name) };
     }
-    if !stand.record.on_delete && set.status.current_revision != set.status.update_revision {
+    if set.takes_partition() && set.status.current_revision != set.status.update_revision {
         let what = "the controller to make the stable revision the current one".to_owned();
         return Back::Wait { what };
     }
@@ -122,12 +127,15 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
 }
 
 /// The lowest ordinal that is not available, and has a pod.
-fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
+fn blocked(stand: &Stand, index: u32, pod: &Pod, wrong: bool, patience: SignedDuration) -> Back {
     let survey = &stand.survey;
     let name = &pod.name;
     let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
     let broken = trouble(stand, pod);
-    if !unready {
+    // A member that has just come back starts for as long as it always does;
+    // only the time for the whole way ends that.
+    let starts = !wrong && broken.is_none() && stand.record.has_released(index);
+    if !unready || starts {
         return Back::Wait { what: format!("{name} to be Ready") };
     }
     let since = pod.unready_since().map_or_else(String::new, |since| {
@@ -139,15 +147,32 @@ fn blocked(stand: &Stand, slot: &Slot, pod: &Pod, wrong: bool, patience: SignedD
         // pod if only it became Ready first.
         return Back::Replace { pod: Doomed::of(pod), why };
     }
-    if survey.set.pod_management == PodManagement::Parallel
-        && let Some((pod, why)) = broken_above(stand, patience)
-    {
-        return Back::Replace { pod: Doomed::of(pod), why };
+    if survey.set.pod_management == PodManagement::Parallel {
+        if let Some((pod, why)) = broken_above(stand, patience) {
+            return Back::Replace { pod: Doomed::of(pod), why };
+        }
+        if let Some(name) = still_going(stand) {
+            return Back::Wait { what: format!("the controller to replace {name}") };
+        }
     }
     let finding = rules::STABLE_POD_BLOCKS
-        .found(format!("pod/{}", slot.name), format!("{name} runs the stable revision and: {why}"))
+        .found(format!("pod/{name}"), format!("{name} runs the stable revision and: {why}"))
         .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
     Back::Stop { exit: Exit::Manual, finding }
+}
+
+/// The pod that the controller will yet replace under Parallel, whatever is
+/// below it: going down from the top, it stops only at what is not available.
+fn still_going(stand: &Stand) -> Option<String> {
+    let stable = stand.record.stable.as_str();
+    for (_, slot) in stand.indexes().rev().filter(|_| stand.survey.set.takes_partition()) {
+        match slot.pod {
+            Some(pod) if pod.revision() != Some(stable) => return Some(slot.name.clone()),
+            Some(pod) if trouble(stand, pod).is_some() => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Under Parallel nobody waits for anybody, so the lowest blocker need not be

@@ -2,7 +2,7 @@
 
 use super::{
     gates::Gates,
-    plan::stable_of,
+    plan::{reached, stable_of},
     record::{Phase, Record, Unusable},
     rules,
 };
@@ -68,7 +68,8 @@ pub fn for_promote(survey: &Survey, record: &Record, gates: &Gates) -> Vec<Findi
         ),
         Phase::Aborting => found.push(going_back(survey, record)),
     }
-    if record.gates != gates.fingerprint() {
+    // Staged, or taken over from kubectl: nobody has named any gates yet.
+    if !record.gates.is_empty() && record.gates != gates.fingerprint() {
         let message = "this run has other gates than the one that started the canary".to_owned();
         found.push(rules::GATES_DIFFER.found(set.reference(), message));
     }
@@ -146,11 +147,16 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
     let set = survey.set;
     let at = survey.at();
     if survey.pods_known {
+        // A rollout under way has ordinals that come and go above where it is.
+        let stable = record.map(|record| record.stable.as_str()).or_else(|| stable_of(survey));
+        let at_rest = match (beginning, stable) {
+            (Beginning::Adopt, Some(stable)) => reached(survey, stable),
+            _ => set.replicas,
+        };
         let unwell: Vec<&str> = survey
-            .slots
-            .iter()
-            .filter(|slot| !slot.is_available(set, survey.now))
-            .map(|slot| slot.name.as_str())
+            .indexes()
+            .filter(|(index, slot)| *index < at_rest && !slot.is_available(set, survey.now))
+            .map(|(_, slot)| slot.name.as_str())
             .collect();
         if !unwell.is_empty() {
             let verb = if unwell.len() == 1 { "is" } else { "are" };

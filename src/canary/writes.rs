@@ -57,7 +57,7 @@ pub fn revert(set: &StatefulSet, record: &Record, template: &Value) -> Write {
     let mut operations = annotate(set, record);
     operations.push(json!({ "op": "replace", "path": "/spec/template", "value": template }));
     let mut summary = format!("template of {}", record.stable);
-    if !record.on_delete && set.partition() != record.partition {
+    if set.takes_partition() && set.partition() != record.partition {
         operations.push(partition(set, record.partition));
         summary = format!("{summary}, partition {} -> {}", set.partition(), record.partition);
     }
@@ -69,23 +69,22 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
     let path = format!("/metadata/annotations/{}", pointer(ANNOTATION));
     let mut operations = tests(set);
     operations.push(json!({ "op": "remove", "path": path }));
-    let summary = match (record.on_delete, record.was) {
-        (true, _) => "canary over".to_owned(),
-        (false, Some(was)) => {
-            let from = set.partition();
-            if from == was {
-                "canary over".to_owned()
-            } else {
-                operations.push(partition(set, was));
-                format!("canary over, partition {from} -> {was}")
-            }
+    let over = "canary over".to_owned();
+    let summary = match (&set.strategy, record.was) {
+        // It was so from the beginning.
+        _ if record.on_delete => over,
+        (Strategy::RollingUpdate { partition: now }, Some(was)) if *now != Some(was) => {
+            operations.push(partition(set, was));
+            format!("{over}, partition {} -> {was}", set.partition())
         }
         // It was null, and the server leaves it so where a type is given.
-        (false, None) => {
+        (Strategy::RollingUpdate { partition: Some(_) }, None) => {
             operations
                 .push(json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" }));
-            "canary over, rollingUpdate as it was".to_owned()
+            format!("{over}, rollingUpdate as it was")
         }
+        // It is so again, or somebody else has made another one of it.
+        _ => over,
     };
     patch(set, operations, summary)
 }

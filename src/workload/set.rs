@@ -188,6 +188,12 @@ impl StatefulSet {
         }
     }
 
+    /// Whether the controller replaces pods, from the highest ordinal down to a
+    /// partition.
+    pub fn takes_partition(&self) -> bool {
+        matches!(self.strategy, Strategy::RollingUpdate { .. })
+    }
+
     /// The ordinals that a template change reaches by itself.
     pub fn released(&self) -> Range<u32> {
         let ordinals = self.ordinals();

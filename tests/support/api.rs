@@ -104,6 +104,17 @@ impl Api {
         }
     }
 
+    /// A header of the answer from `path`; `None` unless it is 200 and has it.
+    pub fn header(&self, path: &str, name: &'static str) -> Option<String> {
+        let request = Request::get(path).body(Full::default()).expect("a path is a URI");
+        let upstream = self.0.clone();
+        runtime::block_on(async move {
+            let answer = upstream.send(request).await.ok()?;
+            let value = answer.headers().get(name)?.to_str().ok()?.to_owned();
+            (answer.status() == StatusCode::OK).then_some(value)
+        })
+    }
+
     /// Creates `object` in the collection at `path`.
     #[track_caller]
     pub fn create(&self, path: &str, object: &Value) -> Value {

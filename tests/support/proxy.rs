@@ -86,6 +86,11 @@ impl Answer {
         }
     }
 
+    /// An object that is there and found.
+    pub fn object(body: Value) -> Answer {
+        Answer { status: StatusCode::OK, headers: HeaderMap::new(), body }
+    }
+
     /// 409, as after somebody else's change.
     pub fn conflict() -> Answer {
         Answer::status(

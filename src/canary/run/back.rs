@@ -14,7 +14,7 @@ use crate::{
     canary::{
         args::{AbortArgs, UnstickArgs},
         back::{self, Back, Doomed},
-        guards,
+        change, guards,
         plan::Stand,
         record::{Phase, Record},
         rules, writes,
@@ -51,8 +51,7 @@ pub async fn abort(
         Ok(Some(record)) => record,
     };
     if !guards::readable(&survey) || guards::stable_revision(&survey, Some(&record)).is_none() {
-        let mut findings = guards::for_abort(&survey, &record);
-        guards::allow(&mut findings, &[]);
+        let findings = guards::for_abort(&survey, &record);
         return Err(refused(&format!("cannot abort the canary of {}", session.name), findings));
     }
     if session.dry_run != DryRun::None {
@@ -169,8 +168,10 @@ fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Wr
     let mut record = stand.record.clone();
     record.phase = Phase::Aborting;
     record.judged = None;
+    // What somebody else brought, he may bring again.
+    record.adopted |= change::fingerprint(&set.template.raw) != record.template;
     run.clone_into(&mut record.run);
-    record.partition = if record.on_delete { record.partition } else { partition };
+    record.partition = if set.takes_partition() { partition } else { record.partition };
     Some(writes::revert(set, &record, &stable.template))
 }
 

@@ -1,5 +1,7 @@
 //! The beginning: what would happen, whether it may, and the first write.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -67,15 +69,16 @@ pub async fn plan(
         run: "",
     };
     let now = Timestamp::now();
-    let (facts, cluster) = if args.filename.is_empty() {
+    let (facts, opening, cluster) = if args.filename.is_empty() {
         let cluster = Cluster::connect(connection, terminal).await?;
-        let reading = read::facts(&cluster, &reference.name, read::Scope::Rollout).await?;
-        (reading.facts, Some(cluster))
+        let (reading, opening) = decide(&cluster, &reference.name, &wish, Some(&cluster)).await?;
+        (reading.facts, opening, Some(cluster))
     } else {
         let bundle = Bundle::read(&args.filename)?;
-        (bundle.facts(&reference.name, connection.namespace.as_deref())?, None)
+        let facts = bundle.facts(&reference.name, connection.namespace.as_deref())?;
+        let opening = open(&facts, &wish, None, now).await?;
+        (facts, opening, None)
     };
-    let opening = open(&facts, &wish, cluster.as_ref(), now).await?;
     let refuses = guards::refuses(&opening.findings);
     let exit = match (refuses, args.exit_code) {
         (true, true) => Exit::Refused,
@@ -102,8 +105,6 @@ pub async fn start(
 ) -> Result<Exit, Error> {
     let gates = args.gates.resolve(read_file)?;
     let session = Session::open(&args.common, connection, terminal).await?;
-    let reading = session.read().await?;
-    let now = Timestamp::now();
     let wish = Wish {
         change: &args.change,
         reach: &args.reach,
@@ -112,7 +113,8 @@ pub async fn start(
         run: &session.run,
     };
     let cluster = Some(&session.cluster).filter(|_| session.dry_run != DryRun::Client);
-    let opening = open(&reading.facts, &wish, cluster, now).await?;
+    let (reading, opening) = decide(&session.cluster, &session.name, &wish, cluster).await?;
+    let now = Timestamp::now();
     if guards::refuses(&opening.findings) {
         return Err(refused(
             &format!("cannot start a canary of {}", session.name),
@@ -151,6 +153,36 @@ pub async fn start(
     session.close(&mut hand, &end)
 }
 
+/// Reads the set and works out what a start would do; once more where its
+/// controller has not seen the last change yet, such as the end of a canary a
+/// moment ago, and where the set was another one by the time the server tried
+/// it, if only by a report of its controller.
+async fn decide(
+    cluster: &Cluster,
+    name: &str,
+    wish: &Wish<'_>,
+    tries: Option<&Cluster>,
+) -> Result<(read::Reading, Opening), Error> {
+    let mut left = MOST_READINGS;
+    loop {
+        left -= 1;
+        let reading = read::facts(cluster, name, read::Scope::Rollout).await?;
+        if !reading.facts.set.is_observed() && left > 0 {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        match open(&reading.facts, wish, tries, Timestamp::now()).await {
+            Err(error) if error.exit == Exit::Conflict && left > 0 => {}
+            opening => return Ok((reading, opening?)),
+        }
+    }
+}
+
+/// A set that changes more often than this is not at rest.
+const MOST_READINGS: u32 = 5;
+/// A controller that works needs less.
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// Works out what a start would do, and what speaks against it. With a
 /// cluster the server tries the change first.
 async fn open(
@@ -175,7 +207,7 @@ async fn open(
         }
     };
     let beginning = if wish.change.adopt { Beginning::Adopt } else { Beginning::Change };
-    let mut findings = guards::check(&survey, there.as_ref(), beginning);
+    let mut findings = Vec::new();
     let patch = match beginning {
         Beginning::Change => change_of(wish, &survey, there.as_ref(), now, &mut findings)?,
         _ => None,
@@ -184,6 +216,11 @@ async fn open(
         .as_ref()
         .map_or_else(|| set.template.raw.clone(), |patch| change::apply(&set.template.raw, patch));
     let resumes = there.as_ref().is_some_and(|record| resumes(record, set, beginning, &after));
+    findings.extend(match &there {
+        // In the middle of it an ordinal is away: that is how it goes.
+        Some(record) if resumes => guards::for_promote(&survey, record, wish.gates),
+        there => guards::check(&survey, there.as_ref(), beginning),
+    });
     if let Some(record) = &there
         && record.phase == Phase::Rolling
         && beginning == Beginning::Change
@@ -209,7 +246,9 @@ async fn open(
         record.gates = wish.gates.fingerprint();
         record.adopted |= beginning == Beginning::Adopt;
     }
-    let goal = forward::goal(wish.reach, &survey, &record)?;
+    // Typed again it goes no further than it went.
+    let first = record.partition.min(set.replicas.saturating_sub(1));
+    let goal = forward::goal(wish.reach, &survey, first)?;
     if !resumes && record.partition == set.replicas {
         // The write that brings the template also tells the first one to move.
         record.partition = set.replicas.saturating_sub(1).max(goal.min(set.replicas));

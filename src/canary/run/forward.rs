@@ -55,7 +55,11 @@ pub async fn promote(
     for finding in &findings {
         terminal.warn(&format!("{} {}", finding.id, finding.message));
     }
-    let goal = if args.full { 0 } else { goal(&args.reach, &survey, &record)? };
+    let goal = if args.full {
+        0
+    } else {
+        goal(&args.reach, &survey, one_more(survey.set.replicas, &record))?
+    };
     let terms = terms(&gates, &survey, goal, &args.allow);
     if session.dry_run != DryRun::None {
         return rehearse(&session, &survey, &record, goal).await;
@@ -138,11 +142,11 @@ async fn rehearse(
     session.close_unwatched(survey.facts, &End::done())
 }
 
-/// The lowest index that is to move.
+/// The lowest index that is to move; `unnamed` where the words name none.
 ///
 /// # Errors
 /// When the words name an ordinal that the set does not have.
-pub fn goal(reach: &ReachArgs, survey: &Survey, record: &Record) -> Result<u32, Error> {
+pub fn goal(reach: &ReachArgs, survey: &Survey, unnamed: u32) -> Result<u32, Error> {
     let set = survey.set;
     let replicas = set.replicas;
     if let Some(count) = reach.count {
@@ -163,10 +167,15 @@ pub fn goal(reach: &ReachArgs, survey: &Survey, record: &Record) -> Result<u32, 
         }
         return Ok(ordinal - set.start);
     }
-    // One more; one that has moved and not passed yet is that one.
+    Ok(unnamed)
+}
+
+/// What `promote` does where nothing is named: one more; one that has moved
+/// and not passed yet is that one.
+pub fn one_more(replicas: u32, record: &Record) -> u32 {
     let lowest = record.partition.min(replicas);
     let in_hand = lowest < replicas && !record.has_judged(lowest);
-    Ok(if in_hand { lowest } else { lowest.saturating_sub(1) })
+    if in_hand { lowest } else { lowest.saturating_sub(1) }
 }
 
 /// The terms that the gates set.
@@ -221,7 +230,9 @@ pub async fn go(
         match &next {
             Move::Wait { what, until } => {
                 hand.say(Some(&record), what, *until)?;
-                if let Some(exit) = hand.wait(*until).await {
+                let look = now + LOOK;
+                let soon = until.map_or(look, |until| until.min(look));
+                if let Some(exit) = hand.wait(Some(soon)).await {
                     return Ok(interrupted(exit));
                 }
             }
@@ -268,7 +279,17 @@ pub async fn go(
                     Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
             }
-            Move::Rest => return rest(hand, &record, terms).await,
+            Move::Rest => {
+                let end = rest(hand, &record, terms).await?;
+                // Where the write was for nothing, it is tried again; unless
+                // somebody else moved on: that it was good holds all the same.
+                if let Some(end) = end.or_else(|| {
+                    let others = ours(hand, &uid, run.as_deref()).is_err();
+                    others.then(|| rested(&record, terms))
+                }) {
+                    return Ok(end);
+                }
+            }
             Move::Stop { exit, finding } => {
                 hand.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(*exit, finding.clone()));
@@ -335,6 +356,11 @@ impl Asking {
     }
 }
 
+/// How often the clock alone is looked at, which asks the server nothing: that
+/// no node takes a pod, or no volume comes, counts after some time, and there
+/// may be no event by then.
+const LOOK: SignedDuration = SignedDuration::from_secs(1);
+
 /// How soon what gave no answer is asked again.
 pub const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
@@ -376,25 +402,29 @@ fn settle(
 }
 
 /// The goal is reached; what was judged is written down, so that another run
-/// need not judge it again.
-async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<End, Error> {
+/// need not judge it again. `None`: it could not be.
+async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<Option<End>, Error> {
     let judged = hand.memory.judged.or(record.judged);
-    let end = if terms.goal < record.partition {
-        End { exit: Exit::Waiting, findings: Vec::new() }
-    } else {
-        End::done()
-    };
+    let end = rested(record, terms);
     if judged == record.judged {
-        return Ok(end);
+        return Ok(Some(end));
     }
     let mut record = record.clone();
     record.judged = judged;
     record.run.clone_from(&hand.session.run);
     let write = writes::mark(&hand.mirror.facts().set, &record, "canary judged");
     match hand.write(&write).await? {
-        Written::Interrupted(exit) => Ok(interrupted(exit)),
-        // Somebody else moved on: that it was good holds all the same.
-        Written::Done | Written::LookAgain => Ok(end),
+        Written::Interrupted(exit) => Ok(Some(interrupted(exit))),
+        Written::Done => Ok(Some(end)),
+        Written::LookAgain => Ok(None),
+    }
+}
+
+fn rested(record: &Record, terms: &Terms) -> End {
+    if terms.goal < record.partition {
+        End { exit: Exit::Waiting, findings: Vec::new() }
+    } else {
+        End::done()
     }
 }
 

@@ -1,0 +1,329 @@
+//! Killed, cut and refused at every request: the same command again, and the
+//! same end.
+
+use std::{
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    super::support::{Answer, Fault, FaultProxy, Seen, Victim},
+    *,
+};
+
+/// So many namespaces are under way at a time.
+const SIDE_BY_SIDE: usize = 8;
+/// A pod that is lost is there again after this.
+const A_MOMENT: Duration = Duration::from_secs(10);
+/// So many points are tried of each sweep, unless all are asked for.
+const SAMPLE: usize = 20;
+
+/// Something that goes from one state of rest to another.
+#[derive(Clone, Copy)]
+struct Story {
+    name: &'static str,
+    prepare: fn(&Namespace),
+    command: &'static str,
+}
+
+const STORIES: [Story; 3] = [
+    Story {
+        name: "start",
+        prepare: |namespace| make(namespace, 3, |_| {}),
+        command: "start web --image nginx=nginx:1.22 --count 2",
+    },
+    Story {
+        name: "promote",
+        prepare: |namespace| {
+            make(namespace, 3, |_| {});
+            ends(namespace, START, 0);
+        },
+        command: "promote web --full",
+    },
+    Story {
+        name: "abort",
+        prepare: |namespace| {
+            make(namespace, 3, |_| {});
+            let broken = "start web --patch-file -";
+            canary(namespace, broken).stdin(broken_by("image-pull")).output().expect(5);
+        },
+        command: "abort web",
+    },
+];
+
+impl Story {
+    fn run(&self, namespace: &Namespace, proxy: &FaultProxy) -> Run {
+        canary(namespace, self.command).kubeconfig(namespace.kubeconfig_through(proxy))
+    }
+
+    /// How it ends when nothing happens, and after how many requests.
+    fn undisturbed(&self) -> (Value, usize) {
+        let namespace = TestCluster::shared().namespace(&format!("clean-{}", self.name));
+        (self.prepare)(&namespace);
+        let proxy = namespace.cluster().proxy();
+        self.run(&namespace, &proxy).output().expect(0);
+        (Picture::of(&namespace).end(), proxy.requests().len())
+    }
+}
+
+/// What happens at a point. The server never ends a watch by itself, so what
+/// would wait for the end of its answer happens before it.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    KilledBefore,
+    KilledAfter,
+    DroppedBefore,
+    DroppedAfter,
+    Conflict,
+    TooMany(u32),
+    Internal,
+}
+
+impl Mishap {
+    fn fault(self, request: &Seen, victim: &Victim) -> Fault {
+        match self {
+            Mishap::KilledAfter if !request.watch => Fault::KillAfter(victim.clone()),
+            Mishap::KilledBefore | Mishap::KilledAfter => Fault::KillBefore(victim.clone()),
+            Mishap::DroppedAfter if !request.watch => Fault::DropAfter,
+            Mishap::DroppedAfter => Fault::CutWatchAfter(1),
+            Mishap::DroppedBefore => Fault::DropBefore,
+            Mishap::Conflict => Fault::Answer(Answer::conflict()),
+            Mishap::TooMany(seconds) => Fault::Answer(Answer::too_many_requests(seconds)),
+            Mishap::Internal => Fault::Answer(Answer::internal_error()),
+        }
+    }
+
+    /// Whether a run that met it may end so; the same command again then ends
+    /// as it always does.
+    fn may_end(self, output: &Output) -> bool {
+        match self {
+            Mishap::KilledBefore | Mishap::KilledAfter => output.signal() == Some(9),
+            // Refused before anything was written: look, and plan again.
+            Mishap::Conflict => matches!(output.code(), Some(1 | 7)),
+            _ => output.code() == Some(1),
+        }
+    }
+}
+
+/// A request of a story at which something happens.
+#[derive(Clone, Copy)]
+struct Point {
+    story: Story,
+    request: usize,
+    mishap: Mishap,
+}
+
+impl Point {
+    fn try_it(self, wanted: &Value) {
+        let Point { story, request, mishap } = self;
+        let namespace = TestCluster::shared().namespace(&format!("point-{}", story.name));
+        (story.prepare)(&namespace);
+        let victim = Victim::default();
+        let proxy = namespace.cluster().proxy();
+        let shared = victim.clone();
+        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
+        let output = story.run(&namespace, &proxy).victim(&victim).output();
+        let mut last = output.clone();
+        if output.code() != Some(0) {
+            assert!(mishap.may_end(&output), "{output}\n{}", proxy.log());
+            last = canary(&namespace, story.command).output().expect(0);
+        }
+        let mut end = Value::Null;
+        let begun = Instant::now();
+        // A fake node that is busy deletes by name, and may hit a pod's
+        // successor: it is made again, as the revision that it was.
+        while end != *wanted && begun.elapsed() < A_MOMENT {
+            end = Picture::of(&namespace).end();
+        }
+        assert!(
+            end == *wanted,
+            "{output}\n{}\n{last}\nwanted {wanted:#}\nbut it is {end:#}",
+            proxy.log()
+        );
+    }
+}
+
+/// Tries all of the points, or a sample of them.
+fn sweep(name: &str, mishaps: &[Mishap]) {
+    let began = Instant::now();
+    let mut points: Vec<(Point, usize)> = Vec::new();
+    let ends: Vec<(Value, usize)> = STORIES.iter().map(Story::undisturbed).collect();
+    for (which, (story, (_, requests))) in STORIES.iter().zip(&ends).enumerate() {
+        for request in 1..=*requests {
+            let point = |mishap: &Mishap| Point { story: *story, request, mishap: *mishap };
+            points.extend(mishaps.iter().map(|mishap| (point(mishap), which)));
+        }
+    }
+    let (all, seed) = (points.len(), seed());
+    if std::env::var_os("KUBECTL_STATEFUL_TEST_FULL").is_none() {
+        shuffle(&mut points, seed);
+        points.truncate(SAMPLE);
+    }
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE.min(points.len()) {
+            scope.spawn(|| {
+                while let Some((point, which)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let tried = catch_unwind(AssertUnwindSafe(|| point.try_it(&ends[*which].0)));
+                    if let Err(why) = tried {
+                        let why = why.downcast_ref::<String>().map_or("", String::as_str);
+                        let Point { story, request, mishap } = point;
+                        let place = format!("{}, request {request}, {mishap:?}", story.name);
+                        failures
+                            .lock()
+                            .expect("nobody panics here")
+                            .push(format!("{place}: {why}"));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("nobody panics here");
+    let counts: Vec<usize> = ends.iter().map(|(_, requests)| *requests).collect();
+    // Past the capture: how much was tried belongs into every log.
+    let _ = writeln!(
+        std::io::stderr(),
+        "sweep {name}: {} of {all} points tried, {} failed, in {:.0?}; requests of {}: {counts:?}; \
+         KUBECTL_STATEFUL_TEST_SEED={seed}",
+        points.len(),
+        failures.len(),
+        began.elapsed(),
+        STORIES.map(|story| story.name).join(", "),
+    );
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Another one each time, unless one is named to see a failure again.
+fn seed() -> u64 {
+    let named = std::env::var("KUBECTL_STATEFUL_TEST_SEED").ok();
+    named.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        now.as_secs()
+    })
+}
+
+/// Fisher and Yates, with the random numbers of splitmix64.
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    let mut random = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    };
+    for last in (1..items.len()).rev() {
+        let other = random() % (last as u64 + 1);
+        items.swap(last, usize::try_from(other).expect("smaller than a length"));
+    }
+}
+
+#[test]
+fn killed_at_any_request_the_same_command_goes_on() {
+    sweep("killed", &[Mishap::KilledBefore, Mishap::KilledAfter]);
+}
+
+#[test]
+fn whatever_answer_is_lost_the_end_is_the_same() {
+    sweep("dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter]);
+}
+
+#[test]
+fn whatever_answer_is_an_error_the_end_is_the_same() {
+    let mishaps = [Mishap::Conflict, Mishap::TooMany(0), Mishap::TooMany(1), Mishap::Internal];
+    sweep("errors", &mishaps);
+}
+
+/// Watches that break off all the time slow it down, and no more.
+#[test]
+fn watches_that_are_cut_again_and_again_change_nothing() {
+    for story in STORIES {
+        let (wanted, _) = story.undisturbed();
+        for events in [0, 1] {
+            let namespace = TestCluster::shared().namespace(&format!("cut-{}", story.name));
+            (story.prepare)(&namespace);
+            let proxy = namespace.cluster().proxy();
+            // Not at once again and again: a server that tells nothing is another story.
+            let mut turn = 0;
+            proxy.on(move |seen| {
+                turn += usize::from(seen.watch);
+                let cut = seen.watch && (events > 0 || turn % 2 == 0);
+                cut.then_some(Fault::CutWatchAfter(events))
+            });
+            story.run(&namespace, &proxy).output().expect(0);
+            assert_eq!(Picture::of(&namespace).end(), wanted, "{}\n{}", story.name, proxy.log());
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_leaves_the_set_at_rest() {
+    let namespace = made("canary-signal", 3, |_| {});
+    let before = Picture::of(&namespace);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let words = format!("{START} --count 2 --bake 90s");
+        let running = canary(&namespace, &words).start();
+        running.wait_for_stderr("the bake", |said| said.contains("web-2 to stay Ready for 90s"));
+        running.signal(signal);
+        let output = running.finish().expect(code);
+        assert!(
+            output.stderr.contains("hint: to go on: kubectl stateful canary start web --image"),
+            "{output}"
+        );
+        let rests = Picture::of(&namespace);
+        rests.keeps(&before, &["web-0", "web-1"]);
+        assert_eq!(rests.partition(), Some(2));
+        assert_eq!(rests.hash("web-2"), Some(rests.update()));
+    }
+    let running = canary(&namespace, "promote web --full --bake 5s").start();
+    running.wait_for_stderr("the next ordinal", |said| said.contains("web-1 to stay Ready"));
+    running.signal("INT");
+    running.finish().expect(130);
+    assert_eq!(Picture::of(&namespace).partition(), Some(1));
+    ends(&namespace, "promote web --full", 0);
+    Picture::of(&namespace).is_through(&before);
+}
+
+/// Whatever else there is in the namespace, and however long an ordinal takes.
+#[test]
+fn an_ordinal_costs_few_requests() {
+    let mut counts = Vec::new();
+    for others in [0, 40] {
+        let namespace = made("canary-count", 5, |_| {});
+        let api = namespace.cluster().api();
+        for number in 0..others {
+            let path = namespace.path("v1", "configmaps", "");
+            let metadata = json!({"name": format!("other-{number}")});
+            api.create(
+                &path,
+                &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}),
+            );
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": format!("other-{number}"), "labels": {"app": "other"}},
+                "spec": {"containers": [{"name": "other", "image": "other:1"}]},
+            });
+            api.create(&namespace.path("v1", "pods", ""), &pod);
+        }
+        ends(&namespace, START, 0);
+        let proxy = namespace.cluster().proxy();
+        let run = canary(&namespace, "promote web --full");
+        run.kubeconfig(namespace.kubeconfig_through(&proxy)).output().expect(0);
+        let asked = proxy.count(|seen| !seen.watch);
+        let watches = proxy.count(|seen| seen.watch);
+        let _ = writeln!(
+            std::io::stderr(),
+            "promote --full of 4 ordinals among {others} other pods: {asked} requests and {watches} watches"
+        );
+        assert!(asked <= 4 * 6, "{asked}\n{}", proxy.log());
+        assert!(watches <= 8, "{watches}\n{}", proxy.log());
+        counts.push(asked);
+    }
+    assert_eq!(counts[0], counts[1], "they do not grow with what is not asked about");
+}
