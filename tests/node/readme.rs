@@ -97,6 +97,12 @@ fn every_transcript_is_what_happens() {
                 "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
             );
         }
+        if step.command.contains("canary start") {
+            // A reader is not as quick as this test: the controller has seen
+            // what was typed before.
+            let seen = ["rollout", "status", "sts/web", "--timeout=60s"];
+            namespace.kubectl(seen).output().success();
+        }
         let output = shell(&namespace, &step.command);
         let judged = if step.command.contains("--exit-code") { 3 } else { 0 };
         let output = output.expect(judged);
