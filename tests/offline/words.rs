@@ -99,37 +99,62 @@ fn every_example_of_a_help_is_read_as_it_stands() {
     assert!(count >= 25, "only {count} examples were found");
 }
 
-/// The hints of `canary` name its verbs, and the rules name flags and verbs.
+/// Where the pages point to is there: the file, and the heading in it.
+#[test]
+fn no_link_of_the_pages_is_dead() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for page in ["README.md", "docs/canary.md", "docs/architecture.md"] {
+        for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (name, heading) = link.split_once('#').unwrap_or((link, ""));
+            let folder = root.join(page).parent().expect("a folder").to_owned();
+            let target = if name.is_empty() { root.join(page) } else { folder.join(name) };
+            assert!(target.exists(), "{page}: {link}");
+            count += 1;
+            if heading.is_empty() {
+                continue;
+            }
+            let text = fs::read_to_string(&target).expect("a page");
+            let headings = text.lines().filter(|line| line.starts_with('#'));
+            let mut anchors = headings
+                .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+            assert!(anchors.any(|anchor| anchor == heading), "{page}: {link}");
+        }
+    }
+    assert!(count >= 25, "only {count} links were found");
+}
+
+/// The rules of `canary` name flags, and its verbs.
 #[test]
 fn what_the_findings_advise_exists() {
     let canary = Cli::command();
     let canary = canary.find_subcommand("canary").expect("canary").clone();
-    let verbs: BTreeSet<String> =
-        canary.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let flags: BTreeSet<String> = canary
+    let verbs: BTreeSet<&str> = canary.get_subcommands().map(clap::Command::get_name).collect();
+    let flags: BTreeSet<&str> = canary
         .get_subcommands()
-        .chain(Cli::command().get_subcommands())
-        .flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long()))
-        .map(str::to_owned)
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(clap::Arg::get_long)
         .collect();
     let page = file("docs/findings.md");
     let (_, page) = page.split_once("\n## canary\n").expect("the rules of canary");
-    let page = page.split_whitespace().collect::<Vec<_>>();
-    let bare = |word: &str| {
-        word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned()
-    };
-    for pair in page.windows(2) {
-        let (word, next) = (bare(pair[0]), bare(pair[1]));
-        if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) {
+    let bare =
+        |word: &str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned();
+    let mut count = 0;
+    for word in page.split_whitespace().map(bare) {
+        // kubectl logs has one of its own.
+        let ours = |flag: &&str| !flag.is_empty() && *flag != "previous";
+        if let Some(flag) = word.strip_prefix("--").filter(ours) {
             assert!(flags.contains(flag), "there is no {word}");
-        }
-        let is_verb = next.chars().all(|c| c.is_ascii_lowercase());
-        if pair[0] == "canary" && is_verb && !PROSE.contains(&next.as_str()) {
-            assert!(verbs.contains(&next), "there is no canary {next}");
+            count += 1;
         }
     }
+    for rest in page.split("kubectl stateful canary ").skip(1) {
+        let verb = bare(rest.split_whitespace().next().unwrap_or_default());
+        assert!(verbs.contains(verb.as_str()), "there is no canary {verb}");
+        count += 1;
+    }
+    assert!(count >= 10, "only {count} flags and verbs were found");
 }
-
-/// What follows the word where it is no command.
-const PROSE: &[&str] =
-    &["is", "of", "to", "runs", "with", "stops", "cannot", "does", "moves", "another", "and"];
