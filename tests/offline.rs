@@ -4,6 +4,9 @@
 
 mod offline {
     mod build;
+    mod canary;
+    mod canary_model;
+    mod canary_rules;
     mod cli;
     mod findings;
     mod properties;

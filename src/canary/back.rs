@@ -91,6 +91,11 @@ fn pods(stand: &Stand, patience: SignedDuration) -> Back {
     let wrong = |slot: &Slot| {
         slot.pod.is_some_and(|pod| pod.revision() != Some(stand.record.stable.as_str()))
     };
+    // Somebody raised the partition again: the controller leaves these alone.
+    let stays = |slot: &Slot| wrong(slot) && slot.pod.is_some_and(|pod| !pod.is_terminating());
+    if stand.indexes().any(|(index, slot)| index < set.partition() && stays(slot)) {
+        return Back::Revert { partition: landing(stand) };
+    }
     let blocker = stand.indexes().find(|(_, slot)| !slot.is_available(set, stand.survey.now));
     if let Some((index, slot)) = blocker
         && let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating())
@@ -142,15 +147,32 @@ fn blocked(stand: &Stand, index: u32, pod: &Pod, wrong: bool, patience: SignedDu
         // pod if only it became Ready first.
         return Back::Replace { pod: Doomed::of(pod), why };
     }
-    if survey.set.pod_management == PodManagement::Parallel
-        && let Some((pod, why)) = broken_above(stand, patience)
-    {
-        return Back::Replace { pod: Doomed::of(pod), why };
+    if survey.set.pod_management == PodManagement::Parallel {
+        if let Some((pod, why)) = broken_above(stand, patience) {
+            return Back::Replace { pod: Doomed::of(pod), why };
+        }
+        if let Some(name) = still_going(stand) {
+            return Back::Wait { what: format!("the controller to replace {name}") };
+        }
     }
     let finding = rules::STABLE_POD_BLOCKS
         .found(format!("pod/{name}"), format!("{name} runs the stable revision and: {why}"))
         .hint(format!("kubectl stateful status {} {}", survey.set.name, survey.at()));
     Back::Stop { exit: Exit::Manual, finding }
+}
+
+/// The pod that the controller will yet replace under Parallel, whatever is
+/// below it: going down from the top, it stops only at what is not available.
+fn still_going(stand: &Stand) -> Option<String> {
+    let stable = stand.record.stable.as_str();
+    for (_, slot) in stand.indexes().rev().filter(|_| stand.survey.set.takes_partition()) {
+        match slot.pod {
+            Some(pod) if pod.revision() != Some(stable) => return Some(slot.name.clone()),
+            Some(pod) if trouble(stand, pod).is_some() => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Under Parallel nobody waits for anybody, so the lowest blocker need not be

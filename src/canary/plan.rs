@@ -201,6 +201,14 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
     if let Some(stop) = contradiction(stand) {
         return stop;
     }
+    // An earlier one may break before the next one has moved, and then that
+    // one never does.
+    if let Some(failed) = failing(stand, memory) {
+        return failed;
+    }
+    if let Some(behind) = left_behind(stand, terms, memory) {
+        return behind;
+    }
     let record = stand.record;
     let lowest = record.partition;
     if lowest < record.replicas && !stand.has_judged(memory, lowest) {
@@ -212,9 +220,6 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
     let rests = terms.pause_between && memory.judged.is_some();
     if lowest <= terms.goal || rests {
         return Move::Rest;
-    }
-    if let Some(stop) = failing(stand, memory) {
-        return stop;
     }
     if let Some(waiting) = unsettled(stand, terms, memory, None) {
         return waiting;
@@ -287,9 +292,6 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
         let what = format!("{name} to be replaced{}", held_up_by(stand, index));
         return wait(stand, terms, memory, what, None);
     }
-    if let Some(failed) = failing(stand, memory) {
-        return failed;
-    }
     if let Some(waiting) = unsettled(stand, terms, memory, None) {
         return waiting;
     }
@@ -303,6 +305,22 @@ fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
         return Move::Check { index };
     }
     Move::Passed { index }
+}
+
+/// An ordinal above the one in hand that is not on the new revision: left from
+/// an edit that was adopted.
+fn left_behind(stand: &Stand, terms: &Terms, memory: &Memory) -> Option<Move> {
+    let behind = |(index, slot): &(u32, &Slot)| {
+        *index > stand.record.partition && matches!(stand.side(slot), Side::Stable | Side::Other)
+    };
+    let (index, slot) = stand.indexes().rev().find(behind)?;
+    let pod = slot.pod.filter(|_| stand.survey.set.is_observed())?;
+    if stand.record.on_delete {
+        let replace = Move::Replace { pod: Doomed::of(pod) };
+        return Some(unsettled(stand, terms, memory, Some(index)).unwrap_or(replace));
+    }
+    let what = format!("{} to be replaced{}", pod.name, held_up_by(stand, index));
+    Some(wait(stand, terms, memory, what, None))
 }
 
 /// A new pod that is plainly broken, the one in hand or an earlier one.

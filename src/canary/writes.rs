@@ -73,7 +73,7 @@ pub fn finish(set: &StatefulSet, record: &Record) -> Write {
     let summary = match (&set.strategy, record.was) {
         // It was so from the beginning.
         _ if record.on_delete => over,
-        (Strategy::RollingUpdate { .. }, Some(was)) if set.partition() != was => {
+        (Strategy::RollingUpdate { partition: now }, Some(was)) if *now != Some(was) => {
             operations.push(partition(set, was));
             format!("{over}, partition {} -> {was}", set.partition())
         }

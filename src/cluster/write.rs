@@ -296,11 +296,14 @@ impl Write {
                 words.push(format!("--field-manager={FIELD_MANAGER}"));
                 trailer = format!(" <<< {}", shell_quoted(&body.to_string()));
             }
-            Verb::Delete { uid, propagation, .. } => {
+            Verb::Delete { uid, resource_version, propagation } => {
                 words.extend(["delete".to_owned(), target]);
                 words.push(format!("--cascade={}", propagation.flag()));
                 words.push("--wait=false".to_owned());
                 trailer = format!(" # only while its uid is {uid}");
+                if let Some(version) = resource_version {
+                    trailer = format!("{trailer} and its resourceVersion {version}");
+                }
             }
         }
         if let Some(namespace) = namespace {

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
+pub fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-stateful"))
         .args(words)
