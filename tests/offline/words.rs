@@ -115,9 +115,8 @@ fn what_the_findings_advise_exists() {
     let page = file("docs/findings.md");
     let (_, page) = page.split_once("\n## canary\n").expect("the rules of canary");
     let page = page.split_whitespace().collect::<Vec<_>>();
-    let bare = |word: &str| {
-        word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned()
-    };
+    let bare =
+        |word: &str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').to_owned();
     for pair in page.windows(2) {
         let (word, next) = (bare(pair[0]), bare(pair[1]));
         if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) {
