@@ -130,5 +130,6 @@ fn what_the_findings_advise_exists() {
 }
 
 /// What follows the word where it is no command.
-const PROSE: &[&str] =
-    &["is", "of", "to", "runs", "with", "stops", "cannot", "does", "moves", "another", "and"];
+const PROSE: &[&str] = &[
+    "is", "of", "to", "runs", "with", "stops", "cannot", "does", "moves", "another", "and", "takes",
+];
