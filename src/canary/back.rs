@@ -3,13 +3,14 @@
 use jiff::SignedDuration;
 
 use super::{
+    change,
     plan::{Side, Stand, reached, trouble},
-    record::Phase,
+    record::{Phase, Record},
     rules,
 };
 use crate::{
     output::{Exit, text::age},
-    workload::{Finding, Pod, PodManagement, Slot, Survey},
+    workload::{Finding, Pod, PodManagement, Slot, Strategy, Survey},
 };
 
 /// The next move of an abort.
@@ -54,9 +55,10 @@ pub fn next(stand: &Stand, patience: SignedDuration, reverted: bool) -> Back {
     if set.deleting.is_some() {
         return stop(stand, Exit::Conflict, format!("{} is being deleted", set.name));
     }
-    let back = stand.survey.facts.revision(&record.stable).is_some_and(|stable| {
-        super::change::differences(&stable.template, &set.template.raw).is_empty()
-    });
+    let back =
+        stand.survey.facts.revision(&record.stable).is_some_and(|stable| {
+            change::differences(&stable.template, &set.template.raw).is_empty()
+        });
     if record.phase != Phase::Aborting || !back {
         if reverted && record.phase == Phase::Aborting {
             let message = "somebody else changed the pod template after it was put back".to_owned();
@@ -83,6 +85,25 @@ pub fn next(stand: &Stand, patience: SignedDuration, reverted: bool) -> Back {
         return Back::Stop { exit: Exit::Manual, finding };
     }
     pods(stand, patience)
+}
+
+/// The record as the write of [`Back::Revert`] leaves it.
+pub fn reverted(stand: &Stand, partition: u32, run: &str) -> Record {
+    let mut record = stand.record.clone();
+    record.phase = Phase::Aborting;
+    record.judged = None;
+    // What somebody else brought, he may bring again.
+    record.adopted |= change::fingerprint(&stand.survey.set.template.raw) != record.template;
+    run.clone_into(&mut record.run);
+    if let Strategy::RollingUpdate { partition: now } = stand.survey.set.strategy {
+        if record.on_delete {
+            // It was OnDelete, and somebody has made another one of it: that
+            // one is to come back.
+            (record.on_delete, record.was) = (false, now);
+        }
+        record.partition = partition;
+    }
+    record
 }
 
 /// The template is back; what is left are pods.
@@ -132,9 +153,13 @@ fn blocked(stand: &Stand, index: u32, pod: &Pod, wrong: bool, patience: SignedDu
     let name = &pod.name;
     let unready = !pod.is_ready() && survey.is_hopeless(pod, patience);
     let broken = trouble(stand, pod);
-    // A member that has just come back starts for as long as it always does;
-    // only the time for the whole way ends that.
-    let starts = !wrong && broken.is_none() && stand.record.has_released(index);
+    // A member that has just come back starts for as long as it always does,
+    // whoever sent it away; only the time for the whole way ends that.
+    let comes_up = pod
+        .created
+        .zip(pod.unready_since())
+        .is_some_and(|(created, since)| since.duration_since(created) <= patience);
+    let starts = !wrong && broken.is_none() && (stand.record.has_released(index) || comes_up);
     if !unready || starts {
         return Back::Wait { what: format!("{name} to be Ready") };
     }

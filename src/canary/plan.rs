@@ -410,11 +410,13 @@ pub fn wait(
         return Move::Wait { what, until: Some(until) };
     }
     let set = stand.survey.set;
-    Move::Stop {
-        exit: Exit::Timeout,
-        finding: rules::DEADLINE
-            .found(set.reference(), format!("waited {} for {what}", age(patience))),
-    }
+    let mut unready = stand.indexes().rev().filter_map(|(_, slot)| slot.pod);
+    let why = unready.find_map(|pod| stuck::unready_pod(&stand.survey, pod));
+    let why = why.map_or_else(String::new, |finding| format!("; {}", finding.message));
+    let hint = format!("kubectl stateful status {} {}", set.name, stand.survey.at());
+    let message = format!("waited {} for {what}{why}", age(patience));
+    let finding = rules::DEADLINE.found(set.reference(), message).hint(hint);
+    Move::Stop { exit: Exit::Timeout, finding }
 }
 
 /// All ordinals run the new revision. The strategy goes back only after the

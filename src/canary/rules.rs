@@ -408,7 +408,9 @@ rule!(
     "CANARY-NOT-STEADY",
     Error,
     "A pod on the new revision was Ready, and then was not, or restarted.",
-    "The pod's condition Ready and its restart count, since it was first seen Ready.",
+    "The pod's condition Ready and its restart count, since it was first seen Ready. Being unready \
+     for a moment counts against the ordinal that is being judged; a restart counts against every \
+     one that has moved.",
     "Read the log of the previous run: kubectl logs --previous. canary abort goes back."
 );
 rule!(

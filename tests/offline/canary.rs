@@ -479,12 +479,7 @@ impl Run<'_> {
                 let Some(stable) = facts.revision(&record.stable) else {
                     return Decided::End(stopped(Exit::Manual, "CANARY-NO-STABLE-REVISION"));
                 };
-                let mut record = record.clone();
-                (record.phase, record.judged) = (Phase::Aborting, None);
-                record.run = self.name();
-                if !record.on_delete {
-                    record.partition = partition;
-                }
+                let record = back::reverted(&stand, partition, &self.name());
                 let write = writes::revert(set, &record, &stable.template);
                 Decided::Write(write, After::Reverted)
             }
@@ -623,7 +618,9 @@ fn is_back(model: &Model, shape: &Shape, revisions: &BTreeSet<String>, calm: boo
         assert!(pod.is_none_or(|(revision, _)| revision == *stable), "{:?}", pods(model));
     }
     assert_eq!(model.set["spec"]["template"], template("a"));
-    assert_eq!(model.partition(), shape.partition.filter(|_| !model.on_delete()));
+    if !shape.on_delete {
+        assert_eq!(model.partition(), shape.partition.filter(|_| !model.on_delete()));
+    }
     assert_eq!(model.annotation(), None);
     for known in &model.revisions {
         assert!(revisions.contains(&known.name), "a new revision {}", known.name);
@@ -927,6 +924,23 @@ mod regressions {
         is_all_back(&mut model, &shape);
     }
 
+    /// What it was made while the canary was under way comes back.
+    #[test]
+    fn on_delete_became_a_rolling_update() {
+        let shape = Shape { on_delete: true, partition: None, ..three(false) };
+        for to in [
+            json!({"type": "RollingUpdate"}),
+            json!({
+                "type": "RollingUpdate", "rollingUpdate": {"partition": 3},
+            }),
+        ] {
+            let mut model = begun(&shape);
+            model.edit("/spec/updateStrategy", to.clone());
+            is_all_back(&mut model, &shape);
+            assert_eq!(model.set["spec"]["updateStrategy"], to);
+        }
+    }
+
     /// There and back again, so that `rollingUpdate` is null.
     #[test]
     fn the_partition_was_lost() {
@@ -963,6 +977,16 @@ mod regressions {
         let shape = three(false);
         let mut model = begun(&shape);
         model.fates.extend((0..3).map(|index| (("a".to_owned(), index), Fate::Slow)));
+        is_all_back(&mut model, &shape);
+    }
+
+    /// The same below the partition, where somebody else sent it away.
+    #[test]
+    fn a_slow_stable_pod_below_the_partition_is_waited_for() {
+        let shape = three(false);
+        let mut model = begun(&shape);
+        model.fates.extend((0..3).map(|index| (("a".to_owned(), index), Fate::Slow)));
+        model.delete(0, By::Other);
         is_all_back(&mut model, &shape);
     }
 

@@ -275,7 +275,7 @@ fn cases() -> Vec<Case> {
         case(
             "CANARY-GATES-DIFFER",
             promoted(
-                &canary(|record| record.gates = "other".to_owned(), vec![]),
+                &canary(|record| "other".clone_into(&mut record.gates), vec![]),
                 &Gates::default(),
             ),
         ),
@@ -304,7 +304,7 @@ fn cases() -> Vec<Case> {
         case("CANARY-FORBIDDEN-FIELD", planned(&at_rest(), &["--patch-file", patch])),
         case(
             "CANARY-TEMPLATE-CHANGED",
-            forward(&canary(|record| record.template = "0".to_owned(), vec![])),
+            forward(&canary(|record| "0".clone_into(&mut record.template), vec![])),
         ),
         case("CANARY-PARTITION-CHANGED", forward(&canary(|record| record.partition = 1, vec![]))),
         case("CANARY-REPLICAS-CHANGED", forward(&canary(|record| record.replicas = 5, vec![]))),

@@ -72,6 +72,13 @@ impl TestCluster {
         started_once(&SHARED, Tier::ControlPlane)
     }
 
+    /// Another control plane, for tests that make hundreds of pods come and go
+    /// and flood the controllers' events.
+    pub fn for_sweeps() -> &'static TestCluster {
+        static SHARED: OnceLock<Result<TestCluster, String>> = OnceLock::new();
+        started_once(&SHARED, Tier::ControlPlane)
+    }
+
     /// The real node that the tests of this binary share.
     pub fn shared_node() -> &'static TestCluster {
         static SHARED: OnceLock<Result<TestCluster, String>> = OnceLock::new();

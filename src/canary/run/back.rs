@@ -14,9 +14,9 @@ use crate::{
     canary::{
         args::{AbortArgs, UnstickArgs},
         back::{self, Back, Doomed},
-        change, guards,
+        guards,
         plan::Stand,
-        record::{Phase, Record},
+        record::Record,
         rules, writes,
     },
     cluster::{ConnectionArgs, DryRun},
@@ -165,13 +165,7 @@ const LOOK: SignedDuration = SignedDuration::from_secs(1);
 fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Write> {
     let set = stand.survey.set;
     let stable = stand.survey.facts.revision(&stand.record.stable)?;
-    let mut record = stand.record.clone();
-    record.phase = Phase::Aborting;
-    record.judged = None;
-    // What somebody else brought, he may bring again.
-    record.adopted |= change::fingerprint(&set.template.raw) != record.template;
-    run.clone_into(&mut record.run);
-    record.partition = if set.takes_partition() { partition } else { record.partition };
+    let record = back::reverted(stand, partition, run);
     Some(writes::revert(set, &record, &stable.template))
 }
 

@@ -13,7 +13,7 @@ mod template;
 use crate::workload::{Finding, Rule, Survey};
 
 /// What is plainly wrong with one pod, by the same rules as everywhere.
-pub use pods::{MOUNT_ID, broken as broken_pod};
+pub use pods::{MOUNT_ID, broken as broken_pod, unready as unready_pod};
 
 /// Every rule of `status`, in the order of their pages.
 pub fn rules() -> Vec<&'static Rule> {

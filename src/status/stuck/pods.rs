@@ -152,6 +152,11 @@ pub fn broken(survey: &Survey, pod: &Pod) -> Option<Finding> {
     }
 }
 
+/// Why this pod is not Ready, as far as anything says so.
+pub fn unready(survey: &Survey, pod: &Pod) -> Option<Finding> {
+    broken(survey, pod).or_else(|| not_ready(survey, pod))
+}
+
 /// Trouble that is too young to be any.
 pub(super) fn is_passing(survey: &Survey, pod: &Pod, trouble: &Trouble) -> bool {
     let since = pod.condition("PodScheduled").and_then(|condition| condition.since);

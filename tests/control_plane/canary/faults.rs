@@ -64,7 +64,7 @@ impl Story {
 
     /// How it ends when nothing happens, and after how many requests.
     fn undisturbed(&self) -> (Value, usize) {
-        let namespace = TestCluster::shared().namespace(&format!("clean-{}", self.name));
+        let namespace = TestCluster::for_sweeps().namespace(&format!("clean-{}", self.name));
         (self.prepare)(&namespace);
         let proxy = namespace.cluster().proxy();
         self.run(&namespace, &proxy).output().expect(0);
@@ -122,7 +122,7 @@ struct Point {
 impl Point {
     fn try_it(self, wanted: &Value) {
         let Point { story, request, mishap } = self;
-        let namespace = TestCluster::shared().namespace(&format!("point-{}", story.name));
+        let namespace = TestCluster::for_sweeps().namespace(&format!("point-{}", story.name));
         (story.prepare)(&namespace);
         let victim = Victim::default();
         let proxy = namespace.cluster().proxy();
@@ -246,7 +246,7 @@ fn watches_that_are_cut_again_and_again_change_nothing() {
     for story in STORIES {
         let (wanted, _) = story.undisturbed();
         for events in [0, 1] {
-            let namespace = TestCluster::shared().namespace(&format!("cut-{}", story.name));
+            let namespace = TestCluster::for_sweeps().namespace(&format!("cut-{}", story.name));
             (story.prepare)(&namespace);
             let proxy = namespace.cluster().proxy();
             // Not at once again and again: a server that tells nothing is another story.
