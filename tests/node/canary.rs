@@ -444,5 +444,7 @@ fn a_secret_and_a_volume_that_are_missing() {
     }}}}));
     let expected = (6, "CANARY-DEADLINE", "statefulset.apps/web");
     let said = never_ready(&set, &patch, &["--deadline", "8s"], expected);
-    assert_eq!(said, "waited 8s for web-2 to be Ready");
+    assert!(said.starts_with("waited 8s for web-2 to be Ready"), "{said}");
+    assert!(said.contains("web-2 waits for a volume"), "{said}");
+    assert!(said.contains("configmap \"absent\" not found"), "{said}");
 }

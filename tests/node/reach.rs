@@ -26,7 +26,11 @@ fn with<T>(namespace: &Namespace, kubeconfig: PathBuf, story: impl AsyncFnOnce(C
 
 fn namespace(hint: &str) -> Namespace<'static> {
     let namespace = TestCluster::shared_node().namespace(hint);
-    namespace.apply(&web(1, |_| {}));
+    // Running is not yet listening.
+    let probe = json!({"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1});
+    namespace.apply(&web(1, |set| {
+        set["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = probe;
+    }));
     namespace.wait_until_ready("web");
     namespace
 }
