@@ -8,6 +8,8 @@ mod support;
 
 #[path = "control_plane/change.rs"]
 mod change;
+#[path = "control_plane/convert.rs"]
+mod convert;
 #[path = "control_plane/errors.rs"]
 mod errors;
 #[path = "control_plane/kubeconfig.rs"]

@@ -5,6 +5,7 @@
 mod offline {
     mod build;
     mod cli;
+    mod convert;
     mod findings;
     mod properties;
     mod scenarios;

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
+pub fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-stateful"))
         .args(words)
@@ -60,6 +60,8 @@ fn helps() {
         &["canary", "abort", "--help"],
         &["canary", "unstick", "--help"],
         &["canary", "history", "--help"],
+        &["migrate", "--help"],
+        &["migrate", "convert", "--help"],
         &["completion", "-h"],
         &["version", "-h"],
         &["version"],
@@ -85,6 +87,25 @@ fn wrong_words() {
         &["status", "db", "-f", "tests/scenarios/status/image-pull.yaml"],
         &["status", "web", "-n", "elsewhere", "-f", "tests/scenarios/status/image-pull.yaml"],
         &["status", "web", "-o", "json", "-f", "tests/no-such-file.yaml"],
+        &["migrate"],
+        &["migrate", "convert"],
+        &["migrate", "convert", "-f", "tests/no-such-file.yaml"],
+        &["migrate", "convert", "-f", "Cargo.toml"],
+        &["migrate", "convert", "sts/web", "-f", "tests/apps/mysql-deployment.yaml"],
+        &["migrate", "convert", "web", "-f", "tests/apps/mysql-deployment.yaml"],
+        &["migrate", "convert", "--claim", "data", "-f", "tests/apps/mysql-deployment.yaml"],
+        &["migrate", "convert", "--keep", "data", "-f", "tests/apps/mysql-deployment.yaml"],
+        &[
+            "migrate",
+            "convert",
+            "--allow",
+            "MIGRATE-PVC-SHARED",
+            "-f",
+            "tests/apps/mysql-deployment.yaml"
+        ],
+        &["migrate", "convert", "--yes", "-f", "tests/apps/mysql-deployment.yaml"],
+        &["migrate", "convert", "--from", "a", "-f", "tests/apps/mysql-deployment.yaml"],
+        &["migrate", "convert", "-o", "json", "-f", "tests/no-such-file.yaml"],
         &["completion", "tcsh"],
     ]));
 }
