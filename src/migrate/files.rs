@@ -132,7 +132,8 @@ impl Manifests {
                 let changed = |place: &usize| outcomes[*place] != Outcome::Kept;
                 let places = document.content.places();
                 if let Some(&object) = places.iter().find(|place| changed(place)) {
-                    let lines = inner_comments(document);
+                    let gone = |place: &usize| outcomes[*place] == Outcome::Became(Vec::new());
+                    let lines = comments(document, places.iter().all(gone));
                     if !lines.is_empty() {
                         let lines = lines.into_iter().map(|at| at + line).collect();
                         lost.push(LostComments { file: file.name.clone(), object, lines });
@@ -230,7 +231,7 @@ impl Manifests {
                 continue;
             }
             // Comments before a document speak of what it became.
-            let heir = made.iter().position(|made| made.class != Class::Created);
+            let heir = made.iter().rposition(|made| made.class != Class::Created);
             for (index, made) in made.iter().enumerate() {
                 end_line(&mut text);
                 match &document.marker {
@@ -395,14 +396,14 @@ fn head(text: &str) -> &str {
     ""
 }
 
-/// Lines below the head, counted from 0, that hold a comment: without it the
-/// document says the same.
-fn inner_comments(document: &Document) -> Vec<usize> {
+/// Lines, counted from 0, that hold a comment: without it the document says
+/// the same. Its head counts where the whole document has moved away.
+fn comments(document: &Document, with_head: bool) -> Vec<usize> {
     if document.is_json || !document.text.contains('#') {
         return Vec::new();
     }
     let lines: Vec<&str> = document.text.split_inclusive('\n').collect();
-    let first = head(&document.text).lines().count();
+    let first = if with_head { 0 } else { head(&document.text).lines().count() };
     let whole = parse(&document.text, false, "").ok();
     let mut comments = Vec::new();
     for (at, line) in lines.iter().enumerate().skip(first) {

@@ -51,6 +51,7 @@ const NOTES: &[&Rule] = &[
     &LABEL_CHANGED,
     &SERVICE_CREATED,
     &SERVICE_UNSEEN,
+    &PVC_FIRST,
     &PVC_TWICE,
     &READ_ONLY,
     &SCRATCH,
@@ -364,6 +365,15 @@ rule!(
      not known.",
     "No Service of that name was given.",
     "Give its manifest too, or look: kubectl get svc NAME."
+);
+rule!(
+    PVC_FIRST,
+    "MIGRATE-PVC-FIRST",
+    Note,
+    "The claim was moved in front of the StatefulSet. Applied after it, it would find that the \
+     controller has made a claim of that name already, on an empty disk.",
+    "The claim's document stood behind the Deployment's, or in a later file.",
+    "Keep that order. Files are applied in the order of their names."
 );
 rule!(
     PVC_TWICE,

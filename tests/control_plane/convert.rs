@@ -116,5 +116,5 @@ fn a_dump_of_a_live_deployment_converts() {
     )
     .expect(0);
     apply(&namespace, &kept.stdout, &["--dry-run=server"]);
-    assert!(!kept.stdout.contains("revision"), "{kept}");
+    assert!(!kept.stdout.contains("deployment.kubernetes.io"), "{kept}");
 }

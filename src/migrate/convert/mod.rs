@@ -346,15 +346,23 @@ impl<'a> Work<'a> {
         self.say_about_template(&source);
         self.check_managers(&source, group);
         let mut here: Vec<Made> = made.into_iter().collect();
-        here.push(Made { class: Class::Converted, body });
-        self.outcomes[first] = Outcome::Became(here);
         for &other in &group[1..] {
             self.outcomes[other] = Outcome::Became(Vec::new());
         }
         for (index, claim) in storage.claims {
-            self.outcomes[index] =
-                Outcome::Became(vec![Made { class: Class::Converted, body: claim }]);
+            let claim = Made { class: Class::Converted, body: claim };
+            if index < first {
+                self.outcomes[index] = Outcome::Became(vec![claim]);
+                continue;
+            }
+            // A set that comes first has its controller make the claim, empty.
+            let message = format!("claim {} stands before its StatefulSet now", name(&claim.body));
+            self.findings.push(rules::PVC_FIRST.found(label(&self.objects[index]), message));
+            self.outcomes[index] = Outcome::Became(Vec::new());
+            here.push(claim);
         }
+        here.push(Made { class: Class::Converted, body });
+        self.outcomes[first] = Outcome::Became(here);
         self.sets.push(SetView {
             namespace: self.place(&source.body).map(str::to_owned),
             name: set,
