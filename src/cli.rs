@@ -9,6 +9,7 @@ use crate::{
     canary::{self, args::CanaryArgs},
     cluster::ConnectionArgs,
     completion,
+    migrate::{self, args::MigrateArgs},
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
     status::{self, args::StatusArgs},
     version,
@@ -55,6 +56,7 @@ pub struct Cli {
 pub enum Command {
     Status(StatusArgs),
     Canary(Box<CanaryArgs>),
+    Migrate(MigrateArgs),
     Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
     #[command(name = "__complete", hide = true)]
@@ -67,6 +69,7 @@ impl Command {
         match self {
             Command::Status(args) => args.output,
             Command::Canary(args) => args.verb.format(),
+            Command::Migrate(args) => args.verb.format(),
             Command::Version(args) => args.output,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
         }
@@ -107,6 +110,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
     match &cli.command {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
+        Command::Migrate(args) => migrate::run::run(args, &cli.connection, terminal),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),
         Command::Complete(args) => Ok(completion::for_kubectl(args, terminal)),

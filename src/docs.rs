@@ -19,6 +19,7 @@ use crate::{
         run::Event,
     },
     completion::{Shell, registration},
+    migrate,
     output::{Envelope, Exit, Failure},
     status::{plan::Picture, run::Change, stuck},
     version::Version,
@@ -68,6 +69,13 @@ fn findings() {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
     }
+    page += "\n## migrate\n";
+    for rule in migrate::rules::all() {
+        page += &rule_page(rule);
+        if migrate::rules::ALLOWABLE.contains(&rule) {
+            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
+        }
+    }
     check("docs/findings.md", &page);
 }
 
@@ -109,6 +117,10 @@ fn schemas() {
     check("docs/schemas/canary-plan-v1.json", &schema::<Envelope<'static, PlanView>>());
     check("docs/schemas/canary-history-v1.json", &schema::<Envelope<'static, HistoryView>>());
     check("docs/schemas/status-change-v1.json", &schema::<Change>());
+    check(
+        "docs/schemas/migrate-convert-v1.json",
+        &schema::<Envelope<'static, migrate::report::Document<'static>>>(),
+    );
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
     check("docs/schemas/gates-v1.json", &schema::<Gates>());

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod completion;
 #[cfg(test)]
 mod docs;
+pub mod migrate;
 pub mod output;
 pub mod status;
 pub mod steps;

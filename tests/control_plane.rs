@@ -10,6 +10,8 @@ mod support;
 mod canary;
 #[path = "control_plane/change.rs"]
 mod change;
+#[path = "control_plane/convert.rs"]
+mod convert;
 #[path = "control_plane/errors.rs"]
 mod errors;
 #[path = "control_plane/kubeconfig.rs"]

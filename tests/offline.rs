@@ -8,6 +8,7 @@ mod offline {
     mod canary_model;
     mod canary_rules;
     mod cli;
+    mod convert;
     mod findings;
     mod properties;
     mod scenarios;

@@ -1,7 +1,11 @@
 //! Objects from files instead of a cluster: manifests, or what `kubectl get
 //! -o yaml|json` printed. The same planners run on both.
 
-use std::{fs, io::Read as _, path::Path};
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -31,50 +35,73 @@ struct Object {
     body: Value,
 }
 
+/// A file of the input as it stands there.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// For messages.
+    pub name: String,
+    /// Absent for standard input.
+    pub path: Option<PathBuf>,
+    pub text: String,
+}
+
+/// Reads files, folders (their `.yaml`, `.yml` and `.json`, not below) and `-`
+/// for standard input.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn texts(paths: &[String]) -> Result<Vec<Text>, Error> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path == "-" {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| unreadable("standard input", &error))?;
+            found.push(Text { name: "standard input".to_owned(), path: None, text });
+        } else {
+            add_path(Path::new(path), &mut found)?;
+        }
+    }
+    Ok(found)
+}
+
+fn add_path(path: &Path, found: &mut Vec<Text>) -> Result<(), Error> {
+    let name = path.display().to_string();
+    if !path.is_dir() {
+        let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+            // kubectl's sentence.
+            std::io::ErrorKind::NotFound => {
+                Error::new(Exit::Error, format!("the path \"{name}\" does not exist"))
+            }
+            _ => unreadable(&name, &error),
+        })?;
+        found.push(Text { name, path: Some(path.to_owned()), text });
+        return Ok(());
+    }
+    let entries = fs::read_dir(path).map_err(|error| unreadable(&name, &error))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| unreadable(&name, &error))?.path();
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        if matches!(extension, Some("yaml" | "yml" | "json")) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    files.iter().try_for_each(|file| add_path(file, found))
+}
+
 impl Bundle {
-    /// Reads files, folders (their `.yaml`, `.yml` and `.json`, not below) and
-    /// `-` for standard input.
+    /// Reads files, folders and `-`, as [`texts`] does.
     ///
     /// # Errors
     /// When a file cannot be read or is neither YAML nor JSON.
     pub fn read(paths: &[String]) -> Result<Bundle, Error> {
         let mut bundle = Bundle::default();
-        for path in paths {
-            if path == "-" {
-                let mut text = String::new();
-                let read = std::io::stdin().read_to_string(&mut text);
-                read.map_err(|error| unreadable("standard input", &error))?;
-                bundle.add_text(&text, "standard input")?;
-            } else {
-                bundle.add_path(Path::new(path))?;
-            }
+        for Text { name, text, .. } in texts(paths)? {
+            bundle.add_text(&text, &name)?;
         }
         Ok(bundle)
-    }
-
-    fn add_path(&mut self, path: &Path) -> Result<(), Error> {
-        let name = path.display().to_string();
-        if !path.is_dir() {
-            let text = fs::read_to_string(path).map_err(|error| match error.kind() {
-                // kubectl's sentence.
-                std::io::ErrorKind::NotFound => {
-                    Error::new(Exit::Error, format!("the path \"{name}\" does not exist"))
-                }
-                _ => unreadable(&name, &error),
-            })?;
-            return self.add_text(&text, &name);
-        }
-        let entries = fs::read_dir(path).map_err(|error| unreadable(&name, &error))?;
-        let mut files = Vec::new();
-        for entry in entries {
-            let file = entry.map_err(|error| unreadable(&name, &error))?.path();
-            let extension = file.extension().and_then(|extension| extension.to_str());
-            if matches!(extension, Some("yaml" | "yml" | "json")) {
-                files.push(file);
-            }
-        }
-        files.sort();
-        files.iter().try_for_each(|file| self.add_path(file))
     }
 
     /// Adds every document of a YAML stream, or a JSON document.
@@ -99,10 +126,7 @@ impl Bundle {
         }
         let word = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
         let (Some(api_version), Some(kind)) = (word("apiVersion"), word("kind")) else {
-            return Err(Error::new(
-                Exit::Error,
-                format!("{origin} is no Kubernetes object: it has no apiVersion and kind"),
-            ));
+            return Err(no_object(origin));
         };
         if kind.ends_with("List") && body.get("items").is_some_and(Value::is_array) {
             let Some(Value::Array(items)) = body.get_mut("items").map(Value::take) else {
@@ -296,10 +320,19 @@ impl Object {
     }
 }
 
+/// A document without apiVersion and kind.
+pub fn no_object(origin: &str) -> Error {
+    Error::new(
+        Exit::Error,
+        format!("{origin} is no Kubernetes object: it has no apiVersion and kind"),
+    )
+}
+
 fn unreadable(name: &str, error: &std::io::Error) -> Error {
     Error::new(Exit::Error, format!("cannot read {name}: {error}"))
 }
 
-fn malformed(origin: &str, error: &dyn std::error::Error) -> Error {
+/// A document that cannot be read as an object.
+pub fn malformed(origin: &str, error: &dyn std::error::Error) -> Error {
     Error::new(Exit::Error, format!("cannot understand {origin}: {error}"))
 }

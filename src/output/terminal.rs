@@ -115,6 +115,15 @@ impl Terminal {
         Some((usize::from(columns), usize::from(rows)))
     }
 
+    /// Columns of the terminal that stderr is, where it is one.
+    pub fn stderr_columns(&self) -> Option<usize> {
+        if !self.stderr_is_tty {
+            return None;
+        }
+        let (_, columns) = dialoguer::console::Term::stderr().size_checked()?;
+        Some(usize::from(columns))
+    }
+
     /// Writes the answer. Who reads it may stop early (`| head`): that is
     /// their choice, and ends the run in silence.
     ///

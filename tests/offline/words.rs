@@ -134,9 +134,12 @@ fn what_the_findings_advise_exists() {
     let canary = canary.find_subcommand("canary").expect("canary").clone();
     let verbs: BTreeSet<String> =
         canary.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let whole = Cli::command();
+    let migrate = whole.find_subcommand("migrate").expect("migrate");
     let flags: BTreeSet<String> = canary
         .get_subcommands()
-        .chain(Cli::command().get_subcommands())
+        .chain(migrate.get_subcommands())
+        .chain(whole.get_subcommands())
         .flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long()))
         .map(str::to_owned)
         .collect();
@@ -148,6 +151,7 @@ fn what_the_findings_advise_exists() {
     for words in page.windows(3) {
         let (before, word, next) = (bare(words[0]), bare(words[1]), bare(words[2]));
         if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) {
+            let flag = flag.split('=').next().unwrap_or(flag);
             // That one is of kubectl logs.
             assert!(before == "logs" || flags.contains(flag), "there is no {word}");
         }

@@ -1,0 +1,199 @@
+//! The Deployment that a set is made from: one, or several folded into one.
+
+use serde_json::Value;
+
+use super::{
+    Work,
+    object::{deployment_mounts, join, label, name, text},
+};
+use crate::{migrate::rules, output::text::count};
+
+/// What a set is made from.
+#[derive(Debug)]
+pub struct Source {
+    /// The Deployment; of several the first, with labels that fit all.
+    pub body: Value,
+    /// How many ordinals have claims of their own.
+    pub ordinals: usize,
+    /// Volumes that are claims, each with its claim by ordinal.
+    pub mounts: Vec<(String, Vec<String>)>,
+    /// Labels that were the Deployments' own names: key, old values.
+    pub relabelled: Vec<(String, Vec<String>)>,
+}
+
+/// Fields of spec in which folded Deployments may differ.
+const OWN: [&str; 4] = ["replicas", "strategy", "progressDeadlineSeconds", "paused"];
+const LABELS: [&str; 3] =
+    ["/spec/template/metadata/labels", "/spec/selector/matchLabels", "/metadata/labels"];
+
+impl Work<'_> {
+    pub(super) fn source(&mut self, group: &[usize]) -> Option<Source> {
+        let [first, others @ ..] = group else { return None };
+        let body = self.objects[*first].clone();
+        let own = |index: usize| deployment_mounts(&self.objects[index]);
+        if others.is_empty() {
+            let mounts = own(*first)
+                .into_iter()
+                .map(|(volume, claim)| (volume.to_owned(), vec![claim.to_owned()]))
+                .collect();
+            return Some(Source { body, ordinals: 1, mounts, relabelled: Vec::new() });
+        }
+        let set = self.options.name.clone().unwrap_or_else(|| name(&body).to_owned());
+        let like = self.alike(*first, &set);
+        let mut differences = Vec::new();
+        for &other in others {
+            let mut paths = Vec::new();
+            differ(&like, &self.alike(other, &set), "spec", &mut paths);
+            if self.place(&self.objects[other]) != self.place(&body) {
+                paths.push("metadata.namespace".to_owned());
+            }
+            if !paths.is_empty() {
+                differences.push((other, paths));
+            }
+        }
+        for (other, paths) in &differences {
+            let message = format!(
+                "{} is not like {}: they differ in {}",
+                label(&self.objects[*other]),
+                label(&body),
+                paths.join(", ")
+            );
+            self.findings
+                .push(rules::TEMPLATES_DIFFER.found(label(&self.objects[*other]), message));
+        }
+        if !differences.is_empty() {
+            return None;
+        }
+        let mut mounts = Vec::new();
+        for (volume, _) in own(*first) {
+            let claims: Vec<String> = group
+                .iter()
+                .filter_map(|&index| own(index).into_iter().find(|(name, _)| *name == volume))
+                .map(|(_, claim)| claim.to_owned())
+                .collect();
+            mounts.push((volume.to_owned(), claims));
+        }
+        let relabelled = relabelled(group.iter().map(|&index| &self.objects[index]));
+        let mut body = body;
+        rename_labels(&mut body, &set);
+        self.say_what_is_left_of(group);
+        Some(Source { body, ordinals: group.len(), mounts, relabelled })
+    }
+
+    /// What of a Deployment must be the same in all: its spec, without what
+    /// each has for its own.
+    fn alike(&self, index: usize, set: &str) -> Value {
+        let mut body = self.objects[index].clone();
+        rename_labels(&mut body, set);
+        if let Some(volumes) =
+            body.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut)
+        {
+            for volume in volumes {
+                let kept =
+                    text(volume, "/name").is_some_and(|name| self.options.keep.contains(name));
+                if let Some(claim) = volume.pointer_mut("/persistentVolumeClaim/claimName")
+                    && !kept
+                {
+                    *claim = Value::Null;
+                }
+            }
+        }
+        let mut spec = body.get_mut("spec").map(Value::take).unwrap_or_default();
+        if let Some(fields) = spec.as_object_mut() {
+            for field in OWN {
+                fields.shift_remove(field);
+            }
+        }
+        spec
+    }
+
+    /// Metadata of the others goes with them.
+    fn say_what_is_left_of(&mut self, group: &[usize]) {
+        for &other in &group[1..] {
+            let body = &self.objects[other];
+            let mut gone: Vec<String> = Vec::new();
+            let metadata = body.get("metadata").and_then(Value::as_object).into_iter().flatten();
+            gone.extend(metadata.map(|(key, _)| join("metadata", key)));
+            let own = OWN.iter().filter(|field| body.pointer(&format!("/spec/{field}")).is_some());
+            gone.extend(own.map(|field| join("spec", field)));
+            if body.get("status").is_some() {
+                gone.push("status".to_owned());
+            }
+            let message = format!(
+                "{} becomes an ordinal of the set; its own go: {}",
+                label(body),
+                gone.join(", ")
+            );
+            self.findings.push(rules::FIELD_DROPPED.found(label(body), message));
+        }
+    }
+
+    /// Labels that changed, and how many values were put together.
+    pub(super) fn say_relabelled(&mut self, source: &Source, set: &str) {
+        for (key, values) in &source.relabelled {
+            let changed = values.iter().filter(|value| value.as_str() != set).count();
+            if changed == 0 {
+                continue;
+            }
+            let message = format!(
+                "label {key} is {set} for all pods, where it had {}: {}",
+                count(values.len(), "value"),
+                values.join(", ")
+            );
+            self.findings.push(rules::LABEL_CHANGED.found(label(&source.body), message));
+        }
+    }
+}
+
+/// Puts the set's name where a label carries the Deployment's.
+fn rename_labels(body: &mut Value, set: &str) {
+    let own = name(body).to_owned();
+    for pointer in LABELS {
+        let labels = body.pointer_mut(pointer).and_then(Value::as_object_mut);
+        for (_, value) in labels.into_iter().flatten() {
+            if value.as_str() == Some(own.as_str()) {
+                *value = set.into();
+            }
+        }
+    }
+}
+
+fn relabelled<'a>(deployments: impl Iterator<Item = &'a Value>) -> Vec<(String, Vec<String>)> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for deployment in deployments {
+        for (key, value) in super::object::entries(deployment, LABELS[0]) {
+            if value.as_str() != Some(name(deployment)) {
+                continue;
+            }
+            let value = name(deployment).to_owned();
+            match found.iter_mut().find(|(known, _)| known == key) {
+                Some((_, values)) => values.push(value),
+                None => found.push((key.clone(), vec![value])),
+            }
+        }
+    }
+    found
+}
+
+/// The paths at which two values are not the same.
+fn differ(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Object(left), Value::Object(right)) => {
+            for (key, value) in left {
+                match right.get(key) {
+                    Some(against) => differ(value, against, &join(path, key), found),
+                    None => found.push(join(path, key)),
+                }
+            }
+            let more = right.keys().filter(|key| !left.contains_key(*key));
+            found.extend(more.map(|key| join(path, key)));
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (value, against)) in left.iter().zip(right).enumerate() {
+                differ(value, against, &format!("{path}[{index}]"), found);
+            }
+        }
+        _ if one == other => {}
+        _ => found.push(path.to_owned()),
+    }
+}
