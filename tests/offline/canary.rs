@@ -248,7 +248,7 @@ impl Run<'_> {
     fn check_deletions(&self, from: usize) {
         let record = record_of(self.model);
         for gone in self.model.gone[from..].iter().filter(|gone| gone.by != By::Other) {
-            if let Some(record) = record.as_ref().filter(|_| !self.edited) {
+            if let Some(record) = record.as_ref().filter(|_| !self.edited && !self.model.edited) {
                 let lowest = record.partition;
                 match record.phase {
                     Phase::Rolling if gone.by == By::Us => {
@@ -265,7 +265,7 @@ impl Run<'_> {
                 }
             }
         }
-        if self.check_one && !self.edited {
+        if self.check_one && !self.edited && !self.model.edited {
             let taken = &self.model.taken;
             assert!(taken.len() <= 1, "{taken:?} were taken away at once");
         }

@@ -119,6 +119,9 @@ pub struct Model {
     /// Ordinals that were available, were taken away by the update or by us,
     /// and have not been available since.
     pub taken: BTreeSet<u32>,
+    /// Whether other people have changed the set at any time: a later run does
+    /// not know.
+    pub edited: bool,
     made: u32,
     /// Whether a pod was ever unready without a fate.
     pub was_sick: bool,
@@ -177,6 +180,7 @@ impl Model {
             version: 1,
             gone: Vec::new(),
             taken: BTreeSet::new(),
+            edited: false,
             made: 0,
             was_sick: false,
         };
@@ -497,6 +501,7 @@ impl Model {
     /// Somebody else changes the set.
     pub fn edit(&mut self, pointer: &str, value: Value) {
         let before = self.set["spec"].clone();
+        self.edited = true;
         self.set = build::with(self.set.clone(), pointer, value);
         self.stored(&before);
     }
