@@ -122,6 +122,9 @@ pub struct Model {
     /// Whether other people have changed the set at any time: a later run does
     /// not know.
     pub edited: bool,
+    /// The update strategy that is to come back: as it was when the canary
+    /// began. `None` once other people have made another one of it.
+    pub strategy: Option<Value>,
     made: u32,
     /// Whether a pod was ever unready without a fate.
     pub was_sick: bool,
@@ -181,6 +184,7 @@ impl Model {
             gone: Vec::new(),
             taken: BTreeSet::new(),
             edited: false,
+            strategy: None,
             made: 0,
             was_sick: false,
         };
@@ -502,6 +506,9 @@ impl Model {
     pub fn edit(&mut self, pointer: &str, value: Value) {
         let before = self.set["spec"].clone();
         self.edited = true;
+        if pointer.starts_with("/spec/updateStrategy") {
+            self.strategy = None;
+        }
         self.set = build::with(self.set.clone(), pointer, value);
         self.stored(&before);
     }
