@@ -110,7 +110,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
     match &cli.command {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
-        Command::Migrate(args) => migrate::run::run(args, &cli.connection, terminal),
+        Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),
         Command::Complete(args) => Ok(completion::for_kubectl(args, terminal)),

@@ -131,14 +131,24 @@ pub fn for_kubectl(args: &CompleteArgs, terminal: Terminal) -> Exit {
 
 /// Completes the names of StatefulSets in the namespace that the line names.
 pub fn sets() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &std::ffi::OsStr| {
+    workloads("statefulsets")
+}
+
+/// Completes the names of Deployments, likewise.
+pub fn deployments() -> ArgValueCompleter {
+    workloads("deployments")
+}
+
+fn workloads(plural: &'static str) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |current: &std::ffi::OsStr| {
         let current = current.to_string_lossy();
         let (prefix, typed) = match current.split_once('/') {
             Some((kind, typed)) => (format!("{kind}/"), typed),
             None => (String::new(), current.as_ref()),
         };
-        let names = live(async |cluster| read::set_names(&cluster).await).unwrap_or_default();
+        let names = live(async |cluster| read::workload_names(&cluster, plural).await);
         names
+            .unwrap_or_default()
             .iter()
             .filter(|name| name.starts_with(typed))
             .map(|name| CompletionCandidate::new(format!("{prefix}{name}")))

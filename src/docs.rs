@@ -72,7 +72,7 @@ fn findings() {
     page += "\n## migrate\n";
     for rule in migrate::rules::all() {
         page += &rule_page(rule);
-        if migrate::rules::ALLOWABLE.contains(&rule) {
+        if migrate::rules::allowable().contains(&rule) {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
     }
@@ -121,6 +121,16 @@ fn schemas() {
         "docs/schemas/migrate-convert-v1.json",
         &schema::<Envelope<'static, migrate::report::Document<'static>>>(),
     );
+    check("docs/schemas/migrate-v1.json", &schema::<Envelope<'static, migrate::report::View>>());
+    check(
+        "docs/schemas/migrate-plan-v1.json",
+        &schema::<Envelope<'static, migrate::report::PlanView>>(),
+    );
+    check(
+        "docs/schemas/migrate-list-v1.json",
+        &schema::<Envelope<'static, migrate::report::ListView>>(),
+    );
+    check("docs/schemas/migrate-event-v1.json", &schema::<migrate::run::Event<'static>>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
     check("docs/schemas/gates-v1.json", &schema::<Gates>());

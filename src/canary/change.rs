@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::{self, Write as _},
+    fmt,
 };
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use super::strategic::{self, Merge, Place};
 use crate::{
     completion,
     output::{Error, Exit},
-    workload::same_quantity,
+    workload::{self, same_quantity},
 };
 
 /// The annotation that `kubectl rollout restart` sets.
@@ -730,22 +730,7 @@ pub fn fingerprint(template: &Value) -> String {
     {
         metadata.shift_remove("creationTimestamp");
     }
-    digest(&template, 16)
-}
-
-/// The first hexadecimal digits of the SHA-256 of a value, whatever the order
-/// of its fields.
-pub(super) fn digest(value: &Value, digits: usize) -> String {
-    let mut sorted = value.clone();
-    sorted.sort_all_objects();
-    let hash = ring::digest::digest(&ring::digest::SHA256, sorted.to_string().as_bytes());
-    let mut hex = String::new();
-    for byte in hash.as_ref() {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex.truncate(digits);
-    hex
+    workload::digest(&template, 16)
 }
 
 #[cfg(test)]

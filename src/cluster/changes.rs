@@ -60,7 +60,7 @@ impl Changes {
 
 /// Wakes at each change, and also when the watch breaks: the next read then
 /// says what is wrong with the server.
-async fn wake(mut follow: Follow<IgnoredAny>, woken: Arc<Notify>) {
+pub(super) async fn wake(mut follow: Follow<IgnoredAny>, woken: Arc<Notify>) {
     loop {
         if !matches!(follow.next().await, Ok(WatchEvent::Bookmark(_))) {
             woken.notify_one();

@@ -135,6 +135,12 @@ impl Failure {
         }
     }
 
+    /// Whether somebody else was first: the object, or the name, is not any
+    /// more as it was when this was decided.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Conflict(_) | Failure::AlreadyExists(_))
+    }
+
     /// Whether trying again soon may help: the server was busy, slow or gone.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -13,6 +13,7 @@ mod follow;
 mod http;
 mod kubeconfig;
 pub mod mirror;
+pub mod moving;
 mod objects;
 pub mod offline;
 mod pod_http;

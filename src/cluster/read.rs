@@ -173,13 +173,13 @@ pub fn set_of(answer: Value) -> Result<StatefulSet, Failure> {
         .map_err(|error| Failure::Unreadable { asked: Asked::unknown(), cause: error.to_string() })
 }
 
-/// The names of the sets of the namespace.
+/// The names of the namespace's sets, or of another kind of workload.
 ///
 /// # Errors
 /// When they cannot be listed.
-pub async fn set_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+pub async fn workload_names(cluster: &Cluster, plural: &str) -> Result<Vec<String>, Failure> {
     let namespace = encode(cluster.namespace());
-    names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/statefulsets")).await
+    names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/{plural}")).await
 }
 
 /// The names of a set's containers, init containers first.
@@ -226,7 +226,7 @@ async fn names(cluster: &Cluster, path: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// A list, or why there is none.
-enum Answer<T> {
+pub(super) enum Answer<T> {
     Items { items: Vec<T>, resource_version: String },
     NoRight(Unread),
 }
@@ -255,7 +255,7 @@ async fn list_if<T: DeserializeOwned>(
     }
 }
 
-async fn list<T: DeserializeOwned>(
+pub(super) async fn list<T: DeserializeOwned>(
     cluster: &Cluster,
     resource: &str,
     path: &str,
@@ -273,7 +273,7 @@ async fn list<T: DeserializeOwned>(
     }
 }
 
-fn keep<T>(answer: Answer<T>, unread: &mut Vec<Unread>) -> Option<Vec<T>> {
+pub(super) fn keep<T>(answer: Answer<T>, unread: &mut Vec<Unread>) -> Option<Vec<T>> {
     match answer {
         Answer::Items { items, .. } => Some(items),
         Answer::NoRight(what) => {
@@ -289,7 +289,7 @@ fn domain<W: Into<T>, T>(objects: Option<Vec<W>>) -> Read<T> {
 
 /// The API groups that the server has. Asking for a kind that it does not
 /// have would answer 403 to people with few rights, as if there were some.
-async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+pub(super) async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
     #[derive(Deserialize)]
     struct Groups {
         groups: Vec<Group>,

@@ -38,6 +38,17 @@ impl Resource {
     pub const CONFIG_MAP: Resource = Resource::of("", "configmaps", "configmap");
     pub const LEASE: Resource = Resource::of("coordination.k8s.io", "leases", "lease");
 
+    pub const HPA: Resource = Resource {
+        version: "v2",
+        ..Resource::of("autoscaling", "horizontalpodautoscalers", "horizontalpodautoscaler")
+    };
+    pub const VPA: Resource =
+        Resource::of("autoscaling.k8s.io", "verticalpodautoscalers", "verticalpodautoscaler");
+    pub const SCALED_OBJECT: Resource = Resource {
+        version: "v1alpha1",
+        ..Resource::of("keda.sh", "scaledobjects", "scaledobject")
+    };
+
     const fn of(group: &'static str, plural: &'static str, singular: &'static str) -> Resource {
         Resource { group, version: "v1", plural, singular }
     }
@@ -403,7 +414,7 @@ impl Write {
 
 impl Object {
     /// The object's URL, or its collection's.
-    fn path(&self, named: bool) -> Result<String, Failure> {
+    pub(super) fn path(&self, named: bool) -> Result<String, Failure> {
         let Resource { group, version, plural, .. } = self.resource;
         let mut path = if group.is_empty() {
             format!("/api/{version}")
@@ -453,6 +464,20 @@ impl Cluster {
     /// Whatever the server has against it.
     pub async fn try_write(&self, write: &Write) -> Result<Value, Failure> {
         self.exchange(write, write.request(true)?).await
+    }
+
+    /// Sends a write for real without a word: for what says only that we are
+    /// there.
+    ///
+    /// # Errors
+    /// As for [`Cluster::write`].
+    pub async fn write_quietly(&self, write: &Write, _: &Confirmed) -> Result<(), Failure> {
+        self.exchange(write, write.request(false)?).await.map(drop)
+    }
+
+    /// The kubectl line that does the same, with our connection's flags.
+    pub fn as_kubectl(&self, write: &Write, mode: Mode<'_>) -> String {
+        write.as_kubectl(mode, &self.flags)
     }
 
     async fn exchange(&self, write: &Write, request: http::Outgoing) -> Result<Value, Failure> {

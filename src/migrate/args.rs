@@ -1,12 +1,18 @@
 //! The verbs of `migrate` and their flags; their comments are its help.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::convert::{Mode, Options, Retarget};
+use super::{
+    begin::Wish,
+    convert::{Mode, Options, Retarget},
+    journal::{self, Journal, Order},
+};
 use crate::{
-    output::{Error, Format},
+    cluster::{DryRun, parse_timeout},
+    completion,
+    output::{ConsentArgs, Error, Format},
     workload::Reference,
 };
 
@@ -20,6 +26,12 @@ pub struct MigrateArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
+    Plan(Box<PlanArgs>),
+    Run(Box<RunArgs>),
+    Status(StatusArgs),
+    Resume(ResumeArgs),
+    Rollback(RollbackArgs),
+    Finalize(FinalizeArgs),
     Convert(Box<ConvertArgs>),
 }
 
@@ -27,6 +39,12 @@ impl Verb {
     /// How the answer was asked for, so that a failure is written likewise.
     pub fn format(&self) -> Format {
         match self {
+            Verb::Plan(args) => args.output,
+            Verb::Run(args) => args.output,
+            Verb::Status(args) => args.output,
+            Verb::Resume(args) => args.on.output,
+            Verb::Rollback(args) => args.on.output,
+            Verb::Finalize(args) => args.on.output,
             Verb::Convert(args) if args.output == Written::Json => Format::Json,
             Verb::Convert(_) => Format::Table,
         }
@@ -80,6 +98,33 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub mode: Mode,
 
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+
+    /// Overwrite files in the folder of --out that say something else
+    #[arg(short, long, requires = "out", help_heading = "Safety options")]
+    pub yes: bool,
+
+    /// Exit 3 when something of it needs a person
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+impl ConvertArgs {
+    /// What the conversion is to do.
+    ///
+    /// # Errors
+    /// When a word names no Deployment, or a volume has two templates.
+    pub fn options(&self, namespace: Option<&str>) -> Result<Options, Error> {
+        let keeps = self.mode == Mode::Keep;
+        let options = self.shape.options(&self.deployments, keeps)?;
+        Ok(Options { mode: self.mode, namespace: namespace.map(str::to_owned), ..options })
+    }
+}
+
+/// What the set is to be like.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ShapeArgs {
     /// Name the template of a volume; its mounts follow. May be repeated
     #[arg(long, value_name = "VOLUME=TEMPLATE", value_parser = volume_template)]
     pub claim: Vec<(String, String)>,
@@ -111,22 +156,12 @@ pub struct ConvertArgs {
     /// Override a guard by its id; may be repeated
     #[arg(long, value_name = "ID", help_heading = "Safety options")]
     pub allow: Vec<String>,
-
-    /// Overwrite files in the folder of --out that say something else
-    #[arg(short, long, requires = "out", help_heading = "Safety options")]
-    pub yes: bool,
-
-    /// Exit 3 when something of it needs a person
-    #[arg(long)]
-    pub exit_code: bool,
 }
 
-impl ConvertArgs {
-    /// What the conversion is to do.
-    ///
-    /// # Errors
-    /// When a word names no Deployment, or a volume has two templates.
-    pub fn options(&self, namespace: Option<&str>) -> Result<Options, Error> {
+impl ShapeArgs {
+    /// The same, without mode and namespace. `keeps`: the claims stay as they
+    /// are.
+    fn options(&self, deployments: &[String], keeps: bool) -> Result<Options, Error> {
         let named = |words: &[String]| -> Result<Vec<String>, Error> {
             let parse = |word: &String| {
                 Reference::parse(std::slice::from_ref(word), "Deployment")
@@ -149,24 +184,296 @@ impl ConvertArgs {
             return Err(Error::usage("--from makes one set of several Deployments")
                 .hint("name a single one without --from"));
         }
-        if !from.is_empty() && self.mode == Mode::Keep {
+        if !from.is_empty() && keeps {
             return Err(Error::usage("--from gives each ordinal a claim of its own")
                 .hint("leave out --mode keep"));
         }
         Ok(Options {
-            deployments: named(&self.deployments)?,
+            deployments: named(deployments)?,
             from,
             name: self.name.clone(),
-            mode: self.mode,
             templates,
             keep: self.keep.iter().cloned().collect(),
             replicas: self.replicas,
             service: self.service.clone(),
             retarget: self.retarget.clone(),
             allow: self.allow.clone(),
-            namespace: namespace.map(str::to_owned),
+            ..Options::default()
         })
     }
+}
+
+/// What is to be moved, and how.
+#[derive(Args, Clone, Debug)]
+pub struct WishArgs {
+    /// The Deployment: NAME, deploy/NAME, or deploy NAME
+    #[arg(
+        value_name = "DEPLOYMENT",
+        required_unless_present = "from",
+        num_args = 1..=2,
+        add = completion::deployments()
+    )]
+    pub deployments: Vec<String>,
+
+    /// How the data comes to the set
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub mode: journal::Mode,
+
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+
+    /// Stop the Deployment before anything else, not only when all is ready
+    #[arg(long)]
+    pub stop_first: bool,
+
+    /// Print what has to be written to volumes, for an administrator, instead of writing it
+    #[arg(long = "print-admin-steps")]
+    pub admin_steps: bool,
+}
+
+impl WishArgs {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// When the words name no single Deployment.
+    pub fn wish(&self) -> Result<Wish, Error> {
+        let keeps = self.mode == journal::Mode::Keep;
+        let deployments = match self.deployments.as_slice() {
+            [] => Vec::new(),
+            words => vec![Reference::parse(words, "Deployment").map_err(Error::usage)?],
+        };
+        if let Some(other) = deployments.iter().find(|named| named.kind != "Deployment") {
+            let message = format!("{} {} is no Deployment", other.kind, other.name);
+            return Err(Error::usage(message));
+        }
+        let names: Vec<String> = deployments.into_iter().map(|named| named.name).collect();
+        let order = if self.stop_first { Order::StopFirst } else { Order::SwapFirst };
+        Ok(Wish { options: self.shape.options(&names, keeps)?, mode: self.mode, order })
+    }
+
+    /// Whether a journal is of what these words ask for. What was left to be
+    /// found out is as the journal has it.
+    pub fn describes(&self, journal: &Journal) -> bool {
+        let order = if self.stop_first { Order::StopFirst } else { Order::SwapFirst };
+        let Ok(wish) = self.wish() else { return false };
+        let members =
+            if wish.options.from.is_empty() { wish.options.deployments } else { wish.options.from };
+        let theirs: Vec<&String> = journal.deployments.iter().map(|member| &member.name).collect();
+        members.iter().eq(theirs)
+            && journal.mode == self.mode
+            && journal.order == order
+            && self.shape.name.as_deref().is_none_or(|name| name == journal.set_name())
+            && self.shape.replicas.is_none_or(|replicas| replicas == journal.replicas)
+            && self.shape.service.as_deref().is_none_or(|name| name == journal.service_name())
+            && self.shape.claim.iter().all(|(volume, template)| {
+                journal
+                    .disks
+                    .iter()
+                    .any(|disk| disk.volume == *volume && disk.template == *template)
+            })
+    }
+}
+
+/// Show what run would do, and what speaks against it; change nothing
+///
+/// Reads what is around the Deployment, converts it as convert does, and has the server try what
+/// would be made, quotas and webhooks included.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = PLAN_EXAMPLES)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub wish: WishArgs,
+
+    /// How to write the answer
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Format,
+
+    /// Write the manifests of the set into this folder, for Git
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub emit: Option<PathBuf>,
+
+    /// Overwrite files in the folder of --emit that say something else
+    #[arg(short, long, requires = "emit", help_heading = "Safety options")]
+    pub yes: bool,
+
+    /// Exit 3 when there is something to do, 4 when a guard says no
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  # What would become of it, and what is in the way
+  kubectl stateful migrate plan deploy/mysql
+
+  # Three Deployments become db-0, db-1 and db-2
+  kubectl stateful migrate plan --from db-a,db-b,db-c --name db
+
+  # The manifests for Git beside it
+  kubectl stateful migrate plan deploy/mysql --emit manifests/";
+
+/// Move a Deployment and its claims to a StatefulSet on the same volumes
+///
+/// The volumes go over to the set's claims while the old pod still serves; then the Deployment
+/// stops and the set starts: the downtime is that of one restart. Nothing is deleted before
+/// finalize, and until then rollback brings the Deployment back. Killed at any moment, the same
+/// command goes on.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub wish: WishArgs,
+
+    /// How to write the answer
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Format,
+
+    /// A command that must succeed in every new pod, by its shell
+    #[arg(long, value_name = "CMD")]
+    pub verify_exec: Option<String>,
+
+    /// Go back by itself when the set does not come up, or --verify-exec fails
+    #[arg(long)]
+    pub auto_rollback: bool,
+
+    /// Whether finalize follows by itself
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub finalize: Finalize,
+
+    /// How long the set has to run before finalize follows
+    #[arg(
+        long, value_name = "DURATION", value_parser = parse_timeout, default_value = "0s",
+        requires = "finalize"
+    )]
+    pub soak: Duration,
+
+    /// How long one wait may take; 0s waits forever
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "10m")]
+    pub timeout: Duration,
+
+    /// Take the lock from a run that is known to be dead
+    #[arg(long, help_heading = "Safety options")]
+    pub takeover: bool,
+
+    /// Only show what would be done, or let the server check it without storing it
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        default_value_t,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        help_heading = "Safety options"
+    )]
+    pub dry_run: DryRun,
+
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  # Look at the plan, agree, and watch
+  kubectl stateful migrate run deploy/mysql
+
+  # Only if nothing has changed since the plan was looked at
+  kubectl stateful migrate run deploy/mysql --confirm-plan 3f9a1c0b
+
+  # From a runbook: asks the database, goes back by itself when it says no
+  kubectl stateful migrate run deploy/mysql --yes --verify-exec 'mysqladmin ping' --auto-rollback";
+
+/// Whether finalize follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Finalize {
+    /// When somebody types it
+    #[default]
+    Manual,
+    /// After --soak
+    Auto,
+}
+
+/// What every verb on a migration that was begun takes.
+#[derive(Args, Clone, Debug)]
+pub struct OnArgs {
+    /// The set or the Deployment: NAME, sts/NAME, deploy/NAME
+    #[arg(value_name = "NAME", required = true, num_args = 1..=2, add = completion::sets())]
+    pub target: Vec<String>,
+
+    /// How to write the answer
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Format,
+
+    /// How long one wait may take; 0s waits forever
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "10m")]
+    pub timeout: Duration,
+
+    /// Print what has to be written to volumes, for an administrator, instead of writing it
+    #[arg(long = "print-admin-steps")]
+    pub admin_steps: bool,
+
+    /// Take the lock from a run that is known to be dead
+    #[arg(long, help_heading = "Safety options")]
+    pub takeover: bool,
+
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+}
+
+/// Go on with a migration that was interrupted, whichever way it went
+#[derive(Args, Clone, Debug)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    pub on: OnArgs,
+
+    /// A command that must succeed in every new pod, by its shell
+    #[arg(long, value_name = "CMD")]
+    pub verify_exec: Option<String>,
+
+    /// Go back by itself when the set does not come up, or --verify-exec fails
+    #[arg(long)]
+    pub auto_rollback: bool,
+}
+
+/// Bring the Deployment back, from wherever the migration stands
+///
+/// The volumes return to their old claims and the Deployment starts as it was; then goes what the
+/// migration had made. What the set has written meanwhile stays on the volumes: this is no way
+/// back in time.
+#[derive(Args, Clone, Debug)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    pub on: OnArgs,
+}
+
+/// Delete what was kept for the way back; this cannot be undone
+///
+/// The Deployment and the old claims, which have lost their volumes, are deleted; then the
+/// volumes get the reclaim policy that they had, and every mark of the migration goes.
+#[derive(Args, Clone, Debug)]
+pub struct FinalizeArgs {
+    #[command(flatten)]
+    pub on: OnArgs,
+
+    /// How long the set must have run
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "0s")]
+    pub soak: Duration,
+}
+
+/// Show where a migration stands; without a name, which are under way
+#[derive(Args, Clone, Debug)]
+pub struct StatusArgs {
+    /// The set or the Deployment: NAME, sts/NAME, deploy/NAME
+    #[arg(value_name = "NAME", num_args = 0..=2, add = completion::sets())]
+    pub target: Vec<String>,
+
+    /// Those of all namespaces
+    #[arg(short = 'A', long, conflicts_with = "target")]
+    pub all_namespaces: bool,
+
+    /// How to write the answer
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Format,
 }
 
 fn volume_template(text: &str) -> Result<(String, String), String> {

@@ -1,13 +1,36 @@
 //! `migrate`: from a Deployment and its claims to a StatefulSet.
 //!
-//! `convert` is pure: raw objects in, raw objects and findings out, so that
-//! fields which this program has never heard of survive. `files` takes
-//! manifests apart into documents and puts them together again; what is not
-//! converted passes as the text that it was. `run` leads from one to the other.
+//! How a live application moves:
+//!
+//! 1. `plan` reads what is around the Deployment and says what would become of
+//!    it ([`begin`], with the pure [`convert`] that manifests go through too).
+//! 2. `run` writes down in a [`journal`] what everything was like; its creation
+//!    is the lock.
+//! 3. [`plan::next`] names the next act from the objects as they are. Volumes
+//!    are told to stay (`Retain`), the new claims and a set without pods are
+//!    made, and each volume goes over to its new claim in one write, all while
+//!    the old pod still serves. Then the Deployment stops and the set starts.
+//! 4. Until `finalize` everything can be taken back: `rollback` ([`back`]) goes
+//!    the same way home from wherever it stands. [`finish`] takes away what was
+//!    kept for that.
+//!
+//! Every act is one write with what it was decided on as its precondition
+//! ([`writes`]), and after each the world is read again. So a run that is
+//! killed anywhere is gone on with by the next.
+//!
+//! `files` takes manifests apart into documents; `run/` carries things out.
 
 pub mod args;
+pub mod back;
+pub mod begin;
 pub mod convert;
 pub mod files;
+pub mod finish;
+pub mod journal;
+pub mod object;
+pub mod plan;
 pub mod report;
 pub mod rules;
 pub mod run;
+pub mod world;
+pub mod writes;

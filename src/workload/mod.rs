@@ -4,6 +4,7 @@
 //! Objects are parsed at the edge (`cluster/`) into these types, from a
 //! cluster or from files, and every planner works on them alone.
 
+mod digest;
 mod facts;
 mod finding;
 mod manager;
@@ -14,6 +15,7 @@ mod set;
 mod storage;
 mod survey;
 
+pub use digest::digest;
 pub use facts::{Autoscaler, Budget, Event, Facts, Node, Read, Revision, Unread};
 pub use finding::{Finding, Rule, Severity};
 pub use manager::{Manager, ManagerKind, managers};

@@ -497,7 +497,8 @@ fn every_case_says_what_it_is() {
     }
     // Said where text is: in the snapshots.
     said.extend(["MIGRATE-COMMENTS-LOST", "MIGRATE-LABEL-CHANGED"]);
-    let all: BTreeSet<&str> = rules::all().iter().map(|rule| rule.id).collect();
+    let all = [rules::REFUSALS, rules::WARNINGS, rules::NOTES].concat();
+    let all: BTreeSet<&str> = all.iter().map(|rule| rule.id).collect();
     assert_eq!(said, all, "every rule has a case");
 }
 

@@ -5,9 +5,9 @@ use std::{fmt, num::NonZeroU16, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    canary::change::digest,
     cluster::parse_timeout,
     output::{Error, text::one_line},
+    workload,
 };
 
 /// What must hold at an ordinal before the next one moves. Every field may be
@@ -731,7 +731,7 @@ impl Gates {
     /// What tells two sets of gates apart: 8 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         // Text and numbers, no NaN: nothing of it cannot be JSON.
-        digest(&serde_json::to_value(self).unwrap_or_default(), 8)
+        workload::digest(&serde_json::to_value(self).unwrap_or_default(), 8)
     }
 
     /// One entry a gate, in the order in which they are judged.

@@ -20,7 +20,7 @@ use super::{
     rules,
 };
 use crate::{
-    cluster::{Cluster, ConnectionArgs, DryRun, Mode, Write, read, shell_quoted},
+    cluster::{Cluster, ConnectionArgs, DryRun, Mode, Write, read},
     output::{Confirmed, Error, Exit, Format, Look, Question, Terminal},
     workload::{Facts, Finding, Reference, Severity},
 };
@@ -88,7 +88,7 @@ impl Session {
             output: common.output,
             dry_run: common.dry_run,
             name: reference.name,
-            run: run_name(),
+            run: crate::steps::run_name(),
         })
     }
 
@@ -139,7 +139,7 @@ impl Session {
             self.answer(&text)?;
         }
         if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
-            let line = repeat();
+            let line = crate::steps::repeat();
             self.terminal.say(&format!("interrupted; the set is at rest\nhint: to go on: {line}"));
         }
         Ok(end.exit)
@@ -167,13 +167,6 @@ impl Session {
     }
 }
 
-/// This very command line.
-fn repeat() -> String {
-    let words = std::env::args().skip(1).map(|word| shell_quoted(&word));
-    let words: Vec<String> = words.collect();
-    format!("kubectl stateful {}", words.join(" "))
-}
-
 pub(super) fn command(verb: &str, name: &str, cluster: &Cluster) -> String {
     format!("kubectl stateful canary {verb} {name} -n {}{}", cluster.namespace(), cluster.flags())
 }
@@ -198,21 +191,4 @@ pub(super) fn refused(what: &str, findings: Vec<Finding>) -> Error {
         error = error.hint(format!("to do it all the same: --allow {id}"));
     }
     error.because(findings)
-}
-
-/// Someone at some machine, and which of their runs: so that a run that finds
-/// another name in its place can say whose it is.
-fn run_name() -> String {
-    let user = ["USER", "LOGNAME", "USERNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| "somebody".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .unwrap_or_else(|| "somewhere".to_owned());
-    let moment = Timestamp::now().as_nanosecond() / 1_000_000;
-    let number = (moment % 0x0100_0000) ^ i128::from(std::process::id());
-    let clip = |text: &str| text.trim().chars().take(40).collect::<String>();
-    format!("{}@{}/{:06x}", clip(&user), clip(&host), number & 0x00ff_ffff)
 }

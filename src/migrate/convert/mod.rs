@@ -10,7 +10,6 @@ mod fields;
 mod fold;
 mod metadata;
 mod names;
-mod object;
 mod references;
 mod service;
 mod volumes;
@@ -20,8 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::object::{deployment_mounts, label, name, namespace, text};
-use super::rules;
+use super::{
+    object::{self, deployment_mounts, label, name, namespace, text},
+    rules,
+};
 use crate::{
     output::Error,
     workload::{Finding, Severity},
@@ -182,11 +183,11 @@ fn one_set_only(options: &Options) -> Option<&'static str> {
 }
 
 fn known_guards(options: &Options) -> Result<(), Error> {
-    let allowable = |id: &&String| rules::ALLOWABLE.iter().any(|rule| rule.id == id.as_str());
+    let allowable = |id: &&String| rules::BY_CONVERSION.iter().any(|rule| rule.id == id.as_str());
     match options.allow.iter().find(|id| !allowable(id)) {
         None => Ok(()),
         Some(id) => {
-            let ids: Vec<&str> = rules::ALLOWABLE.iter().map(|rule| rule.id).collect();
+            let ids: Vec<&str> = rules::BY_CONVERSION.iter().map(|rule| rule.id).collect();
             Err(Error::usage(format!("{id} is no guard that can be overridden"))
                 .hint(format!("these can: {}", ids.join(", "))))
         }

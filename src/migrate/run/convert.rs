@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{
-    args::{ConvertArgs, MigrateArgs, Verb, Written},
-    convert::{self, Conversion},
-    files::Manifests,
-    report, rules,
-};
 use crate::{
     cluster::ConnectionArgs,
+    migrate::{
+        args::{ConvertArgs, Written},
+        convert::{self, Conversion},
+        files::Manifests,
+        report, rules,
+    },
     output::{
         Error, Exit, Look, Terminal,
         text::{count, one_line},
@@ -17,26 +17,12 @@ use crate::{
     workload::Severity,
 };
 
-/// Runs a verb of `migrate`.
-///
-/// # Errors
-/// As [`convert`] has them.
-pub fn run(
-    args: &MigrateArgs,
-    connection: &ConnectionArgs,
-    terminal: Terminal,
-) -> Result<Exit, Error> {
-    match &args.verb {
-        Verb::Convert(args) => convert(args, connection, terminal),
-    }
-}
-
 /// Runs `migrate convert`.
 ///
 /// # Errors
 /// When the input is no manifest, a word names nothing, a guard says no, or
 /// the output cannot be written.
-fn convert(
+pub fn convert(
     args: &ConvertArgs,
     connection: &ConnectionArgs,
     terminal: Terminal,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
+use crate::migrate::{
     convert::{Class, Conversion, Mode, SetView},
     files::Item,
 };

@@ -1,18 +1,14 @@
-//! What a conversion may find, each with the text of its page in
-//! docs/findings.md: refusals, what needs a person, what is only said.
+//! What a conversion may find: refusals, what needs a person, what is only
+//! said.
 
+use super::rule;
 use crate::workload::{Rule, Severity};
 
-/// Every rule of `migrate`, in the order of their pages.
-pub fn all() -> Vec<&'static Rule> {
-    [REFUSALS, WARNINGS, NOTES].concat()
-}
-
 /// Refusals that `--allow ID` overrides: a person may know better.
-pub const ALLOWABLE: &[&Rule] =
+pub const BY_CONVERSION: &[&Rule] =
     &[&OWNER, &PAUSED, &ROLLOUT_IN_PROGRESS, &EMPTY_ORDINALS, &PVC_OTHER_USER];
 
-const REFUSALS: &[&Rule] = &[
+pub const REFUSALS: &[&Rule] = &[
     &OWNER,
     &PAUSED,
     &ROLLOUT_IN_PROGRESS,
@@ -30,7 +26,7 @@ const REFUSALS: &[&Rule] = &[
     &NO_CLAIM_IN_MEMBER,
 ];
 
-const WARNINGS: &[&Rule] = &[
+pub const WARNINGS: &[&Rule] = &[
     &BINDING,
     &GITOPS,
     &HELM,
@@ -43,7 +39,7 @@ const WARNINGS: &[&Rule] = &[
     &COMMENTS_LOST,
 ];
 
-const NOTES: &[&Rule] = &[
+pub const NOTES: &[&Rule] = &[
     &NO_CLAIM,
     &FIELD_DROPPED,
     &SERVER_SET,
@@ -60,18 +56,6 @@ const NOTES: &[&Rule] = &[
     &INSTANCE_LABEL,
     &RETARGETED,
 ];
-
-macro_rules! rule {
-    ($name:ident, $id:literal, $severity:ident, $means:literal, $evidence:literal, $remedy:literal) => {
-        pub const $name: Rule = Rule {
-            id: $id,
-            severity: Severity::$severity,
-            means: $means,
-            evidence: $evidence,
-            remedy: $remedy,
-        };
-    };
-}
 
 rule!(
     OWNER,

@@ -1,0 +1,324 @@
+//! What a migration reads: everything around a Deployment once, and the few
+//! objects of a migration again and again. A fixed number of requests, however
+//! many other objects there are.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::try_join_all;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use tokio::{sync::Notify, task::JoinSet};
+
+use super::{
+    Cluster, Failure, Object, Resource,
+    changes::wake,
+    follow::Follow,
+    http,
+    objects::{List, PodObject},
+    read::{Answer, api_groups, encode, keep, list},
+};
+use crate::{
+    migrate::{
+        begin::Surroundings,
+        journal::{Book, Journal, LABEL},
+        object::text,
+        world::World,
+    },
+    workload::Pod,
+};
+
+/// Kinds of the namespace that may speak of a Deployment or its claims.
+const AROUND: [(&str, &str, &str, &str); 11] = [
+    ("apps", "v1", "deployments", "Deployment"),
+    ("apps", "v1", "replicasets", "ReplicaSet"),
+    ("apps", "v1", "statefulsets", "StatefulSet"),
+    ("apps", "v1", "daemonsets", "DaemonSet"),
+    ("batch", "v1", "jobs", "Job"),
+    ("batch", "v1", "cronjobs", "CronJob"),
+    ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+    ("", "v1", "services", "Service"),
+    ("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
+];
+
+/// Kinds that not every server has.
+const PERHAPS: [(&str, &str, &str, &str); 4] = [
+    ("autoscaling.k8s.io", "v1", "verticalpodautoscalers", "VerticalPodAutoscaler"),
+    ("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"),
+    ("snapshot.storage.k8s.io", "v1", "volumesnapshots", "VolumeSnapshot"),
+    ("volsync.backube", "v1alpha1", "replicationsources", "ReplicationSource"),
+];
+
+/// Everything around the Deployments of the namespace. Kinds that may not be
+/// read are in [`Surroundings::unread`].
+///
+/// # Errors
+/// When the server fails.
+pub async fn surroundings(cluster: &Cluster, volumes: bool) -> Result<Surroundings, Failure> {
+    let namespace = encode(cluster.namespace());
+    let groups = api_groups(cluster).await?;
+    let there = PERHAPS.iter().filter(|kind| groups.iter().any(|served| served == kind.0));
+    let lists = AROUND.iter().chain(there).map(|(group, version, plural, kind)| {
+        let base = if group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        };
+        let path = format!("{base}/namespaces/{namespace}/{plural}");
+        let dot = if group.is_empty() { "" } else { "." };
+        let api =
+            if group.is_empty() { (*version).to_owned() } else { format!("{group}/{version}") };
+        async move {
+            let answer = list::<Value>(cluster, &format!("{plural}{dot}{group}"), &path).await?;
+            Ok::<_, Failure>((*kind, api, answer))
+        }
+    });
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let (lists, pods, nodes) = tokio::join!(
+        try_join_all(lists),
+        list::<PodObject>(cluster, "pods", &pods),
+        list::<Value>(cluster, "nodes", "/api/v1/nodes"),
+    );
+    let mut found =
+        Surroundings { namespace: cluster.namespace().to_owned(), ..Surroundings::default() };
+    for (kind, api, answer) in lists? {
+        for mut object in keep(answer, &mut found.unread).unwrap_or_default() {
+            object["apiVersion"] = json!(api);
+            object["kind"] = json!(kind);
+            found.objects.push(object);
+        }
+    }
+    let pods = keep(pods?, &mut found.unread).unwrap_or_default();
+    found.pods = pods.into_iter().map(Pod::from).collect();
+    // Without nodes nothing is said about them; that is no reason to stop.
+    if let Answer::Items { items, .. } = nodes? {
+        found.nodes = items;
+    }
+    if volumes {
+        read_volumes(cluster, &mut found).await?;
+    }
+    Ok(found)
+}
+
+/// The volumes of the claims that Deployments mount, one by one: there may be
+/// thousands of others.
+async fn read_volumes(cluster: &Cluster, found: &mut Surroundings) -> Result<(), Failure> {
+    let mounted: Vec<&str> = found
+        .objects
+        .iter()
+        .filter(|object| text(object, "/kind") == Some("Deployment"))
+        .flat_map(crate::migrate::object::deployment_mounts)
+        .map(|(_, claim)| claim)
+        .collect();
+    let names = found
+        .objects
+        .iter()
+        .filter(|object| text(object, "/kind") == Some("PersistentVolumeClaim"))
+        .filter(|object| mounted.contains(&crate::migrate::object::name(object)))
+        .filter_map(|claim| text(claim, "/spec/volumeName"))
+        .map(str::to_owned);
+    let reads = names.map(|name| async move {
+        let path = format!("/api/v1/persistentvolumes/{}", encode(&name));
+        match cluster.get_opt::<Value>(&path).await {
+            Ok(found) => Ok(found.map(|volume| (name, volume)).into_iter().collect::<Vec<_>>()),
+            Err(Failure::Forbidden(_)) => Ok(Vec::new()),
+            Err(failure) => Err(failure),
+        }
+    });
+    found.volumes = try_join_all(reads).await?.into_iter().flatten().collect();
+    Ok(())
+}
+
+/// The objects of one migration, as they are now.
+///
+/// # Errors
+/// When one of them cannot be read: from half a picture nothing is decided.
+pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failure> {
+    let object = |resource: Resource, name: &str| Object {
+        resource,
+        namespace: Some(journal.namespace.clone()),
+        name: name.to_owned(),
+    };
+    let mut wanted = vec![
+        object(Resource::CONFIG_MAP, &journal.book_name()),
+        object(Resource::STATEFUL_SET, journal.set_name()),
+        object(Resource::SERVICE, journal.service_name()),
+    ];
+    let members = journal.deployments.iter().map(|member| member.name.as_str());
+    wanted.extend(members.map(|name| object(Resource::DEPLOYMENT, name)));
+    for disk in &journal.disks {
+        wanted.push(object(Resource::CLAIM, &disk.old.name));
+        wanted.push(object(Resource::CLAIM, &disk.new));
+        let name = disk.pv.name.clone();
+        wanted.push(Object { resource: Resource::VOLUME, namespace: None, name });
+    }
+    let scalers = journal.scalers.iter();
+    wanted.extend(scalers.map(|scaler| object(scaler.kind.resource(), &scaler.target.name)));
+    let reads = wanted.iter().map(|object| async move {
+        Ok::<_, Failure>((object, cluster.get_opt::<Value>(&object.path(true)?).await?))
+    });
+    let pods = format!("/api/v1/namespaces/{}/pods", encode(&journal.namespace));
+    let (found, pods, attachments) = tokio::join!(
+        try_join_all(reads),
+        cluster.get::<List<PodObject>>(&pods),
+        attachments(cluster, journal),
+    );
+    let mut world = World { attachments: attachments?, ..World::default() };
+    world.pods = pods?.items.unwrap_or_default().into_iter().map(Pod::from).collect();
+    for (object, found) in found? {
+        let Some(found) = found else { continue };
+        let name = object.name.clone();
+        match object.resource {
+            Resource::CONFIG_MAP => world.book = Book::of(&found).ok(),
+            Resource::STATEFUL_SET => world.set = Some(found),
+            Resource::SERVICE => world.service = Some(found),
+            Resource::DEPLOYMENT => drop(world.deployments.insert(name, found)),
+            Resource::CLAIM => drop(world.claims.insert(name, found)),
+            Resource::VOLUME => drop(world.volumes.insert(name, found)),
+            other => drop(world.scalers.insert((other.plural, name), found)),
+        }
+    }
+    Ok(world)
+}
+
+/// Where volumes are attached; `None` where that may not be read.
+async fn attachments(
+    cluster: &Cluster,
+    journal: &Journal,
+) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    #[derive(Deserialize)]
+    struct Attachment {
+        spec: Spec,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Spec {
+        node_name: String,
+        source: Source,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Source {
+        persistent_volume_name: Option<String>,
+    }
+    if journal.disks.is_empty() {
+        return Ok(Some(BTreeMap::new()));
+    }
+    let path = "/apis/storage.k8s.io/v1/volumeattachments";
+    match cluster.get::<List<Attachment>>(path).await {
+        Ok(list) => {
+            let all = list.items.unwrap_or_default().into_iter();
+            let named = |one: Attachment| {
+                Some((one.spec.source.persistent_volume_name?, one.spec.node_name))
+            };
+            Ok(Some(all.filter_map(named).collect()))
+        }
+        Err(Failure::Forbidden(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The journals of a namespace, or of all.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn journals(cluster: &Cluster, everywhere: bool) -> Result<Vec<Value>, Failure> {
+    let label = encode(&format!("{LABEL}=migrate"));
+    let path = if everywhere {
+        format!("/api/v1/configmaps?labelSelector={label}")
+    } else {
+        let namespace = encode(cluster.namespace());
+        format!("/api/v1/namespaces/{namespace}/configmaps?labelSelector={label}")
+    };
+    let list: List<Value> = cluster.get(&path).await?;
+    Ok(list.items.unwrap_or_default())
+}
+
+/// Something that will be wanted later.
+#[derive(Clone, Copy, Debug)]
+pub struct Right {
+    pub verb: &'static str,
+    pub resource: Resource,
+    pub subresource: &'static str,
+}
+
+/// Those of the rights that we do not have, as `kubectl auth can-i` has them.
+///
+/// # Errors
+/// When the server does not say.
+pub async fn missing_rights(cluster: &Cluster, rights: &[Right]) -> Result<Vec<String>, Failure> {
+    let asks = rights.iter().map(|right| async move {
+        let Resource { group, plural, .. } = right.resource;
+        let namespaced = right.resource != Resource::VOLUME;
+        let namespace = if namespaced { cluster.namespace() } else { "" };
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "verb": right.verb, "group": group, "resource": plural,
+                "subresource": right.subresource, "namespace": namespace,
+            }},
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let request = http::build(
+            ::http::Method::POST,
+            path,
+            Some("application/json"),
+            hyper::body::Bytes::from(review.to_string()),
+        )?;
+        let asked = cluster.http.asked(&request);
+        let body = cluster.http.exchange(request).await?;
+        let answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| Failure::Unreadable { asked, cause: error.to_string() })?;
+        let allowed = answer.pointer("/status/allowed") == Some(&Value::Bool(true));
+        let slash = if right.subresource.is_empty() { "" } else { "/" };
+        let dot = if group.is_empty() { "" } else { "." };
+        let name = format!("{} {plural}{dot}{group}{slash}{}", right.verb, right.subresource);
+        Ok::<_, Failure>((!allowed).then_some(name))
+    });
+    Ok(try_join_all(asks).await?.into_iter().flatten().collect())
+}
+
+/// Tells that something about a migration changed, without saying what.
+#[derive(Debug)]
+pub struct Stirrings {
+    woken: Arc<Notify>,
+    _watches: JoinSet<()>,
+}
+
+impl Stirrings {
+    /// Watches the pods, claims and workloads of a migration.
+    pub fn of(cluster: &Cluster, journal: &Journal) -> Stirrings {
+        let namespace = encode(&journal.namespace);
+        let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
+        let apps = |resource: &str| format!("/apis/apps/v1/namespaces/{namespace}/{resource}");
+        let by_name = |path: String, name: &str| {
+            format!("{path}?fieldSelector={}", encode(&format!("metadata.name={name}")))
+        };
+        let mut paths = vec![
+            core("pods"),
+            by_name(core("configmaps"), &journal.book_name()),
+            by_name(apps("statefulsets"), journal.set_name()),
+        ];
+        for member in &journal.deployments {
+            paths.push(by_name(apps("deployments"), &member.name));
+        }
+        if !journal.disks.is_empty() {
+            paths.push(core("persistentvolumeclaims"));
+            paths.push("/apis/storage.k8s.io/v1/volumeattachments".to_owned());
+        }
+        let woken = Arc::new(Notify::new());
+        let mut watches = JoinSet::new();
+        for path in paths {
+            let follow: Follow<IgnoredAny> = Follow::new(cluster.clone(), path, String::new());
+            watches.spawn(wake(follow, Arc::clone(&woken)));
+        }
+        Stirrings { woken, _watches: watches }
+    }
+
+    /// Waits for the next change; one that came since the last call counts.
+    pub async fn next(&mut self) {
+        self.woken.notified().await;
+    }
+}

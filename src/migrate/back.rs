@@ -1,0 +1,158 @@
+//! The next move back: from wherever a migration is to the Deployment as it
+//! was. Pure.
+//!
+//! The volumes go back first and the application starts; only then is taken
+//! away what the forward way had made, and the policies return last.
+
+use super::{
+    journal::{Disk, Journal, Member},
+    plan::{
+        Act, Memory, Move, binding, holds_paused, scaler_points, wait_for_detach, wait_for_pods,
+    },
+    rules,
+    world::{Reserved, World, generation, has_tag, is_leaving, is_marked, is_ours, replicas, uid},
+};
+use crate::output::Exit;
+
+/// The next move back.
+pub fn next(world: &World, journal: &Journal, memory: &Memory) -> Move {
+    if let Some(stop) = impossible(world, journal) {
+        return stop;
+    }
+    let scalers = 0..journal.scalers.len();
+    if let Some(index) = scalers.clone().find(|index| scaler_points(world, journal, *index, true)) {
+        return Move::Act(Act::PointScalerBack(index));
+    }
+    if let Some(next) = quiet(world, journal) {
+        return next;
+    }
+    let held = |disk: &Disk| world.reserved(disk) == Reserved::New;
+    if let Some(index) = journal.disks.iter().position(held) {
+        return Move::Act(Act::SwapBack(index));
+    }
+    let bound =
+        |disk: &Disk| world.held_claim(&disk.old).is_some_and(|claim| world.is_bound(disk, claim));
+    if let Some(index) = journal.disks.iter().position(|disk| !bound(disk)) {
+        let disk = &journal.disks[index];
+        return binding(index, memory, &disk.old.name, &disk.pv.name);
+    }
+    let rests = |member: &Member| {
+        let found = world.deployment(&member.name, &member.uid);
+        member.replicas > 0 && found.is_some_and(|found| replicas(found) == 0)
+    };
+    if let Some(index) = journal.deployments.iter().position(rests) {
+        return Move::Act(Act::StartDeployment(index));
+    }
+    if let Some(index) = scalers.into_iter().find(|index| holds_paused(world, journal, *index)) {
+        return Move::Act(Act::ResumeScaler(index));
+    }
+    clear(world, journal)
+}
+
+/// What only a person can mend.
+fn impossible(world: &World, journal: &Journal) -> Option<Move> {
+    let manual = |on: String, message: String| Move::Stop {
+        exit: Exit::Manual,
+        finding: rules::NO_WAY_BACK.found(on, message),
+    };
+    for member in &journal.deployments {
+        let found = world.deployment(&member.name, &member.uid);
+        if found.is_none_or(is_leaving) {
+            let on = format!("deployment/{}", member.name);
+            let message = format!(
+                "Deployment {} is gone; as it was it stands in configmap/{}",
+                member.name,
+                journal.book_name()
+            );
+            return Some(manual(on, message));
+        }
+    }
+    for disk in &journal.disks {
+        let old = world.held_claim(&disk.old);
+        if old.is_none_or(is_leaving) {
+            let on = format!("persistentvolumeclaim/{}", disk.old.name);
+            let message = format!(
+                "claim {} is gone, or another one by its name; its data is safe on {}",
+                disk.old.name, disk.pv.name
+            );
+            return Some(manual(on, message));
+        }
+        let pv = world.held_volume(&disk.pv);
+        if pv.is_none_or(is_leaving) || world.reserved(disk) == Reserved::Elsewhere {
+            let on = format!("persistentvolume/{}", disk.pv.name);
+            let message = format!(
+                "volume {} is reserved for neither {} nor {}",
+                disk.pv.name, disk.old.name, disk.new
+            );
+            return Some(manual(on, message));
+        }
+    }
+    None
+}
+
+/// The set without pods, and the disks free of them.
+fn quiet(world: &World, journal: &Journal) -> Option<Move> {
+    let Some(set) = world.own_set(journal) else {
+        // Somebody else's pods may be on the new claims all the same.
+        let claims: Vec<&str> = journal.disks.iter().map(|disk| disk.new.as_str()).collect();
+        return wait_for_pods(world.users(&claims, None));
+    };
+    if replicas(set) > 0 {
+        return Some(Move::Act(Act::StopSet));
+    }
+    if let Some(wait) = wait_for_pods(world.pods_of_set(uid(set))) {
+        return Some(wait);
+    }
+    // Where the Deployment runs, its own pods have the disks.
+    let runs = |member: &Member| {
+        world.deployment(&member.name, &member.uid).is_some_and(|found| replicas(found) > 0)
+    };
+    if journal.deployments.iter().any(runs) {
+        return None;
+    }
+    wait_for_detach(world, journal)
+}
+
+/// What the forward way had made goes, and what it had changed.
+fn clear(world: &World, journal: &Journal) -> Move {
+    if let Some(set) = world.own_set(journal) {
+        return gone_or(Act::DeleteSet, is_leaving(set), "the StatefulSet");
+    }
+    if let Some(service) = world.service.as_ref().filter(|service| is_ours(service, journal)) {
+        return gone_or(Act::DeleteService, is_leaving(service), "the Service");
+    }
+    for (index, disk) in journal.disks.iter().enumerate() {
+        if let Some(claim) = world.new_claim(disk).filter(|claim| is_ours(claim, journal)) {
+            let what = format!("claim {}", disk.new);
+            return gone_or(Act::DeleteNewClaim(index), is_leaving(claim), &what);
+        }
+    }
+    let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
+    if let Some(index) = journal.disks.iter().position(tagged) {
+        return Move::Act(Act::Release(index));
+    }
+    let marked = |disk: &Disk| world.held_claim(&disk.old).is_some_and(is_marked);
+    if let Some(index) = journal.disks.iter().position(marked) {
+        return Move::Act(Act::CleanOldClaim(index));
+    }
+    Move::Done
+}
+
+/// Deletes what is not being deleted already.
+pub(super) fn gone_or(act: Act, leaving: bool, what: &str) -> Move {
+    if leaving { Move::Wait { what: format!("{what} to be gone") } } else { Move::Act(act) }
+}
+
+/// A Deployment that has not all its pods available yet.
+pub fn starting<'a>(world: &World, journal: &'a Journal) -> Option<&'a str> {
+    let lacks = |member: &&Member| {
+        let found = world.deployment(&member.name, &member.uid);
+        found.is_some_and(|found| {
+            let number = |path: &str| found.pointer(path).and_then(serde_json::Value::as_i64);
+            let seen = number("/status/observedGeneration").unwrap_or_default();
+            let available = number("/status/availableReplicas").unwrap_or_default();
+            seen < generation(found) || available < i64::from(replicas(found))
+        })
+    };
+    journal.deployments.iter().find(lacks).map(|member| member.name.as_str())
+}

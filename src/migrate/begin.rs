@@ -1,0 +1,518 @@
+//! The plan of a migration: what is there, and what is asked for, in; the
+//! journal, and what speaks against it, out. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    convert::{self, Class, Conversion, Made, Options, Outcome},
+    journal::{
+        ANNOTATION, Disk, Held, Journal, KEDA_PAUSED, Member, Mode, Order, Scaler, ScalerKind,
+    },
+    object::{entries, is_deployment, items, kind, label, name, namespace, text},
+    rules,
+    world::{annotation, generation, is_finished, is_leaving, phase, replicas, uid},
+};
+use crate::{
+    output::{Error, Exit, text::count},
+    workload::{self, Finding, Pod, Severity, Unread, bytes},
+};
+
+/// What is there before a migration.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub namespace: String,
+    /// What may refer to the Deployment or its claims, with kind and
+    /// apiVersion.
+    pub objects: Vec<Value>,
+    pub pods: Vec<Pod>,
+    pub volumes: BTreeMap<String, Value>,
+    pub nodes: Vec<Value>,
+    pub unread: Vec<Unread>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    pub options: Options,
+    pub mode: Mode,
+    pub order: Order,
+}
+
+/// What would happen.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub journal: Journal,
+    pub view: convert::SetView,
+    pub findings: Vec<Finding>,
+}
+
+/// Beta spelling of `storageClassName`.
+const LEGACY_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+
+/// Makes the plan.
+///
+/// # Errors
+/// When the words name what is not there, or the conversion refuses: then
+/// there is nothing to plan with.
+pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Result<Plan, Error> {
+    let mut options = wish.options.clone();
+    options.mode = wish.mode.of_claims();
+    options.namespace = Some(there.namespace.clone());
+    let mut allow = std::mem::take(&mut options.allow);
+    known_guards(&allow)?;
+    // The conversion knows only its own.
+    allow.retain(|id| rules::BY_CONVERSION.iter().any(|rule| rule.id == id.as_str()));
+    options.allow = allow;
+    let conversion = convert::convert(&there.objects, &options)?;
+    let Some(view) = conversion.sets.first().cloned() else {
+        return Err(refused(conversion.findings));
+    };
+    let made = Products::of(&conversion);
+    let Some(set) = made.set else { return Err(refused(conversion.findings)) };
+    let mut plan = Planner {
+        there,
+        wish,
+        journal: Journal::begin(op.to_owned(), there.namespace.clone(), set, now),
+        findings: conversion.findings.into_iter().filter(is_true_live).collect(),
+    };
+    plan.members(&view);
+    plan.disks(&view, &made.claims);
+    plan.set();
+    plan.service(made.service);
+    plan.scalers(&made.retargeted);
+    plan.surroundings();
+    let mut findings = plan.findings;
+    for finding in &mut findings {
+        raise(finding);
+        let allowed = wish.options.allow.iter().any(|id| id == finding.id);
+        if finding.severity == Severity::Error && allowed {
+            finding.severity = Severity::Warning;
+        }
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    let mut journal = plan.journal;
+    journal.plan = digest(&journal, &findings);
+    Ok(Plan { journal, view, findings })
+}
+
+/// What is said of manifests because nobody takes care of it there: here we
+/// do.
+fn is_true_live(finding: &Finding) -> bool {
+    let of_manifests = [&rules::BINDING, &rules::PVC_FIRST, &rules::SERVER_SET];
+    !of_manifests.iter().any(|rule| rule.id == finding.id)
+}
+
+/// What a manifest may only be warned of stops a live move.
+fn raise(finding: &mut Finding) {
+    let live = [&rules::GITOPS, &rules::AUTOSCALER];
+    if live.iter().any(|rule| rule.id == finding.id) {
+        finding.severity = Severity::Error;
+    }
+}
+
+/// Whether a guard says no.
+pub fn refuses(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+fn refused(findings: Vec<Finding>) -> Error {
+    let wrong: Vec<Finding> =
+        findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let message = format!("{} said no; nothing was changed", count(wrong.len(), "guard"));
+    let mut error = Error::new(Exit::Refused, message);
+    for finding in &wrong {
+        error = error.caused_by(format!("{} {}", finding.id, finding.message));
+    }
+    if let Some(hint) = wrong.iter().find_map(|finding| finding.hint.clone()) {
+        error = error.hint(hint);
+    }
+    error.because(wrong)
+}
+
+fn known_guards(allow: &[String]) -> Result<(), Error> {
+    let known = rules::allowable();
+    match allow.iter().find(|id| !known.iter().any(|rule| rule.id == id.as_str())) {
+        None => Ok(()),
+        Some(id) => {
+            let ids: Vec<&str> = known.iter().map(|rule| rule.id).collect();
+            Err(Error::usage(format!("{id} is no guard that can be overridden"))
+                .hint(format!("these can: {}", ids.join(", "))))
+        }
+    }
+}
+
+/// What a plan stands for: the same digest, the same doing.
+fn digest(journal: &Journal, findings: &[Finding]) -> String {
+    let mut lasting = journal.clone();
+    lasting.op.clear();
+    lasting.plan.clear();
+    lasting.started = Timestamp::UNIX_EPOCH;
+    let mut value = json!({ "journal": lasting, "findings": findings });
+    forget(&mut value, &journal.op);
+    workload::digest(&value, 8)
+}
+
+/// What says only when, or how often, is no part of a plan.
+fn forget(value: &mut Value, op: &str) {
+    match value {
+        Value::Object(fields) => {
+            for key in ["resourceVersion", "managedFields", "status"] {
+                fields.shift_remove(key);
+            }
+            fields.values_mut().for_each(|field| forget(field, op));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| forget(item, op)),
+        Value::String(text) if text == op => text.clear(),
+        _ => {}
+    }
+}
+
+/// What a conversion has made, by kind.
+#[derive(Default)]
+struct Products {
+    set: Option<Value>,
+    service: Option<Value>,
+    claims: Vec<Value>,
+    /// Places in the input, and what stands there now.
+    retargeted: Vec<(usize, Value)>,
+}
+
+impl Products {
+    fn of(conversion: &Conversion) -> Products {
+        let mut products = Products::default();
+        for (index, outcome) in conversion.outcomes.iter().enumerate() {
+            let Outcome::Became(all) = outcome else { continue };
+            for Made { class, body } in all {
+                match (class, kind(body)) {
+                    (Class::Retargeted, _) => products.retargeted.push((index, body.clone())),
+                    (_, "StatefulSet") => products.set = Some(body.clone()),
+                    (_, "Service") => products.service = Some(body.clone()),
+                    (_, "PersistentVolumeClaim") => products.claims.push(body.clone()),
+                    _ => {}
+                }
+            }
+        }
+        products
+    }
+}
+
+struct Planner<'a> {
+    there: &'a Surroundings,
+    wish: &'a Wish,
+    journal: Journal,
+    findings: Vec<Finding>,
+}
+
+impl Planner<'_> {
+    fn find(&self, wanted: &str, called: &str) -> Option<&Value> {
+        let all = self.there.objects.iter();
+        all.clone().find(|object| kind(object) == wanted && name(object) == called)
+    }
+
+    fn members(&mut self, view: &convert::SetView) {
+        self.journal.mode = self.wish.mode;
+        self.journal.order = self.wish.order;
+        for called in &view.deployments {
+            let found = self.there.objects.iter();
+            let found = found.clone().find(|one| is_deployment(one) && name(one) == called);
+            let Some(found) = found else { continue };
+            self.journal.deployments.push(Member {
+                name: called.clone(),
+                uid: uid(found).to_owned(),
+                generation: generation(found),
+                replicas: replicas(found),
+                object: kept_copy(found),
+            });
+            let available = found.pointer("/status/availableReplicas").and_then(Value::as_u64);
+            let available = available.unwrap_or_default();
+            if available < u64::from(replicas(found)) {
+                let message = format!("{available} of {} pods are available", replicas(found));
+                self.findings.push(rules::UNHEALTHY.found(label(found), message).hint(format!(
+                    "kubectl describe deployment/{called} -n {}",
+                    self.there.namespace
+                )));
+            }
+        }
+        let asked = self.wish.options.replicas;
+        let one_each = view.deployments.len() > 1;
+        let own = self.journal.deployments.iter().map(|member| member.replicas);
+        self.journal.replicas = asked.unwrap_or_else(|| {
+            if one_each { own.map(|count| count.min(1)).sum() } else { own.sum() }
+        });
+    }
+
+    fn disks(&mut self, view: &convert::SetView, claims: &[Value]) {
+        for claim in &view.claims {
+            let Some(template) =
+                claim.template.clone().filter(|_| claim.claim_then != claim.claim_now)
+            else {
+                self.journal.kept.push(claim.claim_now.clone());
+                continue;
+            };
+            let old = self.find("PersistentVolumeClaim", &claim.claim_now).cloned();
+            let new = claims.iter().find(|made| name(made) == claim.claim_then);
+            let (Some(old), Some(new)) = (old, new) else { continue };
+            let Some(pv) = self.volume_of(&old) else { continue };
+            self.check_users(&old);
+            self.check_resize(&old);
+            self.check_disk(&old, &pv);
+            let disk = Disk {
+                volume: claim.volume.clone(),
+                template,
+                old: Held { name: name(&old).to_owned(), uid: uid(&old).to_owned() },
+                new: claim.claim_then.clone(),
+                claim: self.new_claim(new, &old, &pv),
+                pv: Held { name: name(&pv).to_owned(), uid: uid(&pv).to_owned() },
+                policy: text(&pv, "/spec/persistentVolumeReclaimPolicy")
+                    .unwrap_or("Retain")
+                    .to_owned(),
+                bound_by_controller: annotation(&pv, "pv.kubernetes.io/bound-by-controller")
+                    .is_some(),
+                object: kept_copy(&old),
+            };
+            self.journal.disks.push(disk);
+        }
+    }
+
+    /// The volume of a claim, if both have each other.
+    fn volume_of(&mut self, claim: &Value) -> Option<Value> {
+        let on = label(claim);
+        let called = text(claim, "/spec/volumeName").unwrap_or_default();
+        let mut unfit = |message: String| {
+            self.findings.push(rules::VOLUME_UNFIT.found(on.clone(), message));
+        };
+        let Some(pv) = self.there.volumes.get(called) else {
+            let whose = if called.is_empty() { "no volume".to_owned() } else { called.to_owned() };
+            unfit(format!("claim {} names {whose}, which cannot be read", name(claim)));
+            return None;
+        };
+        let holder = text(pv, "/spec/claimRef/uid").unwrap_or("nobody");
+        if holder != uid(claim) {
+            unfit(format!("volume {called} is reserved for {holder}, not {}", uid(claim)));
+        }
+        if phase(pv) != "Bound" {
+            unfit(format!("volume {called} is {}, not Bound", phase(pv)));
+        }
+        if is_leaving(pv) {
+            unfit(format!("volume {called} is being deleted"));
+        }
+        if let Some(tag) = annotation(pv, ANNOTATION) {
+            let message = format!("volume {called} is in the hand of another migration: {tag}");
+            self.findings
+                .push(rules::UNDER_WAY.found(format!("persistentvolume/{called}"), message));
+        }
+        Some(pv.clone())
+    }
+
+    fn check_disk(&mut self, claim: &Value, pv: &Value) {
+        let on = format!("persistentvolume/{}", name(pv));
+        let kinds = ["hostPath", "local"];
+        if let Some(source) =
+            kinds.iter().find(|kind| pv.pointer(&format!("/spec/{kind}")).is_some())
+        {
+            let message = format!("{} is a {source} volume: it stays on its node", name(pv));
+            self.findings.push(rules::NODE_LOCAL_DISK.found(on.clone(), message));
+        }
+        let affinity = pv.pointer("/spec/nodeAffinity/required/nodeSelectorTerms");
+        let Some(terms) = affinity.and_then(Value::as_array) else { return };
+        if self.there.nodes.is_empty() {
+            return;
+        }
+        let fits = |node: &&Value| takes_pods(node) && terms.iter().any(|term| matches(node, term));
+        if !self.there.nodes.iter().any(|node| fits(&node)) {
+            let message = format!(
+                "{} of claim {} wants one of its nodes, and none of them takes pods",
+                name(pv),
+                name(claim)
+            );
+            self.findings.push(rules::NODE_UNFIT.found(on, message));
+        }
+    }
+
+    /// Pods on the claim that no Deployment of ours has made.
+    fn check_users(&mut self, claim: &Value) {
+        let own: Vec<&str> = self
+            .there
+            .objects
+            .iter()
+            .filter(|object| kind(object) == "ReplicaSet")
+            .filter(|set| {
+                items(set, "/metadata/ownerReferences").any(|owner| {
+                    let owner = text(owner, "/uid").unwrap_or_default();
+                    self.journal.deployments.iter().any(|member| member.uid == owner)
+                })
+            })
+            .map(uid)
+            .collect();
+        for pod in &self.there.pods {
+            let uses = pod.claims.iter().any(|one| one == name(claim));
+            let ours = pod.controller_uid.as_deref().is_some_and(|owner| own.contains(&owner));
+            if uses && !ours && !is_finished(pod) {
+                let message = format!("pod {} has claim {} in use", pod.name, name(claim));
+                self.findings.push(rules::PVC_IN_USE.found(format!("pod/{}", pod.name), message));
+            }
+        }
+    }
+
+    fn check_resize(&mut self, claim: &Value) {
+        let condition = items(claim, "/status/conditions").find_map(|condition| {
+            let holds = text(condition, "/status") == Some("True");
+            let kind = text(condition, "/type")?;
+            let resizing = matches!(kind, "Resizing" | "FileSystemResizePending");
+            (holds && resizing).then(|| kind.to_owned())
+        });
+        let pending = entries(claim, "/status/allocatedResourceStatuses").next();
+        let why = condition.or_else(|| pending.map(|(_, status)| status.to_string()));
+        if let Some(why) = why {
+            let message = format!("claim {}: {why}", name(claim));
+            self.findings.push(rules::PVC_RESIZING.found(label(claim), message));
+        }
+    }
+
+    /// The new claim, for exactly this volume: with its name it can never be
+    /// given another, empty one.
+    fn new_claim(&self, made: &Value, old: &Value, pv: &Value) -> Value {
+        let mut claim = made.clone();
+        claim["metadata"]["namespace"] = json!(self.there.namespace);
+        claim["metadata"]["annotations"][ANNOTATION] = json!(self.journal.op);
+        let class = text(pv, "/spec/storageClassName")
+            .or_else(|| annotation(pv, LEGACY_CLASS))
+            .unwrap_or_default();
+        let spec = &mut claim["spec"];
+        spec["volumeName"] = json!(name(pv));
+        spec["storageClassName"] = json!(class);
+        // More than the volume has would make the resizer grow it.
+        let has = text(pv, "/spec/capacity/storage");
+        let wants = text(old, "/spec/resources/requests/storage");
+        if let (Some(has), Some(wants)) = (has, wants)
+            && bytes(has).zip(bytes(wants)).is_some_and(|(has, wants)| has < wants)
+        {
+            spec["resources"]["requests"]["storage"] = json!(has);
+        }
+        claim
+    }
+
+    /// The set, born without pods.
+    fn set(&mut self) {
+        let called = self.journal.set_name().to_owned();
+        if self.find("StatefulSet", &called).is_some() {
+            let message = format!("StatefulSet {called} is there already");
+            self.findings.push(
+                rules::NAME_TAKEN
+                    .found(format!("StatefulSet/{called}"), message)
+                    .hint("choose another: --name"),
+            );
+        }
+        let taken: Vec<String> = self
+            .journal
+            .disks
+            .iter()
+            .filter(|disk| self.find("PersistentVolumeClaim", &disk.new).is_some())
+            .map(|disk| disk.new.clone())
+            .collect();
+        for claim in taken {
+            let message = format!("claim {claim} is there already");
+            let finding =
+                rules::NAME_TAKEN.found(format!("PersistentVolumeClaim/{claim}"), message);
+            if !self
+                .findings
+                .iter()
+                .any(|known| known.id == finding.id && known.message.contains(&claim))
+            {
+                self.findings.push(finding.hint("choose another: --claim VOLUME=TEMPLATE"));
+            }
+        }
+        let (op, namespace) = (self.journal.op.clone(), self.there.namespace.clone());
+        let set = &mut self.journal.set;
+        set["metadata"]["namespace"] = json!(namespace);
+        set["metadata"]["annotations"][ANNOTATION] = json!(op);
+        set["spec"]["replicas"] = json!(0);
+    }
+
+    fn service(&mut self, made: Option<Value>) {
+        let Some(mut service) = made else { return };
+        service["metadata"]["namespace"] = json!(self.there.namespace);
+        service["metadata"]["annotations"][ANNOTATION] = json!(self.journal.op);
+        self.journal.service = Some(service);
+    }
+
+    fn scalers(&mut self, retargeted: &[(usize, Value)]) {
+        for (index, to) in retargeted {
+            let Some(from) = self.there.objects.get(*index) else { continue };
+            let (kind, pointer) = match kind(from) {
+                "HorizontalPodAutoscaler" => (ScalerKind::Hpa, "/spec/scaleTargetRef"),
+                "VerticalPodAutoscaler" => (ScalerKind::Vpa, "/spec/targetRef"),
+                "ScaledObject" => (ScalerKind::Keda, "/spec/scaleTargetRef"),
+                _ => continue,
+            };
+            let (Some(was), Some(is)) = (from.pointer(pointer), to.pointer(pointer)) else {
+                continue;
+            };
+            self.journal.scalers.push(Scaler {
+                kind,
+                target: Held { name: name(from).to_owned(), uid: uid(from).to_owned() },
+                pointer: pointer.to_owned(),
+                from: was.clone(),
+                to: is.clone(),
+                paused: annotation(from, KEDA_PAUSED).map(str::to_owned),
+            });
+        }
+    }
+
+    fn surroundings(&mut self) {
+        for unread in &self.there.unread {
+            let message = format!("{} could not be read: {}", unread.resource, unread.why);
+            self.findings.push(rules::UNREAD.found(unread.resource.clone(), message));
+        }
+        let elsewhere = |object: &&Value| {
+            is_deployment(object)
+                && namespace(object).is_some_and(|one| one != self.there.namespace)
+        };
+        debug_assert!(self.there.objects.iter().find(elsewhere).is_none());
+    }
+}
+
+/// The object as a person would need it to make it again.
+fn kept_copy(object: &Value) -> Value {
+    let mut copy = object.clone();
+    if let Some(metadata) = copy.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("managedFields");
+    }
+    copy
+}
+
+fn takes_pods(node: &Value) -> bool {
+    let ready = items(node, "/status/conditions").any(|condition| {
+        text(condition, "/type") == Some("Ready") && text(condition, "/status") == Some("True")
+    });
+    ready && node.pointer("/spec/unschedulable") != Some(&Value::Bool(true))
+}
+
+/// A term of a node selector; an operator that is not known matches, because a
+/// guard must not refuse what it does not understand.
+fn matches(node: &Value, term: &Value) -> bool {
+    let label = |key: &str| {
+        entries(node, "/metadata/labels")
+            .find(|(known, _)| *known == key)
+            .and_then(|(_, v)| v.as_str())
+    };
+    let expressions = items(term, "/matchExpressions").all(|wanted| {
+        let value = label(text(wanted, "/key").unwrap_or_default());
+        let among = |value: &str| items(wanted, "/values").any(|one| one.as_str() == Some(value));
+        match text(wanted, "/operator") {
+            Some("In") => value.is_some_and(among),
+            Some("NotIn") => !value.is_some_and(among),
+            Some("Exists") => value.is_some(),
+            Some("DoesNotExist") => value.is_none(),
+            _ => true,
+        }
+    });
+    let fields = items(term, "/matchFields").all(|wanted| {
+        let named = |one: &Value| one.as_str() == Some(name(node));
+        text(wanted, "/key") != Some("metadata.name") || items(wanted, "/values").any(named)
+    });
+    expressions && fields
+}

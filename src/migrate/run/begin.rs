@@ -1,0 +1,248 @@
+//! The beginning: what would happen, whether it may, and the first write.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Session,
+    go::{Manner, go},
+    hand::Hand,
+    later,
+};
+use crate::{
+    cluster::{
+        Cluster, ConnectionArgs, DryRun, Failure, Resource,
+        moving::{self, Right},
+    },
+    migrate::{
+        args::{PlanArgs, RunArgs},
+        begin::{self, Plan, Wish},
+        journal::{Book, Intent, Mode as Way},
+        plan::Act,
+        report::{self, PlanView},
+        rules,
+        world::World,
+        writes,
+    },
+    output::{Confirmed, Error, Exit, Question, Terminal},
+    workload::{Finding, Severity},
+};
+
+/// Runs `plan`.
+pub async fn plan(
+    args: &PlanArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let session = Session::open(args.output, connection, terminal).await?;
+    let wish = args.wish.wish()?;
+    let plan = decide(&session, &wish, true, args.wish.admin_steps).await?;
+    let refuses = begin::refuses(&plan.findings);
+    let exit = match (refuses, args.exit_code) {
+        (true, true) => Exit::Refused,
+        (false, true) => Exit::Found,
+        _ => Exit::Done,
+    };
+    if let Some(folder) = &args.emit {
+        report::emit(&plan.journal, folder, args.yes)?;
+    }
+    let view = PlanView::new(&plan, &session.cluster.flags());
+    let text = report::render_plan(&view, exit, &plan.findings, args.output, session.look())?;
+    session.answer(&text)?;
+    Ok(exit)
+}
+
+/// Runs `run`.
+pub async fn run(
+    args: &RunArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let session = Session::open(args.output, connection, terminal).await?;
+    let wish = args.wish.wish()?;
+    if let Some(book) = under_way(&session, &wish).await? {
+        return later::go_on(&session, book, args).await;
+    }
+    let tries = args.dry_run != DryRun::Client;
+    let plan = decide(&session, &wish, tries, args.wish.admin_steps).await?;
+    if begin::refuses(&plan.findings) {
+        return Err(refused(&plan));
+    }
+    let view = PlanView::new(&plan, &session.cluster.flags());
+    if args.dry_run != DryRun::None {
+        let text =
+            report::render_plan(&view, Exit::Done, &plan.findings, args.output, session.look())?;
+        session.answer(&text)?;
+        return Ok(Exit::Done);
+    }
+    terminal.say(report::plan_text(&view, &plan.findings, session.look()).trim_end());
+    let text = format!(
+        "Move Deployment {} to StatefulSet {}?",
+        view.deployments.join(", "),
+        plan.journal.set_name()
+    );
+    let question = Question {
+        text: &text,
+        plan: Some(&plan.journal.plan),
+        type_to_agree: None,
+        for_a_program: args.output.is_machine(),
+    };
+    let confirmed = Confirmed::ask(terminal, &args.consent, question)?;
+    let mut hand = Hand::begin(&session, plan.journal, confirmed).await?;
+    let manner = manner(args);
+    let end = go(&mut hand, Intent::Forward, &manner).await?;
+    later::close(hand, end, args.finalize, args.soak, &manner).await
+}
+
+pub fn manner(args: &RunArgs) -> Manner {
+    Manner {
+        timeout: later::patience(args.timeout),
+        verify: args.verify_exec.clone(),
+        auto_rollback: args.auto_rollback,
+        admin_steps: args.wish.admin_steps,
+    }
+}
+
+/// The journal of a migration that has been begun with these words already.
+async fn under_way(session: &Session, wish: &Wish) -> Result<Option<Book>, Error> {
+    let members: &[String] =
+        if wish.options.from.is_empty() { &wish.options.deployments } else { &wish.options.from };
+    for found in moving::journals(&session.cluster, false).await? {
+        // One that cannot be read is met again when its name is taken.
+        let Ok(book) = Book::of(&found) else { continue };
+        let theirs: Vec<&str> =
+            book.journal.deployments.iter().map(|member| member.name.as_str()).collect();
+        if members.iter().any(|member| theirs.contains(&member.as_str())) {
+            return Ok(Some(book));
+        }
+    }
+    Ok(None)
+}
+
+/// What is there, what would be done, and what speaks against it, the server's
+/// own word included.
+async fn decide(
+    session: &Session,
+    wish: &Wish,
+    tries: bool,
+    admin_steps: bool,
+) -> Result<Plan, Error> {
+    let cluster = &session.cluster;
+    let there = moving::surroundings(cluster, wish.mode != Way::Keep).await?;
+    let now = Timestamp::now();
+    let mut plan = begin::plan(&there, wish, &operation(), now)?;
+    if tries && !begin::refuses(&plan.findings) {
+        let missing = moving::missing_rights(cluster, &rights(&plan, admin_steps)).await?;
+        for right in missing {
+            let message = format!("the user may not {right}");
+            plan.findings.push(rules::NO_RIGHTS.found(right, message));
+        }
+        let said = rehearse(cluster, &plan).await?;
+        plan.findings.extend(said);
+        let allowed = &wish.options.allow;
+        for finding in &mut plan.findings {
+            let known = rules::allowable().iter().any(|rule| rule.id == finding.id);
+            if known && allowed.iter().any(|id| id == finding.id) {
+                finding.severity = Severity::Warning;
+            }
+        }
+        plan.findings.sort_by_key(|finding| finding.severity);
+    }
+    Ok(plan)
+}
+
+/// A new id: the moment and the process.
+fn operation() -> String {
+    let moment = Timestamp::now().as_nanosecond() / 1_000_000;
+    let number = (moment << 16) ^ i128::from(std::process::id());
+    format!("{:010x}", number & 0xff_ffff_ffff)
+}
+
+/// What will be wanted half way.
+fn rights(plan: &Plan, admin_steps: bool) -> Vec<Right> {
+    let right = |verb, resource| Right { verb, resource, subresource: "" };
+    let mut all = vec![
+        right("create", Resource::CONFIG_MAP),
+        right("patch", Resource::CONFIG_MAP),
+        right("delete", Resource::CONFIG_MAP),
+        right("create", Resource::STATEFUL_SET),
+        right("patch", Resource::STATEFUL_SET),
+        right("delete", Resource::STATEFUL_SET),
+        right("patch", Resource::DEPLOYMENT),
+        right("delete", Resource::DEPLOYMENT),
+    ];
+    if plan.journal.service.is_some() {
+        all.extend(["create", "patch", "delete"].map(|verb| right(verb, Resource::SERVICE)));
+    }
+    if !plan.journal.disks.is_empty() {
+        all.extend(["create", "patch", "delete"].map(|verb| right(verb, Resource::CLAIM)));
+        if !admin_steps {
+            all.push(right("patch", Resource::VOLUME));
+        }
+    }
+    for scaler in &plan.journal.scalers {
+        all.push(right("patch", scaler.kind.resource()));
+    }
+    all
+}
+
+/// Has the server try what will be made: quotas, webhooks and fields that it
+/// does not know say no here, and not half way.
+async fn rehearse(cluster: &Cluster, plan: &Plan) -> Result<Vec<Finding>, Error> {
+    let journal = &plan.journal;
+    let world = World::default();
+    let mut acts: Vec<Act> = (0..journal.disks.len()).map(Act::MakeClaim).collect();
+    if journal.service.is_some() {
+        acts.push(Act::MakeService);
+    }
+    acts.push(Act::MakeSet);
+    let makes = acts.into_iter().filter_map(|act| writes::of(act, journal, &world)).flatten();
+    let mut said = Vec::new();
+    for write in makes.chain([writes::open(journal, "")]) {
+        let on = write.object().to_string();
+        match cluster.try_write(&write).await {
+            Ok(_) => {}
+            Err(failure) if says_no_dry_run(&failure) => {
+                let message = Error::from(failure).headline().to_owned();
+                said.push(rules::NOT_TRIED.found(on, message));
+            }
+            Err(failure) if failure.is_transient() => return Err(failure.into()),
+            Err(failure) => {
+                let message = Error::from(failure).headline().to_owned();
+                said.push(rules::SERVER_REFUSES.found(on, message));
+            }
+        }
+    }
+    Ok(said)
+}
+
+/// The API server's word for a webhook with side effects.
+fn says_no_dry_run(failure: &Failure) -> bool {
+    let Failure::Server(rejection) = failure else { return false };
+    rejection.status.code == 400 && rejection.status.message.contains("does not support dry run")
+}
+
+fn refused(plan: &Plan) -> Error {
+    let what = format!("cannot move to StatefulSet {}", plan.journal.set_name());
+    let wrong = plan.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let wrong: Vec<Finding> = wrong.cloned().collect();
+    let mut error = Error::new(Exit::Refused, format!("{what}; nothing was changed"));
+    for finding in &wrong {
+        error = error.caused_by(format!("{} {}", finding.id, finding.message));
+    }
+    let hint = wrong.iter().find_map(|finding| finding.hint.clone()).or_else(|| {
+        let known = rules::allowable();
+        let ids: Vec<&str> = wrong.iter().map(|finding| finding.id).collect();
+        let all = ids.iter().all(|id| known.iter().any(|rule| rule.id == *id));
+        let flags: Vec<String> = ids.iter().map(|id| format!("--allow {id}")).collect();
+        all.then(|| format!("to do it all the same: {}", flags.join(" ")))
+    });
+    if let Some(hint) = hint {
+        error = error.hint(hint);
+    }
+    error.because(wrong)
+}
+
+/// A wait that never ends is as long as there is time.
+pub fn signed(duration: std::time::Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

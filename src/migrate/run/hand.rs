@@ -1,0 +1,472 @@
+//! What every verb that writes has in its hand: the lock, the right to write,
+//! and the word to whoever watches.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Session;
+use crate::{
+    cluster::{
+        Failure, Mode, Write,
+        moving::{self, Stirrings},
+    },
+    migrate::{
+        journal::{Book, Intent, Journal},
+        plan::{Act, Memory},
+        rules,
+        world::World,
+        writes,
+    },
+    output::{Confirmed, Error, Exit, Format, text::clock},
+};
+
+/// So often in a row a write may find the world changed, or get no answer.
+const MOST_TRIES: u32 = 8;
+/// Between such tries; a server that is being restarted needs some.
+const PAUSE: Duration = Duration::from_millis(500);
+/// After Ctrl-C, the answer to a write under way is worth this much.
+const LAST_WORD: Duration = Duration::from_secs(3);
+/// So often the holder of the lock says that it is alive.
+const BEAT: Duration = Duration::from_secs(5);
+/// A holder that has not said so for as long is not.
+const SILENCE: Duration = Duration::from_secs(15);
+/// Watches may be late or forbidden; this often it is looked anyway.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How a write went.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Written {
+    Done,
+    /// The world is another one, or nobody knows whether it was written.
+    LookAgain,
+    Interrupted(Exit),
+}
+
+/// Something that happened, or is waited for: a line of `-o jsonl`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Event<'a> {
+    /// `kubectl-stateful/migrate-event/v1`.
+    schema: &'static str,
+    #[cfg_attr(test, schemars(with = "String"))]
+    time: Timestamp,
+    /// `waiting`, `done` for a write, or `said`.
+    class: &'static str,
+    message: &'a str,
+}
+
+pub struct Hand<'a> {
+    pub session: &'a Session,
+    pub journal: Journal,
+    book_uid: String,
+    pub memory: Memory,
+    /// The writes that were done, as they were named.
+    pub writes: Vec<String>,
+    /// When this run stopped the last pod of a Deployment.
+    stopped: Option<Instant>,
+    /// From then until the set was seen Ready.
+    pub downtime: Option<Duration>,
+    confirmed: Confirmed,
+    stirrings: Stirrings,
+    tries: u32,
+    said: Option<String>,
+    beaten: Instant,
+    signal: Pin<Box<dyn Future<Output = Exit>>>,
+}
+
+impl<'a> Hand<'a> {
+    /// Writes the journal down; whoever comes second finds it there.
+    ///
+    /// # Errors
+    /// [`Failure::AlreadyExists`] as a conflict, and what the server has
+    /// against it.
+    pub async fn begin(
+        session: &'a Session,
+        journal: Journal,
+        confirmed: Confirmed,
+    ) -> Result<Hand<'a>, Error> {
+        let write = writes::open(&journal, &session.run);
+        let made = match session.cluster.write(&write, Mode::Real(&confirmed)).await {
+            Ok(made) => made,
+            // Nobody knows whether it was written; if it was, it says so.
+            Err(failure) if failure.is_transient() || failure.is_conflict() => {
+                let world = moving::world(&session.cluster, &journal).await?;
+                match world.book {
+                    Some(book) if book.journal.op == journal.op => {
+                        return Ok(Hand::new(session, book, confirmed));
+                    }
+                    Some(book) => return Err(locked(&book, &journal)),
+                    None => return Err(failure.into()),
+                }
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let book = made.as_ref().map(Book::of).transpose().ok().flatten();
+        let book = book.ok_or_else(|| {
+            Error::new(Exit::Error, "the server gave back no journal; nothing else was changed")
+        })?;
+        let mut hand = Hand::new(session, book, confirmed);
+        hand.writes.push(write.done(Mode::Real(&hand.confirmed)));
+        Ok(hand)
+    }
+
+    /// Takes an existing journal in hand, if nobody alive has it.
+    ///
+    /// # Errors
+    /// `Conflict` when somebody has.
+    pub async fn take(
+        session: &'a Session,
+        book: Book,
+        intent: Intent,
+        takeover: bool,
+        confirmed: Confirmed,
+    ) -> Result<Hand<'a>, Error> {
+        let mut hand = Hand::new(session, book.clone(), confirmed);
+        let mut book = book;
+        if let (Some(holder), false) = (&book.holder, takeover) {
+            hand.tell(&format!(
+                "{holder} had the migration in hand and did not let go; looking for {} s whether it \
+                 is alive",
+                SILENCE.as_secs()
+            ))?;
+            book = hand.wait_for_silence(book).await?;
+        }
+        for _ in 0..MOST_TRIES {
+            let write = writes::take(
+                &hand.journal,
+                &book.uid,
+                book.holder.as_deref(),
+                &session.run,
+                intent,
+            );
+            match hand.write(&write).await? {
+                Written::Done => return Ok(hand),
+                Written::Interrupted(exit) => {
+                    return Err(Error::new(exit, "interrupted; nothing was changed"));
+                }
+                Written::LookAgain => {}
+            }
+            let world = moving::world(&session.cluster, &hand.journal).await?;
+            match world.book {
+                Some(now) if now.holder.as_deref() == Some(session.run.as_str()) => {
+                    return Ok(hand);
+                }
+                Some(now) if now.holder == book.holder => book = now,
+                Some(now) => return Err(locked(&now, &hand.journal)),
+                None => {
+                    return Err(Error::new(
+                        Exit::Conflict,
+                        format!("the migration of {} has just ended", hand.journal.set_name()),
+                    ));
+                }
+            }
+        }
+        Err(locked(&book, &hand.journal))
+    }
+
+    fn new(session: &'a Session, book: Book, confirmed: Confirmed) -> Hand<'a> {
+        Hand {
+            session,
+            stirrings: Stirrings::of(&session.cluster, &book.journal),
+            journal: book.journal,
+            book_uid: book.uid,
+            memory: Memory::default(),
+            writes: Vec::new(),
+            stopped: None,
+            downtime: None,
+            confirmed,
+            tries: 0,
+            said: None,
+            beaten: Instant::now(),
+            signal: Box::pin(crate::steps::interruption()),
+        }
+    }
+
+    /// Watches a lock until its holder has been silent for long enough. No two
+    /// clocks are compared.
+    async fn wait_for_silence(&mut self, mut book: Book) -> Result<Book, Error> {
+        let mut since = Instant::now();
+        while since.elapsed() < SILENCE {
+            if let Some(exit) = self.nap(Duration::from_secs(1)).await {
+                return Err(Error::new(exit, "interrupted; nothing was changed"));
+            }
+            let now = moving::world(&self.session.cluster, &self.journal).await?.book;
+            match now {
+                None => {
+                    return Err(Error::new(
+                        Exit::Conflict,
+                        format!("the migration of {} has just ended", self.journal.set_name()),
+                    ));
+                }
+                Some(now) if now.holder.is_none() => return Ok(now),
+                Some(now) if now.beat != book.beat || now.holder != book.holder => {
+                    if now.holder == book.holder {
+                        return Err(locked(&now, &self.journal));
+                    }
+                    since = Instant::now();
+                    book = now;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(book)
+    }
+
+    async fn nap(&mut self, duration: Duration) -> Option<Exit> {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => None,
+            exit = &mut self.signal => Some(exit),
+        }
+    }
+
+    /// The world as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be read, and not only for a moment.
+    pub async fn look(&mut self) -> Result<Result<World, Exit>, Error> {
+        loop {
+            let cluster = self.session.cluster.clone();
+            let read = moving::world(&cluster, &self.journal);
+            let outcome = tokio::select! {
+                outcome = read => outcome,
+                exit = &mut self.signal => return Ok(Err(exit)),
+            };
+            match outcome {
+                Ok(world) => return Ok(Ok(world)),
+                Err(failure) if failure.is_transient() && self.tries < MOST_TRIES => {
+                    self.tries += 1;
+                    let error = Error::from(failure);
+                    self.session.terminal.say(&format!("{}; looking again", error.headline()));
+                    if let Some(exit) = self.nap(PAUSE).await {
+                        return Ok(Err(exit));
+                    }
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// Sends a write. What it was decided on is its precondition.
+    ///
+    /// # Errors
+    /// When the server refuses for good, or again and again.
+    pub async fn write(&mut self, write: &Write) -> Result<Written, Error> {
+        let cluster = self.session.cluster.clone();
+        let mode = Mode::Real(&self.confirmed);
+        let outcome = {
+            let sent = cluster.write(write, mode);
+            tokio::pin!(sent);
+            tokio::select! {
+                outcome = &mut sent => outcome,
+                exit = &mut self.signal => {
+                    if let Ok(Ok(_)) = tokio::time::timeout(LAST_WORD, sent).await {
+                        self.writes.push(write.done(mode));
+                    } else {
+                        self.session.terminal.say("the last write got no answer: it may have happened");
+                    }
+                    return Ok(Written::Interrupted(exit));
+                }
+            }
+        };
+        let failure = match outcome {
+            Ok(_) => {
+                self.tries = 0;
+                let done = write.done(mode);
+                self.stream("done", &done)?;
+                self.writes.push(done);
+                return Ok(Written::Done);
+            }
+            // What was to be changed is gone; the next look says what that
+            // means.
+            Err(Failure::NotFound(_)) if self.tries < MOST_TRIES => {
+                self.tries += 1;
+                return Ok(Written::LookAgain);
+            }
+            Err(failure) => failure,
+        };
+        self.tries += 1;
+        if !(failure.is_transient() || failure.is_conflict()) || self.tries > MOST_TRIES {
+            return Err(failure.into());
+        }
+        let error = Error::from(failure);
+        self.session.terminal.say(&format!("{}; looking again", error.headline()));
+        if self.tries > 1
+            && let Some(exit) = self.nap(PAUSE).await
+        {
+            return Ok(Written::Interrupted(exit));
+        }
+        Ok(Written::LookAgain)
+    }
+
+    /// Carries an act out. Of several writes only the first counts: the others
+    /// hurry it along.
+    ///
+    /// # Errors
+    /// As for [`Hand::write`].
+    pub async fn act(&mut self, act: Act, world: &World) -> Result<Written, Error> {
+        let Some(writes) = writes::of(act, &self.journal, world) else {
+            self.tries += 1;
+            if self.tries > MOST_TRIES {
+                let message = format!("{act:?}: what it is about is not as it should be");
+                return Err(Error::new(Exit::Error, message));
+            }
+            return Ok(self.nap(PAUSE).await.map_or(Written::LookAgain, Written::Interrupted));
+        };
+        if matches!(act, Act::StopDeployment(_)) {
+            self.stopped = Some(Instant::now());
+        }
+        for (place, write) in writes.iter().enumerate() {
+            match self.write(write).await? {
+                Written::Done => {}
+                Written::LookAgain if place > 0 => break,
+                other => return Ok(other),
+            }
+        }
+        if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
+            && !self.memory.touched.contains(&index)
+        {
+            self.memory.touched.push(index);
+        }
+        Ok(Written::Done)
+    }
+
+    /// Waits for a change in the cluster, or until `until`; the exit code of a
+    /// signal that came first. Meanwhile it says now and then that it is alive.
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub async fn wait(&mut self, what: &str, until: Timestamp) -> Result<Option<Exit>, Error> {
+        if self.beaten.elapsed() >= BEAT {
+            self.beaten = Instant::now();
+            let beat = writes::beat(&self.journal, &self.book_uid, &self.session.run);
+            // Whether the lock is still ours, the next look says.
+            let _ = self.session.cluster.write_quietly(&beat, &self.confirmed).await;
+        }
+        self.wait_unlocked(what, until).await
+    }
+
+    /// The same when there is no lock any more.
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub async fn wait_unlocked(
+        &mut self,
+        what: &str,
+        until: Timestamp,
+    ) -> Result<Option<Exit>, Error> {
+        if self.said.as_deref() != Some(what) {
+            self.said = Some(what.to_owned());
+            let waiting = format!("{what}, until {}", clock(until));
+            self.session
+                .terminal
+                .say(&format!("{}  waiting for {waiting}", clock(Timestamp::now())));
+            self.stream("waiting", &waiting)?;
+        }
+        let rest = until.duration_since(Timestamp::now());
+        let rest = Duration::try_from(rest).unwrap_or_default().min(LOOK);
+        Ok(tokio::select! {
+            () = self.stirrings.next() => None,
+            () = tokio::time::sleep(rest) => None,
+            exit = &mut self.signal => Some(exit),
+        })
+    }
+
+    /// Waits for `work`, or for a signal.
+    pub async fn work<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Exit> {
+        tokio::select! {
+            done = work => Ok(done),
+            exit = &mut self.signal => Err(exit),
+        }
+    }
+
+    /// Goes the other way from here on.
+    ///
+    /// # Errors
+    /// As for [`Hand::write`].
+    pub async fn turn(&mut self, intent: Intent) -> Result<Written, Error> {
+        self.memory = Memory::default();
+        let run = self.session.run.clone();
+        let write = writes::take(&self.journal, &self.book_uid, Some(&run), &run, intent);
+        self.write(&write).await
+    }
+
+    /// Remembers how long nothing served, the first time this is called.
+    pub fn serves(&mut self) {
+        if self.downtime.is_none() {
+            self.downtime = self.stopped.map(|stopped| stopped.elapsed());
+        }
+    }
+
+    /// The kubectl line that does what a write does.
+    pub fn as_kubectl(&self, write: &Write) -> String {
+        self.session.cluster.as_kubectl(write, Mode::Real(&self.confirmed))
+    }
+
+    /// The lock again, after it was let go, to go another way.
+    ///
+    /// # Errors
+    /// As for [`Hand::write`].
+    pub async fn retake(&mut self, intent: Intent) -> Result<Written, Error> {
+        self.memory = Memory::default();
+        let run = self.session.run.clone();
+        let write = writes::take(&self.journal, &self.book_uid, None, &run, intent);
+        self.write(&write).await
+    }
+
+    pub fn book_uid(&self) -> &str {
+        &self.book_uid
+    }
+
+    /// Lets go of the lock: nobody has to wait for somebody who is gone.
+    pub async fn let_go(&mut self) {
+        let write = writes::let_go(&self.journal, &self.book_uid, &self.session.run);
+        let gone = self.session.cluster.write_quietly(&write, &self.confirmed);
+        // Without it the next run looks for a while whether we are alive.
+        let _ = tokio::time::timeout(LAST_WORD, gone).await;
+    }
+
+    /// Says something that happened.
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub fn tell(&self, what: &str) -> Result<(), Error> {
+        self.session.terminal.say(&format!("{}  {what}", clock(Timestamp::now())));
+        self.stream("said", what)
+    }
+
+    /// With `-o jsonl`, a line of its own for what happens.
+    fn stream(&self, class: &'static str, message: &str) -> Result<(), Error> {
+        if self.session.output != Format::Jsonl {
+            return Ok(());
+        }
+        let (schema, time) = ("kubectl-stateful/migrate-event/v1", Timestamp::now());
+        let line = serde_json::to_string(&Event { schema, time, class, message })
+            .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
+        match self.session.terminal.answer(&(line + "\n")) {
+            // Who reads may leave; the migration goes on, and stderr says how.
+            Err(error) if error.reader_left => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Somebody else is at it.
+fn locked(book: &Book, journal: &Journal) -> Error {
+    let holder = book.holder.as_deref().unwrap_or("nobody");
+    let message = format!(
+        "{holder} has the migration to {} in hand, last heard of at {}",
+        journal.set_name(),
+        book.beat
+    );
+    let on = format!("configmap/{}", journal.book_name());
+    let finding = rules::LOCKED.found(on, message.clone());
+    Error::new(Exit::Conflict, message)
+        .hint("if it is known to be dead: --takeover")
+        .because(vec![finding])
+}

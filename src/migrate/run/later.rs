@@ -1,0 +1,322 @@
+//! What comes after the beginning: going on, going back, finishing, looking.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    End, Session,
+    begin::{manner, signed},
+    go::{Manner, go},
+    hand::{Hand, Written},
+};
+use crate::{
+    cluster::{ConnectionArgs, moving},
+    migrate::{
+        args::{Finalize, FinalizeArgs, OnArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs},
+        finish,
+        journal::{Book, Intent},
+        report::{self, View},
+        rules,
+        world::World,
+    },
+    output::{
+        Confirmed, Error, Exit, Question, Terminal,
+        text::{age, clock},
+    },
+    workload::{Finding, Reference},
+};
+
+/// Runs `resume`.
+pub async fn resume(
+    args: &ResumeArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let session = Session::open(args.on.output, connection, terminal).await?;
+    let book = find(&session, &args.on.target).await?;
+    let intent = book.intent;
+    let text = match intent {
+        Intent::Forward => {
+            format!("Go on with the move to StatefulSet {}?", book.journal.set_name())
+        }
+        Intent::Back => "Go on with the way back?".to_owned(),
+        Intent::Finish => "Go on with what cannot be undone?".to_owned(),
+    };
+    let confirmed = ask(&session, &args.on, &text)?;
+    let manner = Manner {
+        timeout: patience(args.on.timeout),
+        verify: args.verify_exec.clone(),
+        auto_rollback: args.auto_rollback,
+        admin_steps: args.on.admin_steps,
+    };
+    let mut hand = Hand::take(&session, book, intent, args.on.takeover, confirmed).await?;
+    let end = go(&mut hand, intent, &manner).await?;
+    close(hand, end, Finalize::Manual, Duration::ZERO, &manner).await
+}
+
+/// Runs `rollback`.
+pub async fn rollback(
+    args: &RollbackArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let session = Session::open(args.on.output, connection, terminal).await?;
+    let book = find(&session, &args.on.target).await?;
+    if book.intent == Intent::Finish {
+        let message = format!(
+            "finalize of {} has begun: what the way back needs may be gone",
+            book.journal.set_name()
+        );
+        return Err(
+            Error::new(Exit::Manual, message).hint(session.command("resume", &book.journal))
+        );
+    }
+    let names: Vec<&str> =
+        book.journal.deployments.iter().map(|member| member.name.as_str()).collect();
+    let text = format!("Go back to Deployment {}?", names.join(", "));
+    let confirmed = ask(&session, &args.on, &text)?;
+    let manner = Manner {
+        timeout: patience(args.on.timeout),
+        verify: None,
+        auto_rollback: false,
+        admin_steps: args.on.admin_steps,
+    };
+    let mut hand = Hand::take(&session, book, Intent::Back, args.on.takeover, confirmed).await?;
+    let end = go(&mut hand, Intent::Back, &manner).await?;
+    close(hand, end, Finalize::Manual, Duration::ZERO, &manner).await
+}
+
+/// Runs `finalize`.
+pub async fn finalize(
+    args: &FinalizeArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let session = Session::open(args.on.output, connection, terminal).await?;
+    let book = find(&session, &args.on.target).await?;
+    let world = moving::world(&session.cluster, &book.journal).await?;
+    if let Some(end) = too_early(&session, &book, &world, args.soak) {
+        return report_end(&session, &world, &book, &end, None, &[]);
+    }
+    let name = book.journal.set_name().to_owned();
+    let text = format!("Delete what the way back from {name} needs?");
+    let question = Question {
+        text: &text,
+        plan: None,
+        type_to_agree: Some(&name),
+        for_a_program: session.output.is_machine(),
+    };
+    let confirmed = Confirmed::ask(session.terminal, &args.on.consent, question)?;
+    let manner = Manner {
+        timeout: patience(args.on.timeout),
+        verify: None,
+        auto_rollback: false,
+        admin_steps: args.on.admin_steps,
+    };
+    let mut hand = Hand::take(&session, book, Intent::Finish, args.on.takeover, confirmed).await?;
+    let end = go(&mut hand, Intent::Finish, &manner).await?;
+    close(hand, end, Finalize::Manual, Duration::ZERO, &manner).await
+}
+
+/// Why finalize may not begin.
+fn too_early(session: &Session, book: &Book, world: &World, soak: Duration) -> Option<End> {
+    let journal = &book.journal;
+    let on = format!("statefulset/{}", journal.set_name());
+    if book.intent == Intent::Finish {
+        return None;
+    }
+    let Some(arrived) = book.arrived.as_ref().filter(|_| book.intent == Intent::Forward) else {
+        let message = format!("the move to {} is not there yet", journal.set_name());
+        let finding =
+            rules::NOT_ARRIVED.found(on, message).hint(session.command("resume", journal));
+        return Some(End::with(Exit::Refused, finding));
+    };
+    if let Some(finding) = finish::speaks_against(world, journal, Timestamp::now()) {
+        return Some(End::with(Exit::Refused, finding));
+    }
+    let ripe = arrived.at.checked_add(signed(soak)).unwrap_or(Timestamp::MAX);
+    (Timestamp::now() < ripe).then(|| {
+        let message = format!(
+            "the set has run since {}; --soak {} ends at {}",
+            clock(arrived.at),
+            age(signed(soak)),
+            clock(ripe)
+        );
+        End::with(Exit::Waiting, rules::SOAKING.found(on, message))
+    })
+}
+
+/// Runs `status`.
+pub async fn status(
+    args: &StatusArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let session = Session::open(args.output, connection, terminal).await?;
+    if args.target.is_empty() {
+        let books = moving::journals(&session.cluster, args.all_namespaces).await?;
+        let text = report::render_list(&books, args.output)?;
+        session.answer(&text)?;
+        return Ok(Exit::Done);
+    }
+    let book = find(&session, &args.target).await?;
+    let world = moving::world(&session.cluster, &book.journal).await?;
+    let end = End::done();
+    report_end(&session, &world, &book, &end, None, &[])
+}
+
+/// Goes on with a migration that `run` finds begun.
+pub async fn go_on(session: &Session, book: Book, args: &RunArgs) -> Result<Exit, Error> {
+    let journal = &book.journal;
+    let same = args.wish.describes(journal);
+    if book.intent != Intent::Forward || !same {
+        let message = format!(
+            "a migration to StatefulSet {} is under way{}",
+            journal.set_name(),
+            if same { ", and it is not going forward" } else { ", with other words" }
+        );
+        let finding =
+            rules::UNDER_WAY.found(format!("configmap/{}", journal.book_name()), message.clone());
+        return Err(Error::new(Exit::Conflict, message)
+            .hint(session.command("status", journal))
+            .because(vec![finding]));
+    }
+    let text = format!("Go on with the move to StatefulSet {}?", journal.set_name());
+    let question = Question {
+        text: &text,
+        plan: Some(&journal.plan),
+        type_to_agree: None,
+        for_a_program: session.output.is_machine(),
+    };
+    let confirmed = Confirmed::ask(session.terminal, &args.consent, question)?;
+    let manner = manner(args);
+    let mut hand = Hand::take(session, book, Intent::Forward, args.takeover, confirmed).await?;
+    let end = go(&mut hand, Intent::Forward, &manner).await?;
+    close(hand, end, args.finalize, args.soak, &manner).await
+}
+
+/// How long a wait may take; 0 is forever.
+pub fn patience(timeout: Duration) -> SignedDuration {
+    if timeout.is_zero() { SignedDuration::MAX } else { signed(timeout) }
+}
+
+fn ask(session: &Session, on: &OnArgs, text: &str) -> Result<Confirmed, Error> {
+    let question = Question {
+        text,
+        plan: None,
+        type_to_agree: None,
+        for_a_program: session.output.is_machine(),
+    };
+    Confirmed::ask(session.terminal, &on.consent, question)
+}
+
+/// The journal that these words mean: by the set's name, or a Deployment's.
+async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
+    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let bare = words.len() == 1 && !words[0].contains('/');
+    let mut known = Vec::new();
+    for config_map in moving::journals(&session.cluster, false).await? {
+        let name = crate::migrate::object::name(&config_map).to_owned();
+        let book = match Book::of(&config_map) {
+            Ok(book) => book,
+            Err(why) if name == crate::migrate::journal::book_name(&reference.name) => {
+                let message = format!("cannot use the journal {name}: {}", why.0);
+                let finding =
+                    rules::JOURNAL_UNUSABLE.found(format!("configmap/{name}"), message.clone());
+                return Err(Error::new(Exit::Manual, message).because(vec![finding]));
+            }
+            Err(_) => continue,
+        };
+        let of_set = reference.kind == "StatefulSet" && book.journal.set_name() == reference.name;
+        let members = &book.journal.deployments;
+        let of_member = (bare || reference.kind == "Deployment")
+            && members.iter().any(|member| member.name == reference.name);
+        if of_set || of_member {
+            return Ok(book);
+        }
+        known.push(format!("sts/{}", book.journal.set_name()));
+    }
+    let message = format!(
+        "no migration of {} is under way in namespace {}",
+        reference.name,
+        session.cluster.namespace()
+    );
+    let error = Error::new(Exit::Refused, message);
+    Err(match known.as_slice() {
+        [] => {
+            error.hint("nothing was begun, or it was finished; kubectl get sts shows what is there")
+        }
+        known => error.hint(format!("under way are: {}", known.join(", "))),
+    })
+}
+
+/// Reports how it ended, after finishing it where that was asked for.
+pub async fn close(
+    mut hand: Hand<'_>,
+    mut end: End,
+    finalize: Finalize,
+    soak: Duration,
+    manner: &Manner,
+) -> Result<Exit, Error> {
+    if end.exit == Exit::Done && finalize == Finalize::Auto {
+        end = finish_by_itself(&mut hand, soak, manner).await?;
+    }
+    let session = hand.session;
+    let world = moving::world(&session.cluster, &hand.journal).await?;
+    if let Some(book) = world.book.clone() {
+        return report_end(session, &world, &book, &end, hand.downtime, &hand.writes);
+    }
+    // It is over: what is left to say is what became of it.
+    let view = View::over(&hand.journal, &world, hand.downtime, &hand.writes);
+    let text = report::render(&view, end.exit, &end.findings, session.output, session.look())?;
+    session.answer(&text)?;
+    after(session, &end);
+    Ok(end.exit)
+}
+
+fn report_end(
+    session: &Session,
+    world: &World,
+    book: &Book,
+    end: &End,
+    downtime: Option<Duration>,
+    written: &[String],
+) -> Result<Exit, Error> {
+    let mut view = View::new(book, world, downtime, written);
+    view.commands(&session.cluster.flags());
+    let text = report::render(&view, end.exit, &end.findings, session.output, session.look())?;
+    session.answer(&text)?;
+    after(session, end);
+    Ok(end.exit)
+}
+
+fn after(session: &Session, end: &End) {
+    if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
+        session.terminal.say("interrupted; everything is as the last line says");
+    }
+    session.terminal.verbose(1, &format!("{} requests", session.cluster.requests()));
+}
+
+/// Waits for the soak and finalizes.
+async fn finish_by_itself(
+    hand: &mut Hand<'_>,
+    soak: Duration,
+    manner: &Manner,
+) -> Result<End, Error> {
+    let ripe = Timestamp::now().checked_add(signed(soak)).unwrap_or(Timestamp::MAX);
+    while Timestamp::now() < ripe {
+        if let Some(exit) = hand.wait("the end of --soak", ripe).await? {
+            return Ok(End { exit, findings: Vec::<Finding>::new() });
+        }
+    }
+    match hand.retake(Intent::Finish).await? {
+        Written::Done => go(hand, Intent::Finish, manner).await,
+        Written::Interrupted(exit) => Ok(End { exit, findings: Vec::new() }),
+        Written::LookAgain => {
+            let message = "somebody else has taken the migration in hand".to_owned();
+            let on = format!("configmap/{}", hand.journal.book_name());
+            Ok(End::with(Exit::Conflict, rules::TAKEN_OVER.found(on, message)))
+        }
+    }
+}
