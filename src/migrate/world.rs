@@ -95,11 +95,14 @@ impl World {
         self.claims.get(&disk.new)
     }
 
-    /// The set that this migration has made.
+    /// The set that this migration has made, or is about.
     pub fn own_set(&self, journal: &Journal) -> Option<&Value> {
         let arrived = self.book.as_ref().and_then(|book| book.arrived.as_ref());
         self.set.as_ref().filter(|set| {
-            is_ours(set, journal) || arrived.is_some_and(|arrived| arrived.set_uid == uid(set))
+            // A set that was there before is known by its uid.
+            is_ours(set, journal)
+                || uid(&journal.set) == uid(set)
+                || arrived.is_some_and(|arrived| arrived.set_uid == uid(set))
         })
     }
 

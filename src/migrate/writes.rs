@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    journal::{ANNOTATION, Arrived, Disk, Held, Intent, Journal, KEDA_PAUSED, TOUCHED},
+    journal::{ANNOTATION, Arrived, Disk, Held, Intent, Journal, KEDA_PAUSED, TOUCHED, Tag},
     object::text,
     plan::{Act, scaler},
     world::{World, annotation, is_marked, uid, version},
@@ -18,7 +18,22 @@ use crate::cluster::{Object, Patch, Propagation, Resource, Write};
 pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
-        Act::Protect(index) => one(protect(journal, journal.disk(index)?, world)?),
+        Act::Protect(index) => {
+            let disk = journal.disk(index)?;
+            one(protect(journal, disk, &disk.pv, &disk.policy, world)?)
+        }
+        Act::ProtectBlank(index) => {
+            let disk = journal.disk(index)?;
+            let blank = disk.blank.as_ref()?;
+            one(protect(journal, disk, &blank.pv, &blank.policy, world)?)
+        }
+        Act::Reserve(index) => one(reserve_by_name(journal, journal.disk(index)?, world)?),
+        Act::LeaveBlank(index) => {
+            let blank = &journal.disk(index)?.blank.as_ref()?.pv;
+            let pv = world.held_volume(blank)?;
+            let gone = annotate(pv, ANNOTATION, None);
+            one(patch(volume(blank), pv, gone, "kept, under policy Retain"))
+        }
         Act::MakeClaim(index) => {
             let disk = journal.disk(index)?;
             let summary = format!("for volume {}", disk.pv.name);
@@ -57,7 +72,7 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
             one(scale_deployment(journal, world, index, wanted)?)
         }
         Act::StartSet => one(scale_set(journal, world, journal.replicas)?),
-        Act::StopSet => one(scale_set(journal, world, 0)?),
+        Act::StopSet => one(scale_set(journal, world, journal.down_to)?),
         Act::PointScaler(index) => one(point(journal, world, index, true)?),
         Act::PointScalerBack(index) => one(point(journal, world, index, false)?),
         Act::PauseScaler(index) => one(pause(journal, world, index, Some("true"))?),
@@ -74,7 +89,10 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::DeleteOldClaim(index) => {
             let disk = journal.disk(index)?;
-            let why = format!("Lost: {} belongs to {}", disk.pv.name, disk.new);
+            let why = match &disk.blank {
+                Some(blank) => format!("its volume {} stays", blank.pv.name),
+                None => format!("Lost: {} belongs to {}", disk.pv.name, disk.new),
+            };
             one(delete(journal, Resource::CLAIM, world.held_claim(&disk.old)?, &why))
         }
         Act::DeleteDeployment(index) => {
@@ -95,9 +113,9 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
 }
 
 /// The lock, and what is to be remembered.
-pub fn open(journal: &Journal, holder: &str) -> Write {
+pub fn open(journal: &Journal, holder: &str, intent: Intent) -> Write {
     let summary = "journal and lock of the migration";
-    Write::create(book(journal), journal.book(holder), summary)
+    Write::create(book(journal), journal.book(holder, intent), summary)
 }
 
 /// Takes the lock over from `from`, and says which way it goes now.
@@ -197,16 +215,42 @@ const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 /// Policy and tag in one write: the original policy is never lost.
-fn protect(journal: &Journal, disk: &Disk, world: &World) -> Option<Write> {
-    let pv = world.held_volume(&disk.pv)?;
+fn protect(
+    journal: &Journal,
+    disk: &Disk,
+    held: &Held,
+    policy: &str,
+    world: &World,
+) -> Option<Write> {
+    let pv = world.held_volume(held)?;
+    let tag = Tag { policy: policy.to_owned(), ..journal.tag(disk) };
     // Serializing what can be deserialized cannot fail.
-    let tag = serde_json::to_string(&journal.tag(disk)).unwrap_or_default();
-    let mut operations = vec![
-        test("/spec/claimRef/uid", text(pv, "/spec/claimRef/uid")?),
-        json!({ "op": "add", "path": POLICY, "value": "Retain" }),
-    ];
+    let tag = serde_json::to_string(&tag).unwrap_or_default();
+    let mut operations = vec![json!({ "op": "add", "path": POLICY, "value": "Retain" })];
     operations.extend(annotate(pv, ANNOTATION, Some(&tag)));
-    let summary = format!("policy {} -> Retain", text(pv, POLICY).unwrap_or("<none>"));
+    let summary = policy_moves(text(pv, POLICY).unwrap_or("<none>"), "Retain");
+    Some(patch(volume(held), pv, operations, &summary))
+}
+
+fn policy_moves(from: &str, to: &str) -> String {
+    if from == to { format!("policy stays {to}") } else { format!("policy {from} -> {to}") }
+}
+
+/// A volume that nobody has goes to the claim of a name: whoever it was
+/// reserved for before is gone.
+fn reserve_by_name(journal: &Journal, disk: &Disk, world: &World) -> Option<Write> {
+    let pv = world.held_volume(&disk.pv)?;
+    let mut operations = vec![
+        test(POLICY, "Retain"),
+        json!({ "op": "add", "path": "/spec/claimRef", "value": {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "namespace": journal.namespace, "name": disk.new,
+        }}),
+    ];
+    if annotation(pv, BOUND_BY_CONTROLLER).is_some() {
+        operations.extend(annotate(pv, BOUND_BY_CONTROLLER, None));
+    }
+    let summary = format!("reserved for claim {}", disk.new);
     Some(patch(volume(&disk.pv), pv, operations, &summary))
 }
 
@@ -250,7 +294,7 @@ fn release(disk: &Disk, world: &World) -> Option<Write> {
             "op": "add", "path": path_of(BOUND_BY_CONTROLLER), "value": "yes",
         }));
     }
-    let summary = format!("policy Retain -> {}", disk.policy);
+    let summary = policy_moves(text(pv, POLICY).unwrap_or("<none>"), &disk.policy);
     Some(patch(volume(&disk.pv), pv, operations, &summary))
 }
 

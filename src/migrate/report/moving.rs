@@ -36,6 +36,10 @@ pub enum Stage {
     Arrived,
     GoingBack,
     Finishing,
+    /// A volume is being put back under the set.
+    Recovering,
+    /// The set runs on the volume that was put back.
+    Recovered,
     /// The Deployment is back, and nothing of the migration is left.
     RolledBack,
     /// The set runs, and nothing of the migration is left.
@@ -52,6 +56,8 @@ impl Stage {
             Stage::Arrived => "moved: the set runs; the way back is open until finalize",
             Stage::GoingBack => "on the way back to the Deployment",
             Stage::Finishing => "being finalized",
+            Stage::Recovering => "a volume is being put back under the set",
+            Stage::Recovered => "the set runs on the volume that was put back",
             Stage::RolledBack => "rolled back: the Deployment is as it was",
             Stage::Finished => "finished: nothing of the migration is left",
         }
@@ -102,6 +108,8 @@ pub struct DiskState {
     pub policy_now: Option<String>,
     /// The policy that it had, and will have.
     pub policy: String,
+    /// The volume in whose place it was put, and which is kept.
+    pub put_aside: Option<String>,
 }
 
 impl DiskState {
@@ -125,6 +133,7 @@ impl DiskState {
                 .and_then(|pv| text(pv, "/spec/persistentVolumeReclaimPolicy"))
                 .map(str::to_owned),
             policy: disk.policy.clone(),
+            put_aside: disk.blank.as_ref().map(|blank| blank.pv.name.clone()),
         }
     }
 }
@@ -153,7 +162,11 @@ impl View {
             .deployments
             .iter()
             .any(|member| world.deployment(&member.name, &member.uid).is_some());
-        let stage = if back { Stage::RolledBack } else { Stage::Finished };
+        let stage = match (journal.deployments.is_empty(), back) {
+            (true, _) => Stage::Recovered,
+            (false, true) => Stage::RolledBack,
+            (false, false) => Stage::Finished,
+        };
         View {
             downtime_ms: downtime.and_then(|time| u64::try_from(time.as_millis()).ok()),
             ..View::bare(journal, world, stage, writes)
@@ -187,9 +200,9 @@ impl View {
             ))
         };
         (self.next, self.way_back) = match self.stage {
-            Stage::RolledBack | Stage::Finished => (None, None),
+            Stage::RolledBack | Stage::Finished | Stage::Recovered => (None, None),
             Stage::Arrived => (line("finalize"), line("rollback")),
-            Stage::GoingBack | Stage::Finishing => (line("resume"), None),
+            Stage::GoingBack | Stage::Finishing | Stage::Recovering => (line("resume"), None),
             _ => (line("resume"), line("rollback")),
         };
     }
@@ -200,6 +213,7 @@ fn stage(book: &Book, world: &World) -> Stage {
     match book.intent {
         Intent::Back => return Stage::GoingBack,
         Intent::Finish => return Stage::Finishing,
+        Intent::Recover => return Stage::Recovering,
         Intent::Forward => {}
     }
     if book.arrived.is_some() {
@@ -240,11 +254,15 @@ pub fn render(
 fn text_of(view: &View, findings: &[Finding], look: Look) -> String {
     let name = format!("{}/{}", view.namespace, view.stateful_set);
     let name = look.palette.paint(Paint::Bold, &one_line(&name));
-    let from = one_line(&view.deployments.join(", "));
-    let mut lines = vec![format!("StatefulSet {name}    from Deployment {from}")];
+    let from = match one_line(&view.deployments.join(", ")) {
+        none if none.is_empty() => none,
+        some => format!("    from Deployment {some}"),
+    };
+    let mut lines = vec![format!("StatefulSet {name}{from}")];
     if !view.items.is_empty() {
         lines.push(String::new());
-        lines.extend(disks(&view.items));
+        let recovery = matches!(view.stage, Stage::Recovering | Stage::Recovered);
+        lines.extend(if recovery { put_back(&view.items) } else { disks(&view.items) });
     }
     lines.push(String::new());
     let mut say = |word: &str, paint: Paint, text: &str| {
@@ -283,6 +301,22 @@ fn disks(items: &[DiskState]) -> Vec<String> {
             one_line(&item.new_claim),
             word(&item.new_phase),
             one_line(&policy),
+        ]);
+    }
+    table::columns(rows)
+}
+
+fn put_back(items: &[DiskState]) -> Vec<String> {
+    let head = ["DISK", "CLAIM", "", "POLICY", "PUT ASIDE"].map(str::to_owned);
+    let mut rows = vec![head.to_vec()];
+    let word = |phase: &Option<String>| phase.clone().unwrap_or_else(|| "<none>".to_owned());
+    for item in items {
+        rows.push(vec![
+            one_line(&item.name),
+            one_line(&item.new_claim),
+            word(&item.new_phase),
+            one_line(&word(&item.policy_now)),
+            one_line(&word(&item.put_aside)),
         ]);
     }
     table::columns(rows)
@@ -346,6 +380,7 @@ impl Listed {
             (None, _) => "unreadable",
             (Some(Intent::Back), _) => "going back",
             (Some(Intent::Finish), _) => "finishing",
+            (Some(Intent::Recover), _) => "recovering",
             (Some(Intent::Forward), Some(_)) => "moved",
             (Some(Intent::Forward), None) => "under way",
         }

@@ -42,6 +42,7 @@ pub async fn resume(
         }
         Intent::Back => "Go on with the way back?".to_owned(),
         Intent::Finish => "Go on with what cannot be undone?".to_owned(),
+        Intent::Recover => "Go on with putting the volume back?".to_owned(),
     };
     let confirmed = ask(&session, &args.on, &text)?;
     let manner = Manner {
@@ -63,11 +64,15 @@ pub async fn rollback(
 ) -> Result<Exit, Error> {
     let session = Session::open(args.on.output, connection, terminal).await?;
     let book = find(&session, &args.on.target).await?;
-    if book.intent == Intent::Finish {
-        let message = format!(
-            "finalize of {} has begun: what the way back needs may be gone",
-            book.journal.set_name()
-        );
+    if matches!(book.intent, Intent::Finish | Intent::Recover) {
+        let set = book.journal.set_name();
+        let message = if book.intent == Intent::Finish {
+            format!("finalize of {set} has begun: what the way back needs may be gone")
+        } else {
+            format!(
+                "a volume is being put back under {set}; the way back is the same with the other one"
+            )
+        };
         return Err(
             Error::new(Exit::Manual, message).hint(session.command("resume", &book.journal))
         );
