@@ -224,7 +224,9 @@ fn make(world: &World, journal: &Journal) -> Option<Move> {
 
 /// The volumes to their new claims.
 fn swap(world: &World, journal: &Journal, memory: &Memory) -> Option<Move> {
-    if let Some(index) = find(journal, |disk| world.reserved(disk) == Reserved::Old) {
+    // Somebody may have deleted the new claim: it was made again just now.
+    let waits = |disk: &Disk| matches!(world.reserved(disk), Reserved::Old | Reserved::Stale);
+    if let Some(index) = find(journal, waits) {
         return Some(Move::Act(Act::Swap(index)));
     }
     let bound =

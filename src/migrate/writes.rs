@@ -50,15 +50,19 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::Swap(index) => {
             let disk = journal.disk(index)?;
-            let (old, new) = (world.held_claim(&disk.old)?, world.new_claim(disk)?);
-            let swap = reserve(disk, world, old, new)?;
-            Some(vec![swap, touch(journal, old)?, touch(journal, new)?])
+            let new = world.new_claim(disk)?;
+            let swap = reserve(disk, world, new)?;
+            let both = [world.held_claim(&disk.old), Some(new)].into_iter().flatten();
+            let touches = both.filter_map(|claim| touch(journal, claim));
+            Some(std::iter::once(swap).chain(touches).collect())
         }
         Act::SwapBack(index) => {
             let disk = journal.disk(index)?;
-            let (old, new) = (world.held_claim(&disk.old)?, world.new_claim(disk)?);
-            let swap = reserve(disk, world, new, old)?;
-            Some(vec![swap, touch(journal, new)?, touch(journal, old)?])
+            let old = world.held_claim(&disk.old)?;
+            let swap = reserve(disk, world, old)?;
+            let both = [world.new_claim(disk), Some(old)].into_iter().flatten();
+            let touches = both.filter_map(|claim| touch(journal, claim));
+            Some(std::iter::once(swap).chain(touches).collect())
         }
         Act::Touch(index) => {
             let disk = journal.disk(index)?;
@@ -254,12 +258,13 @@ fn reserve_by_name(journal: &Journal, disk: &Disk, world: &World) -> Option<Writ
     Some(patch(volume(&disk.pv), pv, operations, &summary))
 }
 
-/// The volume goes from one claim to another, in one write.
-fn reserve(disk: &Disk, world: &World, from: &Value, to: &Value) -> Option<Write> {
+/// The volume goes from the claim that has it to another, in one write.
+fn reserve(disk: &Disk, world: &World, to: &Value) -> Option<Write> {
     let pv = world.held_volume(&disk.pv)?;
-    let (from_name, to_name) = (super::object::name(from), super::object::name(to));
+    let from_name = text(pv, "/spec/claimRef/name")?;
+    let to_name = super::object::name(to);
     let mut operations = vec![
-        test("/spec/claimRef/uid", uid(from)),
+        test("/spec/claimRef/uid", text(pv, "/spec/claimRef/uid")?),
         test(POLICY, "Retain"),
         json!({ "op": "replace", "path": "/spec/claimRef", "value": {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",

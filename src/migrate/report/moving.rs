@@ -127,7 +127,7 @@ impl DiskState {
             held_by: match world.reserved(disk) {
                 Reserved::Old => Some(disk.old.name.clone()),
                 Reserved::New => Some(disk.new.clone()),
-                Reserved::Elsewhere => None,
+                Reserved::Stale | Reserved::Elsewhere => None,
             },
             policy_now: pv
                 .and_then(|pv| text(pv, "/spec/persistentVolumeReclaimPolicy"))

@@ -12,13 +12,16 @@ use super::{
     later::{self, patience},
 };
 use crate::{
-    cluster::{ConnectionArgs, moving},
+    cluster::{
+        ConnectionArgs, Resource,
+        moving::{self, Right},
+    },
     migrate::{
         args::{Finalize, RecoverArgs},
         begin,
         journal::{Intent, Journal},
         recover::{self, Wish},
-        report,
+        report, rules,
     },
     output::{Confirmed, Error, Exit, Question, Terminal, text::list},
     workload::{Finding, Reference},
@@ -40,7 +43,12 @@ pub async fn recover(
     let named: Vec<&str> = wish.volumes.iter().map(|(_, volume)| volume.as_str()).collect();
     let before =
         moving::before_recovery(&session.cluster, &reference.name, wish.ordinal, &named).await?;
-    let (journal, findings) = recover::plan(&before, &wish, &operation(), Timestamp::now())?;
+    let (journal, mut findings) = recover::plan(&before, &wish, &operation(), Timestamp::now())?;
+    for right in moving::missing_rights(&session.cluster, &rights(args.on.admin_steps)).await? {
+        let message = format!("the user may not {right}");
+        findings.push(rules::NO_RIGHTS.found(right, message));
+    }
+    findings.sort_by_key(|finding| finding.severity);
     if begin::refuses(&findings) {
         let what = format!("cannot put {} under {}", list(&named), reference.name);
         return Err(refused(&what, &findings));
@@ -63,6 +71,24 @@ pub async fn recover(
     let kept: Vec<Finding> = findings.into_iter().filter(|_| end.exit == Exit::Done).collect();
     end.findings.extend(kept);
     later::close(hand, end, Finalize::Manual, Duration::ZERO, &manner).await
+}
+
+/// What will be wanted half way.
+fn rights(admin_steps: bool) -> Vec<Right> {
+    let right = |verb, resource| Right { verb, resource, subresource: "" };
+    let mut all = vec![
+        right("create", Resource::CONFIG_MAP),
+        right("patch", Resource::CONFIG_MAP),
+        right("delete", Resource::CONFIG_MAP),
+        right("patch", Resource::STATEFUL_SET),
+        right("create", Resource::CLAIM),
+        right("patch", Resource::CLAIM),
+        right("delete", Resource::CLAIM),
+    ];
+    if !admin_steps {
+        all.push(right("patch", Resource::VOLUME));
+    }
+    all
 }
 
 fn ask(session: &Session, args: &RecoverArgs, journal: &Journal) -> Result<Confirmed, Error> {
