@@ -21,10 +21,10 @@ use super::{
 use crate::{
     migrate::{
         begin::Surroundings,
-        journal::{Book, Journal, LABEL},
+        journal::{ANNOTATION, Book, Journal, LABEL},
         object::{items, name, text},
         recover::Before,
-        world::World,
+        world::{World, annotation},
     },
     workload::Pod,
 };
@@ -270,6 +270,22 @@ pub async fn journals(cluster: &Cluster, everywhere: bool) -> Result<Vec<Value>,
     };
     let list: List<Value> = cluster.get(&path).await?;
     Ok(list.items.unwrap_or_default())
+}
+
+/// Volumes that bear the mark of a migration; `None` where volumes may not be
+/// listed.
+///
+/// # Errors
+/// When the server fails.
+pub async fn marked_volumes(cluster: &Cluster) -> Result<Option<Vec<Value>>, Failure> {
+    match cluster.get::<List<Value>>("/api/v1/persistentvolumes").await {
+        Ok(list) => {
+            let all = list.items.unwrap_or_default().into_iter();
+            Ok(Some(all.filter(|volume| annotation(volume, ANNOTATION).is_some()).collect()))
+        }
+        Err(Failure::Forbidden(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Something that will be wanted later.

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::{
     migrate::{
-        journal::{Book, Disk, Intent, Journal, Mode},
-        object::text,
-        world::{Reserved, World, phase, replicas},
+        journal::{ANNOTATION, Book, Disk, Intent, Journal, Mode, Tag},
+        object::{name, text},
+        world::{Reserved, World, annotation, phase, replicas},
     },
     output::{
         Envelope, Error, Exit, Format, Look, Paint, layout, table,
@@ -252,13 +252,13 @@ pub fn render(
 }
 
 fn text_of(view: &View, findings: &[Finding], look: Look) -> String {
-    let name = format!("{}/{}", view.namespace, view.stateful_set);
-    let name = look.palette.paint(Paint::Bold, &one_line(&name));
+    let set = format!("{}/{}", view.namespace, view.stateful_set);
+    let set = look.palette.paint(Paint::Bold, &one_line(&set));
     let from = match one_line(&view.deployments.join(", ")) {
         none if none.is_empty() => none,
         some => format!("    from Deployment {some}"),
     };
-    let mut lines = vec![format!("StatefulSet {name}{from}")];
+    let mut lines = vec![format!("StatefulSet {set}{from}")];
     if !view.items.is_empty() {
         lines.push(String::new());
         let recovery = matches!(view.stage, Stage::Recovering | Stage::Recovered);
@@ -329,12 +329,12 @@ pub struct ListView {
     items: Vec<Listed>,
 }
 
-/// A migration in a list.
+/// A migration in a list, or a volume that lost its own.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    /// `StatefulSet`.
+    /// `StatefulSet`, or `PersistentVolume` where the journal is gone.
     kind: &'static str,
     namespace: String,
     name: String,
@@ -345,6 +345,8 @@ pub struct Listed {
     arrived: Option<Timestamp>,
     /// Why its journal cannot be read.
     unreadable: Option<String>,
+    /// Of a volume whose journal is gone: the policy that it had.
+    policy: Option<String>,
 }
 
 impl Listed {
@@ -361,6 +363,7 @@ impl Listed {
                 holder: book.holder,
                 arrived: book.arrived.map(|arrived| arrived.at),
                 unreadable: None,
+                policy: None,
             },
             Err(why) => Listed {
                 kind: "StatefulSet",
@@ -371,11 +374,39 @@ impl Listed {
                 holder: None,
                 arrived: None,
                 unreadable: Some(why.0),
+                policy: None,
             },
         }
     }
 
+    /// A volume whose journal is none of these.
+    fn left_behind(volume: &Value, books: &[Value], within: Option<&str>) -> Option<Listed> {
+        let tag: Tag = serde_json::from_str(annotation(volume, ANNOTATION)?).ok()?;
+        let of = |book: &Value| {
+            text(book, "/metadata/namespace") == Some(tag.namespace.as_str())
+                && name(book) == tag.journal
+        };
+        let elsewhere = within.is_some_and(|namespace| namespace != tag.namespace);
+        if elsewhere || books.iter().any(of) {
+            return None;
+        }
+        Some(Listed {
+            kind: "PersistentVolume",
+            namespace: tag.namespace,
+            name: name(volume).to_owned(),
+            deployments: Vec::new(),
+            intent: None,
+            holder: None,
+            arrived: None,
+            unreadable: None,
+            policy: Some(tag.policy),
+        })
+    }
+
     fn state(&self) -> &'static str {
+        if self.policy.is_some() {
+            return "volume without a journal";
+        }
         match (self.intent, self.arrived) {
             (None, _) => "unreadable",
             (Some(Intent::Back), _) => "going back",
@@ -387,15 +418,25 @@ impl Listed {
     }
 }
 
-/// All migrations of a namespace, or of all.
+/// All migrations of a namespace, or of all, and what migrations whose journal
+/// is gone have left on volumes.
 ///
 /// # Errors
 /// When it cannot be serialized, which is a bug.
-pub fn render_list(books: &[Value], format: Format) -> Result<String, Error> {
-    let items: Vec<Listed> = books.iter().map(Listed::of).collect();
+pub fn render_list(
+    books: &[Value],
+    volumes: &[Value],
+    within: Option<&str>,
+    format: Format,
+) -> Result<String, Error> {
+    let left = volumes.iter().filter_map(|volume| Listed::left_behind(volume, books, within));
+    let items: Vec<Listed> = books.iter().map(Listed::of).chain(left).collect();
     match format {
         Format::Name => {
-            let name = |item: &Listed| format!("statefulset.apps/{}\n", item.name);
+            let name = |item: &Listed| match item.kind {
+                "StatefulSet" => format!("statefulset.apps/{}\n", item.name),
+                _ => format!("persistentvolume/{}\n", item.name),
+            };
             Ok(items.iter().map(name).collect())
         }
         Format::Table | Format::Wide if items.is_empty() => {

@@ -168,7 +168,9 @@ pub async fn status(
     let session = Session::open(args.output, connection, terminal).await?;
     if args.target.is_empty() {
         let books = moving::journals(&session.cluster, args.all_namespaces).await?;
-        let text = report::render_list(&books, args.output)?;
+        let volumes = moving::marked_volumes(&session.cluster).await?.unwrap_or_default();
+        let namespace = (!args.all_namespaces).then(|| session.cluster.namespace());
+        let text = report::render_list(&books, &volumes, namespace, args.output)?;
         session.answer(&text)?;
         return Ok(Exit::Done);
     }
