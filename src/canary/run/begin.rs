@@ -9,7 +9,7 @@ use super::{
     End, Session,
     checks::{self, Answer},
     forward::{self, interrupted},
-    hand::{Hand, Written},
+    hand::Hand,
     refused,
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     },
     cluster::{Cluster, ConnectionArgs, DryRun, Failure, Mode, Write, offline::Bundle, read},
     output::{Error, Exit, Look, Terminal},
+    steps::Written,
     workload::{Facts, Finding, Reference, Severity, StatefulSet, Survey},
 };
 

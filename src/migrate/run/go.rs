@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    End,
-    hand::{Hand, Written},
-};
+use super::{End, hand::Hand};
 use crate::{
     cluster::Executed,
     migrate::{
@@ -22,6 +19,7 @@ use crate::{
         Error, Exit,
         text::{age, one_line},
     },
+    steps::Written,
     workload::Finding,
 };
 

@@ -8,7 +8,7 @@ use super::{
     End, Session,
     begin::{manner, signed},
     go::{Manner, go},
-    hand::{Hand, Written},
+    hand::Hand,
 };
 use crate::{
     cluster::{ConnectionArgs, moving, read},
@@ -24,6 +24,7 @@ use crate::{
         Confirmed, Error, Exit, Question, Terminal,
         text::{age, clock},
     },
+    steps::Written,
     workload::{Finding, Reference},
 };
 
