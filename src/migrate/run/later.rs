@@ -24,7 +24,7 @@ use crate::{
         Confirmed, Error, Exit, Question, Terminal,
         text::{age, clock},
     },
-    workload::{Finding, Reference},
+    workload::{Finding, Reference, WrongReference},
 };
 
 /// Runs `resume`.
@@ -213,7 +213,7 @@ fn ask(session: &Session, on: &OnArgs, text: &str) -> Result<Confirmed, Error> {
 
 /// The journal that these words mean: by the set's name, or a Deployment's.
 async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
-    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let reference = either_end(words)?;
     let bare = words.len() == 1 && !words[0].contains('/');
     let mut known = Vec::new();
     for config_map in moving::journals(&session.cluster, false).await? {
@@ -249,6 +249,17 @@ async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
         }
         known => error.hint(format!("under way are: {}", known.join(", "))),
     })
+}
+
+/// A migration is known by the set as well as by its Deployments.
+fn either_end(words: &[String]) -> Result<Reference, Error> {
+    let parsed = Reference::parse(words, "StatefulSet").or_else(|wrong| match wrong {
+        WrongReference::WrongKind { got: "Deployment", .. } => {
+            Reference::parse(words, "Deployment")
+        }
+        other => Err(other),
+    });
+    parsed.map_err(Error::usage)
 }
 
 /// Reports how it ended, after finishing it where that was asked for.
