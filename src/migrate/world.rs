@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -74,9 +73,14 @@ pub fn replicas(object: &Value) -> u32 {
     asked.map_or(1, |asked| u32::try_from(asked).unwrap_or(u32::MAX))
 }
 
-/// Whether an object carries the mark of this migration.
+pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.pointer("/metadata/labels").and_then(|all| all.get(key)).and_then(Value::as_str)
+}
+
+/// Whether an object carries the mark of this migration: a set as a label, all
+/// others as an annotation.
 pub fn is_ours(object: &Value, journal: &Journal) -> bool {
-    annotation(object, ANNOTATION) == Some(journal.op.as_str())
+    [annotation(object, ANNOTATION), label(object, ANNOTATION)].contains(&Some(journal.op.as_str()))
 }
 
 impl World {
@@ -183,12 +187,9 @@ pub fn has_tag(pv: &Value, journal: &Journal) -> bool {
     tag.is_some_and(|tag| tag.op == journal.op)
 }
 
-/// Whether a claim bears a mark of ours.
+/// Whether an object bears a mark of ours.
 pub fn is_marked(object: &Value) -> bool {
-    annotation(object, ANNOTATION).is_some() || annotation(object, TOUCHED).is_some()
-}
-
-/// Since when a pod has been leaving, for waits.
-pub fn oldest(pods: &[&Pod]) -> Option<Timestamp> {
-    pods.iter().filter_map(|pod| pod.created).min()
+    annotation(object, ANNOTATION).is_some()
+        || annotation(object, TOUCHED).is_some()
+        || label(object, ANNOTATION).is_some()
 }

@@ -25,7 +25,7 @@ use crate::{
         text::{age, clock},
     },
     steps::Written,
-    workload::{Finding, Reference},
+    workload::{Finding, Reference, WrongReference},
 };
 
 /// Runs `resume`.
@@ -238,14 +238,14 @@ async fn find_or_over(
         Err(error) if error.exit != Exit::Refused => return Err(error),
         Err(missing) => missing,
     };
-    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let reference = either_end(words)?;
     let names = read::workload_names(&session.cluster, workload).await?;
     if names.contains(&reference.name) { Ok(None) } else { Err(missing) }
 }
 
 /// The journal that these words mean: by the set's name, or a Deployment's.
 async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
-    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let reference = either_end(words)?;
     let bare = words.len() == 1 && !words[0].contains('/');
     let mut known = Vec::new();
     for config_map in moving::journals(&session.cluster, false).await? {
@@ -281,6 +281,17 @@ async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
         }
         known => error.hint(format!("under way are: {}", known.join(", "))),
     })
+}
+
+/// A migration is known by the set as well as by its Deployments.
+fn either_end(words: &[String]) -> Result<Reference, Error> {
+    let parsed = Reference::parse(words, "StatefulSet").or_else(|wrong| match wrong {
+        WrongReference::WrongKind { got: "Deployment", .. } => {
+            Reference::parse(words, "Deployment")
+        }
+        other => Err(other),
+    });
+    parsed.map_err(Error::usage)
 }
 
 /// Reports how it ended, after finishing it where that was asked for.
