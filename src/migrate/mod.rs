@@ -18,6 +18,9 @@
 //! ([`writes`]), and after each the world is read again. So a run that is
 //! killed anywhere is gone on with by the next.
 //!
+//! In the modes that give the set volumes of its own the old ones are only read:
+//! [`fill`] names what comes in between.
+//!
 //! `files` takes manifests apart into documents; `run/` carries things out.
 
 pub mod args;
@@ -25,6 +28,7 @@ pub mod back;
 pub mod begin;
 pub mod convert;
 pub mod files;
+pub mod fill;
 pub mod finish;
 pub mod journal;
 pub mod object;
@@ -32,5 +36,6 @@ pub mod plan;
 pub mod report;
 pub mod rules;
 pub mod run;
+pub mod volumes;
 pub mod world;
 pub mod writes;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     cluster::Executed,
     migrate::{
-        back, finish,
+        back, fill, finish,
         journal::{Arrived, Intent},
         plan::{self, Act, Move, Terms},
         rules,
@@ -97,6 +97,7 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
         if !matches!(next, Move::Wait { .. }) {
             waited = None;
         }
+
         let serves = matches!(
             next,
             Move::Verify | Move::Done | Move::Act(Act::PointScaler(_) | Act::ResumeScaler(_))
@@ -140,6 +141,15 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
                     return Ok(late(hand, &what, manner.timeout));
                 }
                 if let Some(exit) = hand.wait(&what, until).await? {
+                    return Ok(interrupted(exit));
+                }
+            }
+            // What works says itself when it has failed: there is no deadline.
+            Move::Watch { what, pod } => {
+                if let Some(exit) = hand.progress(&pod).await? {
+                    return Ok(interrupted(exit));
+                }
+                if let Some(exit) = hand.wait(&what, Timestamp::MAX).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -256,7 +266,7 @@ async fn there(
     loop {
         match hand.write(&write).await? {
             Written::Done if intent == Intent::Back => return serves_again(hand, manner).await,
-            Written::Done => return Ok(End::done()),
+            Written::Done => return Ok(arrived(hand, intent)),
             Written::Interrupted(exit) => return Ok(interrupted(exit)),
             Written::LookAgain => {}
         }
@@ -266,11 +276,17 @@ async fn there(
         };
         match (intent, book) {
             (Intent::Back, None) => return serves_again(hand, manner).await,
-            (Intent::Finish, None) => return Ok(End::done()),
+            (Intent::Finish, None) => return Ok(arrived(hand, intent)),
             (Intent::Forward, Some(book)) if book.arrived.is_some() => return Ok(End::done()),
             _ => {}
         }
     }
+}
+
+/// There, and what is left behind on purpose is said.
+fn arrived(hand: &Hand<'_>, intent: Intent) -> End {
+    let finished = intent == Intent::Finish && hand.journal.fills();
+    End { exit: Exit::Done, findings: if finished { fill::kept(&hand.journal) } else { Vec::new() } }
 }
 
 /// The migration is over; whether the Deployment serves is still worth

@@ -17,13 +17,14 @@ use crate::{
         moving::{self, Stirrings},
     },
     migrate::{
+        fill::job_name,
         journal::{Book, Intent, Journal},
         plan::{Act, Memory},
         rules,
         world::World,
         writes,
     },
-    output::{Confirmed, Error, Exit, Format, text::clock},
+    output::{Confirmed, Error, Exit, Format, text::{clock, one_line}},
 };
 
 /// So often in a row a write may find the world changed, or get no answer.
@@ -77,6 +78,9 @@ pub struct Hand<'a> {
     tries: u32,
     said: Option<String>,
     beaten: Instant,
+    /// When the log of a copy was last asked for, and what it said.
+    asked: Option<Instant>,
+    heard: String,
     signal: Pin<Box<dyn Future<Output = Exit>>>,
 }
 
@@ -184,6 +188,8 @@ impl<'a> Hand<'a> {
             tries: 0,
             said: None,
             beaten: Instant::now(),
+            asked: None,
+            heard: String::new(),
             signal: Box::pin(crate::steps::interruption()),
         }
     }
@@ -328,6 +334,9 @@ impl<'a> Hand<'a> {
                 other => return Ok(other),
             }
         }
+        if let Act::MakeJob(index, pass) = act {
+            self.memory.jobs.push(job_name(&self.journal, index, pass));
+        }
         if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
             && !self.memory.touched.contains(&index)
         {
@@ -362,7 +371,11 @@ impl<'a> Hand<'a> {
     ) -> Result<Option<Exit>, Error> {
         if self.said.as_deref() != Some(what) {
             self.said = Some(what.to_owned());
-            let waiting = format!("{what}, until {}", clock(until));
+            let waiting = if until == Timestamp::MAX {
+                what.to_owned()
+            } else {
+                format!("{what}, until {}", clock(until))
+            };
             self.session
                 .terminal
                 .say(&format!("{}  waiting for {waiting}", clock(Timestamp::now())));
@@ -375,6 +388,29 @@ impl<'a> Hand<'a> {
             () = tokio::time::sleep(rest) => None,
             exit = &mut self.signal => Some(exit),
         })
+    }
+
+    /// Says what a pod that copies said last, now and then. It is no more than
+    /// a word: where its log cannot be read, nothing is said.
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub async fn progress(&mut self, pod: &str) -> Result<Option<Exit>, Error> {
+        if self.asked.is_some_and(|asked| asked.elapsed() < LOOK) {
+            return Ok(None);
+        }
+        self.asked = Some(Instant::now());
+        let cluster = self.session.cluster.clone();
+        let said = match self.work(moving::last_line(&cluster, pod)).await {
+            Ok(said) => said.unwrap_or_default(),
+            Err(exit) => return Ok(Some(exit)),
+        };
+        let said = one_line(said.trim());
+        if !said.is_empty() && self.heard != said {
+            self.tell(&format!("{pod}: {said}"))?;
+            self.heard = said;
+        }
+        Ok(None)
     }
 
     /// Waits for `work`, or for a signal.
