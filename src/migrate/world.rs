@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    journal::{ANNOTATION, Book, Disk, Held, Journal, TOUCHED},
+    journal::{ANNOTATION, Book, Disk, FILLED, Held, Journal, TOUCHED},
     object::{name, text},
 };
 use crate::workload::Pod;
@@ -22,6 +22,8 @@ pub struct World {
     pub service: Option<Value>,
     pub claims: BTreeMap<String, Value>,
     pub volumes: BTreeMap<String, Value>,
+    pub jobs: BTreeMap<String, Value>,
+    pub snapshots: BTreeMap<String, Value>,
     /// By kind and name.
     pub scalers: BTreeMap<(&'static str, String), Value>,
     /// Every pod of the namespace.
@@ -189,7 +191,6 @@ pub fn has_tag(pv: &Value, journal: &Journal) -> bool {
 
 /// Whether an object bears a mark of ours.
 pub fn is_marked(object: &Value) -> bool {
-    annotation(object, ANNOTATION).is_some()
-        || annotation(object, TOUCHED).is_some()
+    [ANNOTATION, TOUCHED, FILLED].iter().any(|key| annotation(object, key).is_some())
         || label(object, ANNOTATION).is_some()
 }

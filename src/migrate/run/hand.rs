@@ -15,13 +15,17 @@ use crate::{
         moving::{self, Stirrings},
     },
     migrate::{
+        fill::job_name,
         journal::{Book, Intent, Journal},
         plan::{Act, Memory},
         rules,
         world::World,
         writes,
     },
-    output::{Confirmed, Error, Exit, text::clock},
+    output::{
+        Confirmed, Error, Exit,
+        text::{clock, one_line},
+    },
     steps::{LAST_WORD, MOST_TRIES, PAUSE, Sent, Signal, Teller, Written},
 };
 
@@ -48,6 +52,9 @@ pub struct Hand<'a> {
     tries: u32,
     said: Option<String>,
     beaten: Instant,
+    /// When the log of a copy was last asked for, and what it said.
+    asked: Option<Instant>,
+    heard: String,
     signal: Signal,
     teller: Teller,
 }
@@ -157,6 +164,8 @@ impl<'a> Hand<'a> {
             tries: 0,
             said: None,
             beaten: Instant::now(),
+            asked: None,
+            heard: String::new(),
             signal: Box::pin(crate::steps::interruption()),
             teller: Teller {
                 terminal: session.terminal,
@@ -299,6 +308,9 @@ impl<'a> Hand<'a> {
                 other => return Ok(other),
             }
         }
+        if let Act::MakeJob(index, pass) = act {
+            self.memory.jobs.push(job_name(&self.journal, index, pass));
+        }
         if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
             && !self.memory.touched.contains(&index)
         {
@@ -333,7 +345,11 @@ impl<'a> Hand<'a> {
     ) -> Result<Option<Exit>, Error> {
         if self.said.as_deref() != Some(what) {
             self.said = Some(what.to_owned());
-            self.teller.waiting(&format!("{what}, until {}", clock(until)))?;
+            self.teller.waiting(&if until == Timestamp::MAX {
+                what.to_owned()
+            } else {
+                format!("{what}, until {}", clock(until))
+            })?;
         }
         let rest = until.duration_since(Timestamp::now());
         let rest = Duration::try_from(rest).unwrap_or_default().min(LOOK);
@@ -342,6 +358,29 @@ impl<'a> Hand<'a> {
             () = tokio::time::sleep(rest) => None,
             exit = &mut self.signal => Some(exit),
         })
+    }
+
+    /// Says what a pod that copies said last, now and then. It is no more than
+    /// a word: where its log cannot be read, nothing is said.
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub async fn progress(&mut self, pod: &str) -> Result<Option<Exit>, Error> {
+        if self.asked.is_some_and(|asked| asked.elapsed() < LOOK) {
+            return Ok(None);
+        }
+        self.asked = Some(Instant::now());
+        let cluster = self.session.cluster.clone();
+        let said = match self.work(moving::last_line(&cluster, pod)).await {
+            Ok(said) => said.unwrap_or_default(),
+            Err(exit) => return Ok(Some(exit)),
+        };
+        let said = one_line(said.trim());
+        if !said.is_empty() && self.heard != said {
+            self.tell(&format!("{pod}: {said}"))?;
+            self.heard = said;
+        }
+        Ok(None)
     }
 
     /// Waits for `work`, or for a signal.

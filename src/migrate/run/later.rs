@@ -14,7 +14,7 @@ use crate::{
     cluster::{ConnectionArgs, moving, read},
     migrate::{
         args::{Finalize, FinalizeArgs, OnArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs},
-        finish,
+        fill, finish,
         journal::{Book, Intent},
         report::{self, View},
         rules,
@@ -84,7 +84,9 @@ pub async fn rollback(
     }
     let names: Vec<&str> =
         book.journal.deployments.iter().map(|member| member.name.as_str()).collect();
-    let text = format!("Go back to Deployment {}?", names.join(", "));
+    let loses = fill::loses(&book.journal);
+    let loses = loses.map_or_else(String::new, |what| format!(" Mind: {what}."));
+    let text = format!("Go back to Deployment {}?{loses}", names.join(", "));
     let confirmed = ask(&session, &args.on, &text)?;
     let manner = Manner {
         timeout: patience(args.on.timeout),
