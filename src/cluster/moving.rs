@@ -21,9 +21,10 @@ use super::{
 use crate::{
     migrate::{
         begin::Surroundings,
-        journal::{Book, Journal, LABEL},
-        object::text,
-        world::World,
+        journal::{ANNOTATION, Book, Journal, LABEL},
+        object::{items, name, text},
+        recover::Before,
+        world::{World, annotation},
     },
     workload::Pod,
 };
@@ -116,7 +117,7 @@ async fn read_volumes(cluster: &Cluster, found: &mut Surroundings) -> Result<(),
         .objects
         .iter()
         .filter(|object| text(object, "/kind") == Some("PersistentVolumeClaim"))
-        .filter(|object| mounted.contains(&crate::migrate::object::name(object)))
+        .filter(|object| mounted.contains(&name(object)))
         .filter_map(|claim| text(claim, "/spec/volumeName"))
         .map(str::to_owned);
     let reads = names.map(|name| async move {
@@ -151,8 +152,11 @@ pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failur
     for disk in &journal.disks {
         wanted.push(object(Resource::CLAIM, &disk.old.name));
         wanted.push(object(Resource::CLAIM, &disk.new));
-        let name = disk.pv.name.clone();
-        wanted.push(Object { resource: Resource::VOLUME, namespace: None, name });
+        let blank = disk.blank.as_ref().map(|blank| &blank.pv);
+        for volume in std::iter::once(&disk.pv).chain(blank) {
+            let name = volume.name.clone();
+            wanted.push(Object { resource: Resource::VOLUME, namespace: None, name });
+        }
     }
     let scalers = journal.scalers.iter();
     wanted.extend(scalers.map(|scaler| object(scaler.kind.resource(), &scaler.target.name)));
@@ -220,6 +224,38 @@ async fn attachments(
     }
 }
 
+/// A set, the claims of its namespace, and these volumes and those of the
+/// claims of one ordinal.
+///
+/// # Errors
+/// When something cannot be read.
+pub async fn before_recovery(
+    cluster: &Cluster,
+    set: &str,
+    ordinal: u32,
+    volumes: &[&str],
+) -> Result<Before, Failure> {
+    let namespace = encode(cluster.namespace());
+    let sets = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(set));
+    let claims = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims");
+    let (set, claims) =
+        tokio::join!(cluster.get::<Value>(&sets), cluster.get::<List<Value>>(&claims));
+    let mut before = Before { set: set?, ..Before::default() };
+    for claim in claims?.items.unwrap_or_default() {
+        before.claims.insert(name(&claim).to_owned(), claim);
+    }
+    let own = items(&before.set, "/spec/volumeClaimTemplates")
+        .map(|template| format!("{}-{}-{ordinal}", name(template), name(&before.set)))
+        .filter_map(|claim| text(before.claims.get(&claim)?, "/spec/volumeName"));
+    let names = volumes.iter().copied().chain(own).map(str::to_owned);
+    let reads = names.map(|name| async move {
+        let path = format!("/api/v1/persistentvolumes/{}", encode(&name));
+        Ok::<_, Failure>(cluster.get_opt::<Value>(&path).await?.map(|volume| (name, volume)))
+    });
+    before.volumes = try_join_all(reads).await?.into_iter().flatten().collect();
+    Ok(before)
+}
+
 /// The journals of a namespace, or of all.
 ///
 /// # Errors
@@ -234,6 +270,22 @@ pub async fn journals(cluster: &Cluster, everywhere: bool) -> Result<Vec<Value>,
     };
     let list: List<Value> = cluster.get(&path).await?;
     Ok(list.items.unwrap_or_default())
+}
+
+/// Volumes that bear the mark of a migration; `None` where volumes may not be
+/// listed.
+///
+/// # Errors
+/// When the server fails.
+pub async fn marked_volumes(cluster: &Cluster) -> Result<Option<Vec<Value>>, Failure> {
+    match cluster.get::<List<Value>>("/api/v1/persistentvolumes").await {
+        Ok(list) => {
+            let all = list.items.unwrap_or_default().into_iter();
+            Ok(Some(all.filter(|volume| annotation(volume, ANNOTATION).is_some()).collect()))
+        }
+        Err(Failure::Forbidden(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Something that will be wanted later.

@@ -32,6 +32,7 @@ pub enum Verb {
     Resume(ResumeArgs),
     Rollback(RollbackArgs),
     Finalize(FinalizeArgs),
+    Recover(RecoverArgs),
     Convert(Box<ConvertArgs>),
 }
 
@@ -45,6 +46,7 @@ impl Verb {
             Verb::Resume(args) => args.on.output,
             Verb::Rollback(args) => args.on.output,
             Verb::Finalize(args) => args.on.output,
+            Verb::Recover(args) => args.on.output,
             Verb::Convert(args) if args.output == Written::Json => Format::Json,
             Verb::Convert(_) => Format::Table,
         }
@@ -460,6 +462,38 @@ pub struct FinalizeArgs {
     pub soak: Duration,
 }
 
+/// Put an old volume back under a StatefulSet that runs on a blank one
+///
+/// For sets that were moved by hand: the set came up before its volume and got a new, empty one,
+/// while the data sits on a volume that is Released. The ordinals from this one up stop, the claim
+/// is made again for the old volume, and they start. The blank volume stays, under policy Retain.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = RECOVER_EXAMPLES)]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    pub on: OnArgs,
+
+    /// The volume with the data; of a set with several templates, TEMPLATE=VOLUME. May be repeated
+    #[arg(long, value_name = "VOLUME", required = true, value_parser = template_volume)]
+    pub pv: Vec<(Option<String>, String)>,
+
+    /// The ordinal that it belongs to
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub ordinal: u32,
+
+    /// Only show what would be done
+    #[arg(long, help_heading = "Safety options")]
+    pub dry_run: bool,
+}
+
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  # mysql-0 came up empty; its data is on this volume
+  kubectl stateful migrate recover sts/mysql --pv pvc-3f9a1c0b
+
+  # Two volumes of ordinal 2
+  kubectl stateful migrate recover sts/db --ordinal 2 --pv data=pv-7 --pv logs=pv-8";
+
 /// Show where a migration stands; without a name, which are under way
 #[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
@@ -474,6 +508,14 @@ pub struct StatusArgs {
     /// How to write the answer
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a Result")]
+fn template_volume(text: &str) -> Result<(Option<String>, String), String> {
+    Ok(match text.split_once('=') {
+        Some((template, volume)) => (Some(template.to_owned()), volume.to_owned()),
+        None => (None, text.to_owned()),
+    })
 }
 
 fn volume_template(text: &str) -> Result<(String, String), String> {

@@ -26,7 +26,7 @@ pub fn next(world: &World, journal: &Journal, memory: &Memory) -> Move {
     if let Some(next) = quiet(world, journal) {
         return next;
     }
-    let held = |disk: &Disk| world.reserved(disk) == Reserved::New;
+    let held = |disk: &Disk| matches!(world.reserved(disk), Reserved::New | Reserved::Stale);
     if let Some(index) = journal.disks.iter().position(held) {
         return Move::Act(Act::SwapBack(index));
     }

@@ -15,7 +15,7 @@ use crate::{output::Exit, workload::Finding};
 /// step, because none of them can be taken back.
 pub fn next(world: &World, journal: &Journal, now: Timestamp) -> Move {
     if let Some(finding) = speaks_against(world, journal, now) {
-        return Move::Stop { exit: Exit::Refused, finding };
+        return Move::Stop { exit: Exit::Failed, finding };
     }
     for (index, member) in journal.deployments.iter().enumerate() {
         if let Some(found) = world.deployment(&member.name, &member.uid) {

@@ -40,6 +40,8 @@ pub enum Intent {
     Back,
     /// What was kept for the way back goes.
     Finish,
+    /// An old volume back under a set that is there.
+    Recover,
 }
 
 /// How the data comes to the set.
@@ -99,6 +101,9 @@ pub struct Journal {
     /// Claims that the set mounts under the name that they have.
     pub kept: Vec<String>,
     pub scalers: Vec<Scaler>,
+    /// How many pods of the set may stay while a volume is put back.
+    #[serde(default)]
+    pub down_to: u32,
 }
 
 /// A Deployment as it was.
@@ -132,6 +137,16 @@ pub struct Disk {
     pub bound_by_controller: bool,
     /// The old claim as it was.
     pub object: Value,
+    /// The volume that the set runs on, where another is put in its place.
+    #[serde(default)]
+    pub blank: Option<Blank>,
+}
+
+/// A volume that is kept, with what is on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blank {
+    pub pv: Held,
+    pub policy: String,
 }
 
 /// One object, and no other by its name.
@@ -276,11 +291,12 @@ impl Journal {
             disks: Vec::new(),
             kept: Vec::new(),
             scalers: Vec::new(),
+            down_to: 0,
         }
     }
 
     /// The ConfigMap that locks the migration and remembers it.
-    pub fn book(&self, holder: &str) -> Value {
+    pub fn book(&self, holder: &str, intent: Intent) -> Value {
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
@@ -291,7 +307,7 @@ impl Journal {
             "data": {
                 // Serializing what was deserialized cannot fail.
                 "journal": serde_json::to_string(self).unwrap_or_default(),
-                "intent": "forward", "holder": holder, "beat": Timestamp::now().to_string(),
+                "intent": intent, "holder": holder, "beat": Timestamp::now().to_string(),
             },
         })
     }

@@ -18,6 +18,8 @@
 //! ([`writes`]), and after each the world is read again. So a run that is
 //! killed anywhere is gone on with by the next.
 //!
+//! [`recover`] is for sets that were moved by hand and run on a blank disk.
+//!
 //! `files` takes manifests apart into documents; `run/` carries things out.
 
 pub mod args;
@@ -29,6 +31,7 @@ pub mod finish;
 pub mod journal;
 pub mod object;
 pub mod plan;
+pub mod recover;
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -69,6 +69,13 @@ pub enum Act {
     DeleteDeployment(usize),
     DeleteOldClaim(usize),
 
+    /// The blank volume stays, too.
+    ProtectBlank(usize),
+    /// The volume is for the claim of this name, and nobody else.
+    Reserve(usize),
+    /// The blank volume, as it is, to whoever wants it.
+    LeaveBlank(usize),
+
     /// The volume has its policy again, and nothing of ours.
     Release(usize),
     CleanOldClaim(usize),
@@ -172,11 +179,11 @@ fn changed(world: &World, journal: &Journal) -> Option<Move> {
     })
 }
 
-fn conflict(finding: Finding) -> Move {
+pub(super) fn conflict(finding: Finding) -> Move {
     Move::Stop { exit: Exit::Conflict, finding }
 }
 
-fn taken(kind: &str, name: &str) -> Move {
+pub(super) fn taken(kind: &str, name: &str) -> Move {
     let message = format!("{kind} {name} is there, and this migration has not made it");
     conflict(rules::TAKEN.found(format!("{}/{name}", kind.to_lowercase()), message))
 }
@@ -217,7 +224,9 @@ fn make(world: &World, journal: &Journal) -> Option<Move> {
 
 /// The volumes to their new claims.
 fn swap(world: &World, journal: &Journal, memory: &Memory) -> Option<Move> {
-    if let Some(index) = find(journal, |disk| world.reserved(disk) == Reserved::Old) {
+    // Somebody may have deleted the new claim: it was made again just now.
+    let waits = |disk: &Disk| matches!(world.reserved(disk), Reserved::Old | Reserved::Stale);
+    if let Some(index) = find(journal, waits) {
         return Some(Move::Act(Act::Swap(index)));
     }
     let bound =
@@ -294,7 +303,7 @@ fn up(world: &World, journal: &Journal, terms: Terms, memory: &Memory, now: Time
 }
 
 /// Until every ordinal is available.
-fn wait_for_ordinals(
+pub(super) fn wait_for_ordinals(
     world: &World,
     journal: &Journal,
     set_uid: &str,

@@ -38,6 +38,8 @@ pub struct World {
 pub enum Reserved {
     Old,
     New,
+    /// A claim by the new one's name that is not there any more.
+    Stale,
     /// Somebody else, or nobody.
     Elsewhere,
 }
@@ -95,11 +97,14 @@ impl World {
         self.claims.get(&disk.new)
     }
 
-    /// The set that this migration has made.
+    /// The set that this migration has made, or is about.
     pub fn own_set(&self, journal: &Journal) -> Option<&Value> {
         let arrived = self.book.as_ref().and_then(|book| book.arrived.as_ref());
         self.set.as_ref().filter(|set| {
-            is_ours(set, journal) || arrived.is_some_and(|arrived| arrived.set_uid == uid(set))
+            // A set that was there before is known by its uid.
+            is_ours(set, journal)
+                || uid(&journal.set) == uid(set)
+                || arrived.is_some_and(|arrived| arrived.set_uid == uid(set))
         })
     }
 
@@ -110,10 +115,14 @@ impl World {
         if holder == disk.old.uid {
             return Reserved::Old;
         }
-        match self.new_claim(disk) {
-            Some(new) if !holder.is_empty() && uid(new) == holder => Reserved::New,
-            _ => Reserved::Elsewhere,
+        let new = self.new_claim(disk);
+        if new.is_some_and(|new| !holder.is_empty() && uid(new) == holder) {
+            return Reserved::New;
         }
+        let word = |pointer: &str| text(pv, pointer).unwrap_or_default();
+        let by_name = word("/spec/claimRef/name") == disk.new
+            && Some(word("/spec/claimRef/namespace")) == text(&disk.claim, "/metadata/namespace");
+        if by_name && !holder.is_empty() { Reserved::Stale } else { Reserved::Elsewhere }
     }
 
     /// Whether the volume and this claim have each other, as both say.

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    journal::{ANNOTATION, Arrived, Disk, Held, Intent, Journal, KEDA_PAUSED, TOUCHED},
+    journal::{ANNOTATION, Arrived, Disk, Held, Intent, Journal, KEDA_PAUSED, TOUCHED, Tag},
     object::text,
     plan::{Act, scaler},
     world::{World, annotation, is_marked, uid, version},
@@ -18,7 +18,22 @@ use crate::cluster::{Object, Patch, Propagation, Resource, Write};
 pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
-        Act::Protect(index) => one(protect(journal, journal.disk(index)?, world)?),
+        Act::Protect(index) => {
+            let disk = journal.disk(index)?;
+            one(protect(journal, disk, &disk.pv, &disk.policy, world)?)
+        }
+        Act::ProtectBlank(index) => {
+            let disk = journal.disk(index)?;
+            let blank = disk.blank.as_ref()?;
+            one(protect(journal, disk, &blank.pv, &blank.policy, world)?)
+        }
+        Act::Reserve(index) => one(reserve_by_name(journal, journal.disk(index)?, world)?),
+        Act::LeaveBlank(index) => {
+            let blank = &journal.disk(index)?.blank.as_ref()?.pv;
+            let pv = world.held_volume(blank)?;
+            let gone = annotate(pv, ANNOTATION, None);
+            one(patch(volume(blank), pv, gone, "kept, under policy Retain"))
+        }
         Act::MakeClaim(index) => {
             let disk = journal.disk(index)?;
             let summary = format!("for volume {}", disk.pv.name);
@@ -35,15 +50,19 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::Swap(index) => {
             let disk = journal.disk(index)?;
-            let (old, new) = (world.held_claim(&disk.old)?, world.new_claim(disk)?);
-            let swap = reserve(disk, world, old, new)?;
-            Some(vec![swap, touch(journal, old)?, touch(journal, new)?])
+            let new = world.new_claim(disk)?;
+            let swap = reserve(disk, world, new)?;
+            let both = [world.held_claim(&disk.old), Some(new)].into_iter().flatten();
+            let touches = both.filter_map(|claim| touch(journal, claim));
+            Some(std::iter::once(swap).chain(touches).collect())
         }
         Act::SwapBack(index) => {
             let disk = journal.disk(index)?;
-            let (old, new) = (world.held_claim(&disk.old)?, world.new_claim(disk)?);
-            let swap = reserve(disk, world, new, old)?;
-            Some(vec![swap, touch(journal, new)?, touch(journal, old)?])
+            let old = world.held_claim(&disk.old)?;
+            let swap = reserve(disk, world, old)?;
+            let both = [world.new_claim(disk), Some(old)].into_iter().flatten();
+            let touches = both.filter_map(|claim| touch(journal, claim));
+            Some(std::iter::once(swap).chain(touches).collect())
         }
         Act::Touch(index) => {
             let disk = journal.disk(index)?;
@@ -57,7 +76,7 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
             one(scale_deployment(journal, world, index, wanted)?)
         }
         Act::StartSet => one(scale_set(journal, world, journal.replicas)?),
-        Act::StopSet => one(scale_set(journal, world, 0)?),
+        Act::StopSet => one(scale_set(journal, world, journal.down_to)?),
         Act::PointScaler(index) => one(point(journal, world, index, true)?),
         Act::PointScalerBack(index) => one(point(journal, world, index, false)?),
         Act::PauseScaler(index) => one(pause(journal, world, index, Some("true"))?),
@@ -74,7 +93,10 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::DeleteOldClaim(index) => {
             let disk = journal.disk(index)?;
-            let why = format!("Lost: {} belongs to {}", disk.pv.name, disk.new);
+            let why = match &disk.blank {
+                Some(blank) => format!("its volume {} stays", blank.pv.name),
+                None => format!("Lost: {} belongs to {}", disk.pv.name, disk.new),
+            };
             one(delete(journal, Resource::CLAIM, world.held_claim(&disk.old)?, &why))
         }
         Act::DeleteDeployment(index) => {
@@ -95,9 +117,9 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
 }
 
 /// The lock, and what is to be remembered.
-pub fn open(journal: &Journal, holder: &str) -> Write {
+pub fn open(journal: &Journal, holder: &str, intent: Intent) -> Write {
     let summary = "journal and lock of the migration";
-    Write::create(book(journal), journal.book(holder), summary)
+    Write::create(book(journal), journal.book(holder, intent), summary)
 }
 
 /// Takes the lock over from `from`, and says which way it goes now.
@@ -197,25 +219,52 @@ const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 /// Policy and tag in one write: the original policy is never lost.
-fn protect(journal: &Journal, disk: &Disk, world: &World) -> Option<Write> {
-    let pv = world.held_volume(&disk.pv)?;
+fn protect(
+    journal: &Journal,
+    disk: &Disk,
+    held: &Held,
+    policy: &str,
+    world: &World,
+) -> Option<Write> {
+    let pv = world.held_volume(held)?;
+    let tag = Tag { policy: policy.to_owned(), ..journal.tag(disk) };
     // Serializing what can be deserialized cannot fail.
-    let tag = serde_json::to_string(&journal.tag(disk)).unwrap_or_default();
-    let mut operations = vec![
-        test("/spec/claimRef/uid", text(pv, "/spec/claimRef/uid")?),
-        json!({ "op": "add", "path": POLICY, "value": "Retain" }),
-    ];
+    let tag = serde_json::to_string(&tag).unwrap_or_default();
+    let mut operations = vec![json!({ "op": "add", "path": POLICY, "value": "Retain" })];
     operations.extend(annotate(pv, ANNOTATION, Some(&tag)));
-    let summary = format!("policy {} -> Retain", text(pv, POLICY).unwrap_or("<none>"));
+    let summary = policy_moves(text(pv, POLICY).unwrap_or("<none>"), "Retain");
+    Some(patch(volume(held), pv, operations, &summary))
+}
+
+fn policy_moves(from: &str, to: &str) -> String {
+    if from == to { format!("policy stays {to}") } else { format!("policy {from} -> {to}") }
+}
+
+/// A volume that nobody has goes to the claim of a name: whoever it was
+/// reserved for before is gone.
+fn reserve_by_name(journal: &Journal, disk: &Disk, world: &World) -> Option<Write> {
+    let pv = world.held_volume(&disk.pv)?;
+    let mut operations = vec![
+        test(POLICY, "Retain"),
+        json!({ "op": "add", "path": "/spec/claimRef", "value": {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "namespace": journal.namespace, "name": disk.new,
+        }}),
+    ];
+    if annotation(pv, BOUND_BY_CONTROLLER).is_some() {
+        operations.extend(annotate(pv, BOUND_BY_CONTROLLER, None));
+    }
+    let summary = format!("reserved for claim {}", disk.new);
     Some(patch(volume(&disk.pv), pv, operations, &summary))
 }
 
-/// The volume goes from one claim to another, in one write.
-fn reserve(disk: &Disk, world: &World, from: &Value, to: &Value) -> Option<Write> {
+/// The volume goes from the claim that has it to another, in one write.
+fn reserve(disk: &Disk, world: &World, to: &Value) -> Option<Write> {
     let pv = world.held_volume(&disk.pv)?;
-    let (from_name, to_name) = (super::object::name(from), super::object::name(to));
+    let from_name = text(pv, "/spec/claimRef/name")?;
+    let to_name = super::object::name(to);
     let mut operations = vec![
-        test("/spec/claimRef/uid", uid(from)),
+        test("/spec/claimRef/uid", text(pv, "/spec/claimRef/uid")?),
         test(POLICY, "Retain"),
         json!({ "op": "replace", "path": "/spec/claimRef", "value": {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -250,7 +299,7 @@ fn release(disk: &Disk, world: &World) -> Option<Write> {
             "op": "add", "path": path_of(BOUND_BY_CONTROLLER), "value": "yes",
         }));
     }
-    let summary = format!("policy Retain -> {}", disk.policy);
+    let summary = policy_moves(text(pv, POLICY).unwrap_or("<none>"), &disk.policy);
     Some(patch(volume(&disk.pv), pv, operations, &summary))
 }
 

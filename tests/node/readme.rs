@@ -5,6 +5,9 @@ use std::{fs, path::Path, time::Duration};
 
 use super::support::{Namespace, Run, TestCluster, until_found};
 
+/// What `mysql-pv-volume` of the README is called here.
+const VOLUME: &str = "readme-pv-volume";
+
 /// A command of a transcript and what the README says it prints.
 struct Step {
     command: String,
@@ -41,10 +44,13 @@ fn words(text: &str, namespace: &str) -> Vec<String> {
     let is_hash = |word: &str| {
         word.strip_prefix("web-").is_some_and(|hash| hash.trim_end_matches(',').len() >= 8)
     };
+    // Seconds with a decimal point.
+    let is_time = |word: &str| word.contains('.') && word.parse::<f64>().is_ok();
     text.replace(namespace, "default")
         .split_whitespace()
         .map(|word| match word {
             word if is_age(word) => "AGE".to_owned(),
+            word if is_time(word) => "TIME".to_owned(),
             word if is_hash(word) => "REVISION".to_owned(),
             word => word.to_owned(),
         })
@@ -88,7 +94,16 @@ fn every_transcript_is_what_happens() {
         "pod/web-2",
         "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
     );
+    // Volumes are of no namespace, and others have this one too.
+    let mysql = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/mysql-deployment.yaml");
+    let mysql = fs::read_to_string(mysql).expect("the application");
+    let mysql = mysql.replace("mysql-pv-volume", VOLUME).replace("/mnt/data", "/mnt/readme");
+    namespace.kubectl(["apply", "-f", "-"]).stdin(mysql).output().success();
     for step in steps {
+        if step.command.contains("migrate run") {
+            let seen = ["rollout", "status", "deploy/mysql", "--timeout=120s"];
+            namespace.kubectl(seen).output().success();
+        }
         if step.command.contains("--exit-code") {
             let trap = ["STATUS-REVERT-TRAP", "STATUS-IMAGE-PULL", "STATUS-PARTITION-LEFTOVER"];
             until_found(&namespace, "web", &trap);
@@ -108,7 +123,8 @@ fn every_transcript_is_what_happens() {
         let output = output.expect(judged);
         if !step.output.is_empty() {
             let promised = words(&step.output.join("\n"), "default");
-            assert_eq!(words(&output.stdout, namespace.name()), promised, "{output}");
+            let stdout = output.stdout.replace(VOLUME, "mysql-pv-volume");
+            assert_eq!(words(&stdout, namespace.name()), promised, "{output}");
         }
     }
 }

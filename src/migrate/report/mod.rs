@@ -9,5 +9,5 @@ pub use self::{
     convert::{Document, document, notes},
     emit::emit,
     moving::{ListView, View, render, render_list},
-    plan::{PlanView, plan_text, render_plan},
+    plan::{PlanView, plan_text, recovery_text, render_plan},
 };

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::{
     migrate::{
-        journal::{Book, Disk, Intent, Journal, Mode},
-        object::text,
-        world::{Reserved, World, phase, replicas},
+        journal::{ANNOTATION, Book, Disk, Intent, Journal, Mode, Tag},
+        object::{name, text},
+        world::{Reserved, World, annotation, phase, replicas},
     },
     output::{
         Envelope, Error, Exit, Format, Look, Paint, layout, table,
@@ -36,6 +36,10 @@ pub enum Stage {
     Arrived,
     GoingBack,
     Finishing,
+    /// A volume is being put back under the set.
+    Recovering,
+    /// The set runs on the volume that was put back.
+    Recovered,
     /// The Deployment is back, and nothing of the migration is left.
     RolledBack,
     /// The set runs, and nothing of the migration is left.
@@ -52,6 +56,8 @@ impl Stage {
             Stage::Arrived => "moved: the set runs; the way back is open until finalize",
             Stage::GoingBack => "on the way back to the Deployment",
             Stage::Finishing => "being finalized",
+            Stage::Recovering => "a volume is being put back under the set",
+            Stage::Recovered => "the set runs on the volume that was put back",
             Stage::RolledBack => "rolled back: the Deployment is as it was",
             Stage::Finished => "finished: nothing of the migration is left",
         }
@@ -102,6 +108,8 @@ pub struct DiskState {
     pub policy_now: Option<String>,
     /// The policy that it had, and will have.
     pub policy: String,
+    /// The volume in whose place it was put, and which is kept.
+    pub put_aside: Option<String>,
 }
 
 impl DiskState {
@@ -119,12 +127,13 @@ impl DiskState {
             held_by: match world.reserved(disk) {
                 Reserved::Old => Some(disk.old.name.clone()),
                 Reserved::New => Some(disk.new.clone()),
-                Reserved::Elsewhere => None,
+                Reserved::Stale | Reserved::Elsewhere => None,
             },
             policy_now: pv
                 .and_then(|pv| text(pv, "/spec/persistentVolumeReclaimPolicy"))
                 .map(str::to_owned),
             policy: disk.policy.clone(),
+            put_aside: disk.blank.as_ref().map(|blank| blank.pv.name.clone()),
         }
     }
 }
@@ -153,7 +162,11 @@ impl View {
             .deployments
             .iter()
             .any(|member| world.deployment(&member.name, &member.uid).is_some());
-        let stage = if back { Stage::RolledBack } else { Stage::Finished };
+        let stage = match (journal.deployments.is_empty(), back) {
+            (true, _) => Stage::Recovered,
+            (false, true) => Stage::RolledBack,
+            (false, false) => Stage::Finished,
+        };
         View {
             downtime_ms: downtime.and_then(|time| u64::try_from(time.as_millis()).ok()),
             ..View::bare(journal, world, stage, writes)
@@ -187,9 +200,9 @@ impl View {
             ))
         };
         (self.next, self.way_back) = match self.stage {
-            Stage::RolledBack | Stage::Finished => (None, None),
+            Stage::RolledBack | Stage::Finished | Stage::Recovered => (None, None),
             Stage::Arrived => (line("finalize"), line("rollback")),
-            Stage::GoingBack | Stage::Finishing => (line("resume"), None),
+            Stage::GoingBack | Stage::Finishing | Stage::Recovering => (line("resume"), None),
             _ => (line("resume"), line("rollback")),
         };
     }
@@ -200,6 +213,7 @@ fn stage(book: &Book, world: &World) -> Stage {
     match book.intent {
         Intent::Back => return Stage::GoingBack,
         Intent::Finish => return Stage::Finishing,
+        Intent::Recover => return Stage::Recovering,
         Intent::Forward => {}
     }
     if book.arrived.is_some() {
@@ -238,13 +252,17 @@ pub fn render(
 }
 
 fn text_of(view: &View, findings: &[Finding], look: Look) -> String {
-    let name = format!("{}/{}", view.namespace, view.stateful_set);
-    let name = look.palette.paint(Paint::Bold, &one_line(&name));
-    let from = one_line(&view.deployments.join(", "));
-    let mut lines = vec![format!("StatefulSet {name}    from Deployment {from}")];
+    let set = format!("{}/{}", view.namespace, view.stateful_set);
+    let set = look.palette.paint(Paint::Bold, &one_line(&set));
+    let from = match one_line(&view.deployments.join(", ")) {
+        none if none.is_empty() => none,
+        some => format!("    from Deployment {some}"),
+    };
+    let mut lines = vec![format!("StatefulSet {set}{from}")];
     if !view.items.is_empty() {
         lines.push(String::new());
-        lines.extend(disks(&view.items));
+        let recovery = matches!(view.stage, Stage::Recovering | Stage::Recovered);
+        lines.extend(if recovery { put_back(&view.items) } else { disks(&view.items) });
     }
     lines.push(String::new());
     let mut say = |word: &str, paint: Paint, text: &str| {
@@ -288,6 +306,22 @@ fn disks(items: &[DiskState]) -> Vec<String> {
     table::columns(rows)
 }
 
+fn put_back(items: &[DiskState]) -> Vec<String> {
+    let head = ["DISK", "CLAIM", "", "POLICY", "PUT ASIDE"].map(str::to_owned);
+    let mut rows = vec![head.to_vec()];
+    let word = |phase: &Option<String>| phase.clone().unwrap_or_else(|| "<none>".to_owned());
+    for item in items {
+        rows.push(vec![
+            one_line(&item.name),
+            one_line(&item.new_claim),
+            word(&item.new_phase),
+            one_line(&word(&item.policy_now)),
+            one_line(&word(&item.put_aside)),
+        ]);
+    }
+    table::columns(rows)
+}
+
 /// The payload of `migrate status -o json` without a name.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -295,12 +329,12 @@ pub struct ListView {
     items: Vec<Listed>,
 }
 
-/// A migration in a list.
+/// A migration in a list, or a volume that lost its own.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    /// `StatefulSet`.
+    /// `StatefulSet`, or `PersistentVolume` where the journal is gone.
     kind: &'static str,
     namespace: String,
     name: String,
@@ -311,6 +345,8 @@ pub struct Listed {
     arrived: Option<Timestamp>,
     /// Why its journal cannot be read.
     unreadable: Option<String>,
+    /// Of a volume whose journal is gone: the policy that it had.
+    policy: Option<String>,
 }
 
 impl Listed {
@@ -327,6 +363,7 @@ impl Listed {
                 holder: book.holder,
                 arrived: book.arrived.map(|arrived| arrived.at),
                 unreadable: None,
+                policy: None,
             },
             Err(why) => Listed {
                 kind: "StatefulSet",
@@ -337,30 +374,69 @@ impl Listed {
                 holder: None,
                 arrived: None,
                 unreadable: Some(why.0),
+                policy: None,
             },
         }
     }
 
+    /// A volume whose journal is none of these.
+    fn left_behind(volume: &Value, books: &[Value], within: Option<&str>) -> Option<Listed> {
+        let tag: Tag = serde_json::from_str(annotation(volume, ANNOTATION)?).ok()?;
+        let of = |book: &Value| {
+            text(book, "/metadata/namespace") == Some(tag.namespace.as_str())
+                && name(book) == tag.journal
+        };
+        let elsewhere = within.is_some_and(|namespace| namespace != tag.namespace);
+        if elsewhere || books.iter().any(of) {
+            return None;
+        }
+        Some(Listed {
+            kind: "PersistentVolume",
+            namespace: tag.namespace,
+            name: name(volume).to_owned(),
+            deployments: Vec::new(),
+            intent: None,
+            holder: None,
+            arrived: None,
+            unreadable: None,
+            policy: Some(tag.policy),
+        })
+    }
+
     fn state(&self) -> &'static str {
+        if self.policy.is_some() {
+            return "volume without a journal";
+        }
         match (self.intent, self.arrived) {
             (None, _) => "unreadable",
             (Some(Intent::Back), _) => "going back",
             (Some(Intent::Finish), _) => "finishing",
+            (Some(Intent::Recover), _) => "recovering",
             (Some(Intent::Forward), Some(_)) => "moved",
             (Some(Intent::Forward), None) => "under way",
         }
     }
 }
 
-/// All migrations of a namespace, or of all.
+/// All migrations of a namespace, or of all, and what migrations whose journal
+/// is gone have left on volumes.
 ///
 /// # Errors
 /// When it cannot be serialized, which is a bug.
-pub fn render_list(books: &[Value], format: Format) -> Result<String, Error> {
-    let items: Vec<Listed> = books.iter().map(Listed::of).collect();
+pub fn render_list(
+    books: &[Value],
+    volumes: &[Value],
+    within: Option<&str>,
+    format: Format,
+) -> Result<String, Error> {
+    let left = volumes.iter().filter_map(|volume| Listed::left_behind(volume, books, within));
+    let items: Vec<Listed> = books.iter().map(Listed::of).chain(left).collect();
     match format {
         Format::Name => {
-            let name = |item: &Listed| format!("statefulset.apps/{}\n", item.name);
+            let name = |item: &Listed| match item.kind {
+                "StatefulSet" => format!("statefulset.apps/{}\n", item.name),
+                _ => format!("persistentvolume/{}\n", item.name),
+            };
             Ok(items.iter().map(name).collect())
         }
         Format::Table | Format::Wide if items.is_empty() => {

@@ -243,3 +243,46 @@ fn disks(items: &[DiskView]) -> Vec<String> {
     }
     table::columns(rows)
 }
+
+/// What putting volumes back comes to, for people.
+pub fn recovery_text(journal: &Journal, findings: &[Finding], look: Look) -> String {
+    let set = format!("{}/{}", journal.namespace, journal.set_name());
+    let set = look.palette.paint(Paint::Bold, &one_line(&set));
+    let mut lines =
+        vec![format!("StatefulSet {set}    recover: an old disk in the place of a blank one")];
+    lines.push(String::new());
+    let head = ["CLAIM", "DISK NOW", "DISK THEN", "POLICY"].map(str::to_owned);
+    let mut rows = vec![head.to_vec()];
+    for disk in &journal.disks {
+        let blank = disk.blank.as_ref().map_or("<none>", |blank| blank.pv.name.as_str());
+        let cells = [disk.new.as_str(), blank, &disk.pv.name, &disk.policy];
+        rows.push(cells.map(one_line).to_vec());
+    }
+    lines.extend(table::columns(rows));
+    lines.push(String::new());
+    let mut steps = vec![format!("scale {} to {}", journal.set_name(), journal.down_to)];
+    for disk in &journal.disks {
+        steps.push(format!("reserve {} for claim {}", disk.pv.name, disk.new));
+        steps.push(match &disk.blank {
+            Some(blank) => {
+                format!("delete claim {}; {} stays, under Retain", disk.new, blank.pv.name)
+            }
+            None => format!("delete claim {}, if it is there", disk.new),
+        });
+        steps.push(format!("create claim {} for {}", disk.new, disk.pv.name));
+    }
+    steps.push(format!(
+        "scale {} to {}; wait until it is Ready",
+        journal.set_name(),
+        journal.replicas
+    ));
+    for (number, step) in steps.iter().enumerate() {
+        let word = if number == 0 { "steps" } else { "" };
+        let text = format!("{}. {step}", number + 1);
+        lines.extend(layout::hanging(&layout::label(word, Paint::Dim, look), &text, look.columns));
+    }
+    for finding in findings {
+        lines.extend(layout::finding(finding, "refused", look));
+    }
+    lines.join("\n") + "\n"
+}

@@ -20,6 +20,8 @@ pub const GUARDS: &[&Rule] = &[
     &UNREAD,
     &UNDER_WAY,
     &NODE_LOCAL_DISK,
+    &CLAIMS_GO,
+    &BLANK_IS_KEPT,
 ];
 
 pub const STOPS: &[&Rule] = &[
@@ -137,6 +139,24 @@ rule!(
     "The volume is a hostPath or a local one.",
     "Nothing, if that is meant. A hostPath without nodeAffinity does not keep the pod on its node: \
      the pod's own nodeSelector or the size of the cluster has to."
+);
+rule!(
+    CLAIMS_GO,
+    "MIGRATE-CLAIMS-GO",
+    Error,
+    "The set deletes the claims of ordinals that it is scaled down by: to put a volume back it has \
+     to be scaled down.",
+    "spec.persistentVolumeClaimRetentionPolicy.whenScaled is Delete.",
+    "Set it to Retain first; the hint is the line."
+);
+rule!(
+    BLANK_IS_KEPT,
+    "MIGRATE-BLANK-IS-KEPT",
+    Warning,
+    "The volume that the set runs on now leaves it, with whatever was written to it since.",
+    "spec.volumeName of the claim that is made again.",
+    "Nothing is deleted: the volume stays, Released, under policy Retain. Take from it what is \
+     needed; migrate recover puts it back the same way."
 );
 rule!(
     LOCKED,

@@ -65,7 +65,8 @@ pub async fn run(
     let tries = args.dry_run != DryRun::Client;
     let plan = decide(&session, &wish, tries, args.wish.admin_steps).await?;
     if begin::refuses(&plan.findings) {
-        return Err(refused(&plan));
+        let what = format!("cannot move to StatefulSet {}", plan.journal.set_name());
+        return Err(refused(&what, &plan.findings));
     }
     let view = PlanView::new(&plan, &session.cluster.flags());
     if args.dry_run != DryRun::None {
@@ -87,7 +88,7 @@ pub async fn run(
         for_a_program: args.output.is_machine(),
     };
     let confirmed = Confirmed::ask(terminal, &args.consent, question)?;
-    let mut hand = Hand::begin(&session, plan.journal, confirmed).await?;
+    let mut hand = Hand::begin(&session, plan.journal, Intent::Forward, confirmed).await?;
     let manner = manner(args);
     let end = go(&mut hand, Intent::Forward, &manner).await?;
     later::close(hand, end, args.finalize, args.soak, &manner).await
@@ -151,7 +152,7 @@ async fn decide(
 }
 
 /// A new id: the moment and the process.
-fn operation() -> String {
+pub fn operation() -> String {
     let moment = Timestamp::now().as_nanosecond() / 1_000_000;
     let number = (moment << 16) ^ i128::from(std::process::id());
     format!("{:010x}", number & 0xff_ffff_ffff)
@@ -197,7 +198,7 @@ async fn rehearse(cluster: &Cluster, plan: &Plan) -> Result<Vec<Finding>, Error>
     acts.push(Act::MakeSet);
     let makes = acts.into_iter().filter_map(|act| writes::of(act, journal, &world)).flatten();
     let mut said = Vec::new();
-    for write in makes.chain([writes::open(journal, "")]) {
+    for write in makes.chain([writes::open(journal, "", Intent::Forward)]) {
         let on = write.object().to_string();
         match cluster.try_write(&write).await {
             Ok(_) => {}
@@ -221,9 +222,9 @@ fn says_no_dry_run(failure: &Failure) -> bool {
     rejection.status.code == 400 && rejection.status.message.contains("does not support dry run")
 }
 
-fn refused(plan: &Plan) -> Error {
-    let what = format!("cannot move to StatefulSet {}", plan.journal.set_name());
-    let wrong = plan.findings.iter().filter(|finding| finding.severity == Severity::Error);
+/// What speaks against it is the message.
+pub fn refused(what: &str, findings: &[Finding]) -> Error {
+    let wrong = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let wrong: Vec<Finding> = wrong.cloned().collect();
     let mut error = Error::new(Exit::Refused, format!("{what}; nothing was changed"));
     for finding in &wrong {

@@ -14,7 +14,7 @@ use crate::{
         back, finish,
         journal::{Arrived, Intent},
         plan::{self, Act, Move, Terms},
-        rules,
+        recover, rules,
         world::{World, uid},
         writes,
     },
@@ -93,6 +93,7 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
             Intent::Forward => plan::next(&world, &hand.journal, terms, &hand.memory, now),
             Intent::Back => back::next(&world, &hand.journal, &hand.memory),
             Intent::Finish => finish::next(&world, &hand.journal, now),
+            Intent::Recover => recover::next(&world, &hand.journal, &hand.memory, now),
         };
         if !matches!(next, Move::Wait { .. }) {
             waited = None;
@@ -186,8 +187,16 @@ fn late(hand: &Hand<'_>, what: &str, timeout: SignedDuration) -> End {
 
 /// Stops before a write to a volume, with the line that does it.
 fn for_an_administrator(hand: &Hand<'_>, act: Act, world: &World, manner: &Manner) -> Option<End> {
-    let on_volume =
-        matches!(act, Act::Protect(_) | Act::Swap(_) | Act::SwapBack(_) | Act::Release(_));
+    let on_volume = matches!(
+        act,
+        Act::Protect(_)
+            | Act::ProtectBlank(_)
+            | Act::Reserve(_)
+            | Act::Swap(_)
+            | Act::SwapBack(_)
+            | Act::Release(_)
+            | Act::LeaveBlank(_)
+    );
     if !manner.admin_steps || !on_volume {
         return None;
     }
@@ -251,7 +260,9 @@ async fn there(
             };
             writes::arrive(&hand.journal, hand.book_uid(), &hand.session.run, &arrived)
         }
-        Intent::Back | Intent::Finish => writes::close(&hand.journal, hand.book_uid()),
+        Intent::Back | Intent::Finish | Intent::Recover => {
+            writes::close(&hand.journal, hand.book_uid())
+        }
     };
     loop {
         match hand.write(&write).await? {
@@ -266,7 +277,7 @@ async fn there(
         };
         match (intent, book) {
             (Intent::Back, None) => return serves_again(hand, manner).await,
-            (Intent::Finish, None) => return Ok(End::done()),
+            (Intent::Finish | Intent::Recover, None) => return Ok(End::done()),
             (Intent::Forward, Some(book)) if book.arrived.is_some() => return Ok(End::done()),
             _ => {}
         }

@@ -89,9 +89,10 @@ impl<'a> Hand<'a> {
     pub async fn begin(
         session: &'a Session,
         journal: Journal,
+        intent: Intent,
         confirmed: Confirmed,
     ) -> Result<Hand<'a>, Error> {
-        let write = writes::open(&journal, &session.run);
+        let write = writes::open(&journal, &session.run, intent);
         let made = match session.cluster.write(&write, Mode::Real(&confirmed)).await {
             Ok(made) => made,
             // Nobody knows whether it was written; if it was, it says so.

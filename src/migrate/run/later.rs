@@ -11,7 +11,7 @@ use super::{
     hand::{Hand, Written},
 };
 use crate::{
-    cluster::{ConnectionArgs, moving},
+    cluster::{ConnectionArgs, moving, read},
     migrate::{
         args::{Finalize, FinalizeArgs, OnArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs},
         finish,
@@ -42,6 +42,7 @@ pub async fn resume(
         }
         Intent::Back => "Go on with the way back?".to_owned(),
         Intent::Finish => "Go on with what cannot be undone?".to_owned(),
+        Intent::Recover => "Go on with putting the volume back?".to_owned(),
     };
     let confirmed = ask(&session, &args.on, &text)?;
     let manner = Manner {
@@ -62,12 +63,20 @@ pub async fn rollback(
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let session = Session::open(args.on.output, connection, terminal).await?;
-    let book = find(&session, &args.on.target).await?;
-    if book.intent == Intent::Finish {
-        let message = format!(
-            "finalize of {} has begun: what the way back needs may be gone",
-            book.journal.set_name()
-        );
+    let Some(book) = find_or_over(&session, &args.on.target, "deployments").await? else {
+        terminal
+            .say("no migration is under way, and the Deployment is there: nothing to take back");
+        return Ok(Exit::Done);
+    };
+    if matches!(book.intent, Intent::Finish | Intent::Recover) {
+        let set = book.journal.set_name();
+        let message = if book.intent == Intent::Finish {
+            format!("finalize of {set} has begun: what the way back needs may be gone")
+        } else {
+            format!(
+                "a volume is being put back under {set}; the way back is the same with the other one"
+            )
+        };
         return Err(
             Error::new(Exit::Manual, message).hint(session.command("resume", &book.journal))
         );
@@ -94,7 +103,10 @@ pub async fn finalize(
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let session = Session::open(args.on.output, connection, terminal).await?;
-    let book = find(&session, &args.on.target).await?;
+    let Some(book) = find_or_over(&session, &args.on.target, "statefulsets").await? else {
+        terminal.say("no migration is under way, and the set is there: nothing to finish");
+        return Ok(Exit::Done);
+    };
     let world = moving::world(&session.cluster, &book.journal).await?;
     if let Some(end) = too_early(&session, &book, &world, args.soak) {
         return report_end(&session, &world, &book, &end, None, &[]);
@@ -156,7 +168,9 @@ pub async fn status(
     let session = Session::open(args.output, connection, terminal).await?;
     if args.target.is_empty() {
         let books = moving::journals(&session.cluster, args.all_namespaces).await?;
-        let text = report::render_list(&books, args.output)?;
+        let volumes = moving::marked_volumes(&session.cluster).await?.unwrap_or_default();
+        let namespace = (!args.all_namespaces).then(|| session.cluster.namespace());
+        let text = report::render_list(&books, &volumes, namespace, args.output)?;
         session.answer(&text)?;
         return Ok(Exit::Done);
     }
@@ -209,6 +223,23 @@ fn ask(session: &Session, on: &OnArgs, text: &str) -> Result<Confirmed, Error> {
         for_a_program: session.output.is_machine(),
     };
     Confirmed::ask(session.terminal, &on.consent, question)
+}
+
+/// The journal that these words mean; `None` when there is none because all is
+/// over: then the workload of this name is there.
+async fn find_or_over(
+    session: &Session,
+    words: &[String],
+    workload: &str,
+) -> Result<Option<Book>, Error> {
+    let missing = match find(session, words).await {
+        Ok(book) => return Ok(Some(book)),
+        Err(error) if error.exit != Exit::Refused => return Err(error),
+        Err(missing) => missing,
+    };
+    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let names = read::workload_names(&session.cluster, workload).await?;
+    if names.contains(&reference.name) { Ok(None) } else { Err(missing) }
 }
 
 /// The journal that these words mean: by the set's name, or a Deployment's.
@@ -293,7 +324,7 @@ fn report_end(
 
 fn after(session: &Session, end: &End) {
     if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
-        session.terminal.say("interrupted; everything is as the last line says");
+        session.terminal.say("interrupted; it stands as shown, and nothing is lost");
     }
     session.terminal.verbose(1, &format!("{} requests", session.cluster.requests()));
 }

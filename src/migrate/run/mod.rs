@@ -5,6 +5,7 @@ mod convert;
 mod go;
 mod hand;
 mod later;
+mod recover;
 
 use jiff::Timestamp;
 
@@ -37,6 +38,7 @@ pub async fn run(
         Verb::Resume(args) => later::resume(args, connection, terminal).await,
         Verb::Rollback(args) => later::rollback(args, connection, terminal).await,
         Verb::Finalize(args) => later::finalize(args, connection, terminal).await,
+        Verb::Recover(args) => recover::recover(args, connection, terminal).await,
     }
 }
 
