@@ -450,7 +450,8 @@ impl Planner<'_> {
         let (op, namespace) = (self.journal.op.clone(), self.there.namespace.clone());
         let set = &mut self.journal.set;
         set["metadata"]["namespace"] = json!(namespace);
-        set["metadata"]["annotations"][ANNOTATION] = json!(op);
+        // Its controller copies annotations onto every revision, for good.
+        set["metadata"]["labels"][ANNOTATION] = json!(op);
         set["spec"]["replicas"] = json!(0);
     }
 

@@ -18,7 +18,8 @@ use super::{
 use crate::cluster::Resource;
 
 /// On every object that a migration has made or taken in hand. On a volume its
-/// value is a [`Tag`], elsewhere the id of the migration.
+/// value is a [`Tag`], elsewhere the id of the migration; on a set it is a
+/// label.
 pub const ANNOTATION: &str = "kubectl-stateful.dev/migration";
 /// Changes on a claim for no other reason than that the binder looks at it:
 /// left alone it looks every 15 seconds.

@@ -74,9 +74,14 @@ pub fn replicas(object: &Value) -> u32 {
     asked.map_or(1, |asked| u32::try_from(asked).unwrap_or(u32::MAX))
 }
 
+pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.pointer("/metadata/labels").and_then(|all| all.get(key)).and_then(Value::as_str)
+}
+
 /// Whether an object carries the mark of this migration.
 pub fn is_ours(object: &Value, journal: &Journal) -> bool {
-    annotation(object, ANNOTATION) == Some(journal.op.as_str())
+    let op = Some(journal.op.as_str());
+    annotation(object, ANNOTATION) == op || label(object, ANNOTATION) == op
 }
 
 impl World {
@@ -183,9 +188,10 @@ pub fn has_tag(pv: &Value, journal: &Journal) -> bool {
     tag.is_some_and(|tag| tag.op == journal.op)
 }
 
-/// Whether a claim bears a mark of ours.
+/// Whether an object bears a mark of ours.
 pub fn is_marked(object: &Value) -> bool {
-    annotation(object, ANNOTATION).is_some() || annotation(object, TOUCHED).is_some()
+    let annotated = [ANNOTATION, TOUCHED].iter().any(|key| annotation(object, key).is_some());
+    annotated || label(object, ANNOTATION).is_some()
 }
 
 /// Since when a pod has been leaving, for waits.

@@ -9,7 +9,7 @@ use super::{
     journal::{ANNOTATION, Arrived, Disk, Held, Intent, Journal, KEDA_PAUSED, TOUCHED, Tag},
     object::text,
     plan::{Act, scaler},
-    world::{World, annotation, is_marked, uid, version},
+    world::{World, annotation, is_marked, label, uid, version},
 };
 use crate::cluster::{Object, Patch, Propagation, Resource, Write};
 
@@ -372,8 +372,12 @@ fn clean(journal: &Journal, resource: Resource, found: &Value) -> Option<Vec<Wri
         return None;
     }
     let gone = [ANNOTATION, TOUCHED].into_iter().flat_map(|key| annotate(found, key, None));
+    let mut gone: Vec<Value> = gone.collect();
+    if label(found, ANNOTATION).is_some() {
+        gone.push(json!({ "op": "remove", "path": path_in("labels", ANNOTATION) }));
+    }
     let target = object(journal, resource, super::object::name(found));
-    Some(vec![patch(target, found, gone.collect(), "nothing of the migration is left on it")])
+    Some(vec![patch(target, found, gone, "nothing of the migration is left on it")])
 }
 
 /// Sets or removes an annotation.
@@ -396,6 +400,10 @@ fn annotate(found: &Value, key: &str, to: Option<&str>) -> Vec<Value> {
 }
 
 fn path_of(key: &str) -> String {
+    path_in("annotations", key)
+}
+
+fn path_in(field: &str, key: &str) -> String {
     // A key as a part of a JSON pointer (RFC 6901).
-    format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!("/metadata/{field}/{}", key.replace('~', "~0").replace('/', "~1"))
 }

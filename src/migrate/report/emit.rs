@@ -45,10 +45,11 @@ pub fn emit(journal: &Journal, folder: &Path, overwrite: bool) -> Result<(), Err
 /// Without the mark of the migration.
 fn unmark(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.shift_remove(ANNOTATION);
-        if annotations.is_empty() {
-            metadata.shift_remove("annotations");
+    for field in ["annotations", "labels"] {
+        let Some(all) = metadata.get_mut(field).and_then(Value::as_object_mut) else { continue };
+        all.shift_remove(ANNOTATION);
+        if all.is_empty() {
+            metadata.shift_remove(field);
         }
     }
 }
