@@ -240,7 +240,7 @@ fn is_ready(pod: &Value) -> bool {
 /// The one document on stdout: what every one promises, and what its schema
 /// says.
 #[track_caller]
-fn document(output: &Output) -> Value {
+pub fn document(output: &Output) -> Value {
     let document: Value =
         serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output}"));
     assert_eq!(document["exitCode"].as_i64(), output.code().map(i64::from), "{output}");

@@ -241,7 +241,7 @@ rule!(
     "MIGRATE-TAKEN",
     Error,
     "An object is there under a name that the migration needs, and it did not make it.",
-    "The annotation kubectl-stateful.dev/migration is missing or of another migration.",
+    "The mark kubectl-stateful.dev/migration is missing or of another migration.",
     "A controller or a Git sync may have made it meanwhile. Remove it if it holds nothing, and \
      resume; or roll back."
 );

@@ -1,24 +1,13 @@
 //! Killed, cut and refused at every request: the same command again, and the
 //! same end.
 
-use std::{
-    io::Write,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, io::Write, time::Instant};
 
 use super::{
     super::support::{Answer, Fault, FaultProxy, Seen, Victim},
     *,
 };
 
-/// So many namespaces are under way at a time.
-const SIDE_BY_SIDE: usize = 8;
 /// A pod that is lost is there again after this.
 const A_MOMENT: Duration = Duration::from_secs(10);
 /// So many points are tried of each sweep, unless all are asked for.
@@ -120,8 +109,8 @@ struct Point {
 }
 
 impl Point {
-    fn try_it(self, wanted: &Value) {
-        let Point { story, request, mishap } = self;
+    fn try_it(&self, wanted: &Value) {
+        let Point { story, request, mishap } = *self;
         let namespace = TestCluster::for_sweeps().namespace(&format!("point-{}", story.name));
         (story.prepare)(&namespace);
         let victim = Victim::default();
@@ -149,79 +138,26 @@ impl Point {
     }
 }
 
-/// Tries all of the points, or a sample of them.
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, request {}, {:?}", self.story.name, self.request, self.mishap)
+    }
+}
+
+/// Tries every mishap at every request of every story.
 fn sweep(name: &str, mishaps: &[Mishap]) {
-    let began = Instant::now();
-    let mut points: Vec<(Point, usize)> = Vec::new();
-    let ends: Vec<(Value, usize)> = STORIES.iter().map(Story::undisturbed).collect();
-    for (which, (story, (_, requests))) in STORIES.iter().zip(&ends).enumerate() {
-        for request in 1..=*requests {
-            let point = |mishap: &Mishap| Point { story: *story, request, mishap: *mishap };
-            points.extend(mishaps.iter().map(|mishap| (point(mishap), which)));
+    let ends: BTreeMap<&str, (Value, usize)> =
+        STORIES.iter().map(|story| (story.name, story.undisturbed())).collect();
+    let mut points = Vec::new();
+    for story in STORIES {
+        for request in 1..=ends[story.name].1 {
+            points.extend(mishaps.iter().map(|&mishap| Point { story, request, mishap }));
         }
     }
-    let (all, seed) = (points.len(), seed());
-    if std::env::var_os("KUBECTL_STATEFUL_TEST_FULL").is_none() {
-        shuffle(&mut points, seed);
-        points.truncate(SAMPLE);
-    }
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE.min(points.len()) {
-            scope.spawn(|| {
-                while let Some((point, which)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let tried = catch_unwind(AssertUnwindSafe(|| point.try_it(&ends[*which].0)));
-                    if let Err(why) = tried {
-                        let why = why.downcast_ref::<String>().map_or("", String::as_str);
-                        let Point { story, request, mishap } = point;
-                        let place = format!("{}, request {request}, {mishap:?}", story.name);
-                        failures
-                            .lock()
-                            .expect("nobody panics here")
-                            .push(format!("{place}: {why}"));
-                    }
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().expect("nobody panics here");
-    let counts: Vec<usize> = ends.iter().map(|(_, requests)| *requests).collect();
-    // Past the capture: how much was tried belongs into every log.
-    let _ = writeln!(
-        std::io::stderr(),
-        "sweep {name}: {} of {all} points tried, {} failed, in {:.0?}; requests of {}: {counts:?}; \
-         KUBECTL_STATEFUL_TEST_SEED={seed}",
-        points.len(),
-        failures.len(),
-        began.elapsed(),
-        STORIES.map(|story| story.name).join(", "),
-    );
-    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n\n"));
-}
-
-/// Another one each time, unless one is named to see a failure again.
-fn seed() -> u64 {
-    let named = std::env::var("KUBECTL_STATEFUL_TEST_SEED").ok();
-    named.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        now.as_secs()
-    })
-}
-
-/// Fisher and Yates, with the random numbers of splitmix64.
-fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut state = seed;
-    let mut random = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    };
-    for last in (1..items.len()).rev() {
-        let other = random() % (last as u64 + 1);
-        items.swap(last, usize::try_from(other).expect("smaller than a length"));
-    }
+    let counts: Vec<String> =
+        ends.iter().map(|(story, (_, requests))| format!("{story} {requests}")).collect();
+    let of = format!("requests: {}", counts.join(", "));
+    support::sweep(name, &of, points, SAMPLE, |point| point.try_it(&ends[point.story.name].0));
 }
 
 #[test]

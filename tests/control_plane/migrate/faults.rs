@@ -1,0 +1,203 @@
+//! Killed, cut and refused at every request of every verb: whoever comes next
+//! goes on, or back, and it ends as if nothing had been.
+
+use std::fmt;
+
+use super::{
+    super::support::{Answer, Fault, FaultProxy, Seen, Victim},
+    *,
+};
+
+/// So many points are tried of each sweep, unless all are asked for.
+const SAMPLE: usize = 16;
+
+const STORIES: [Story; 3] = [STATIC, PAIR, WAIT];
+
+/// What is disturbed.
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Run,
+    Rollback,
+    Finalize,
+}
+
+const VERBS: [Verb; 3] = [Verb::Run, Verb::Rollback, Verb::Finalize];
+
+impl Verb {
+    /// Everything up to it.
+    fn prepare(self, story: Story) -> Place {
+        let place = Place::make_on(TestCluster::for_sweeps(), story);
+        if !matches!(self, Verb::Run) {
+            place.run("").output().expect(0);
+        }
+        place
+    }
+
+    fn command(self, place: &Place) -> Run {
+        match self {
+            Verb::Run => place.run(""),
+            Verb::Rollback => place.on("rollback", ""),
+            Verb::Finalize => place.on("finalize", ""),
+        }
+    }
+
+    fn through(self, place: &Place, proxy: &FaultProxy) -> Run {
+        self.command(place).kubeconfig(place.namespace.kubeconfig_through(proxy))
+    }
+
+    /// How many requests it takes when nothing happens.
+    fn requests(self, story: Story) -> usize {
+        let place = self.prepare(story);
+        let proxy = place.namespace.cluster().proxy();
+        self.through(&place, &proxy).output().expect(0);
+        proxy.requests().len()
+    }
+}
+
+/// What happens at a point. The server never ends a watch by itself, so what
+/// would wait for the end of its answer happens before it.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    Killed,
+    DroppedBefore,
+    DroppedAfter,
+    Conflict,
+    TooMany,
+    Internal,
+}
+
+impl Mishap {
+    fn fault(self, request: &Seen, victim: &Victim) -> Fault {
+        match self {
+            Mishap::Killed if request.watch => Fault::KillBefore(victim.clone()),
+            Mishap::Killed => Fault::KillAfter(victim.clone()),
+            Mishap::DroppedAfter if request.watch => Fault::CutWatchAfter(1),
+            Mishap::DroppedAfter => Fault::DropAfter,
+            Mishap::DroppedBefore => Fault::DropBefore,
+            Mishap::Conflict => Fault::Answer(Answer::conflict()),
+            Mishap::TooMany => Fault::Answer(Answer::too_many_requests(1)),
+            Mishap::Internal => Fault::Answer(Answer::internal_error()),
+        }
+    }
+
+    /// Whether a run that met it may end so.
+    fn may_end(self, output: &Output) -> bool {
+        match self {
+            Mishap::Killed => output.signal() == Some(9),
+            // Before anything was written a no of the server is a refusal.
+            Mishap::Conflict => matches!(output.code(), Some(1 | 4 | 7)),
+            _ => output.code() == Some(1),
+        }
+    }
+}
+
+/// Which way it goes on.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    Resume,
+    Rollback,
+}
+
+/// A request of a verb at which something happens.
+#[derive(Clone, Copy)]
+struct Point {
+    story: Story,
+    verb: Verb,
+    request: usize,
+    mishap: Mishap,
+    then: Then,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Point { story, verb, request, mishap, then } = self;
+        write!(f, "{}, request {request} of {verb:?}, {mishap:?}, then {then:?}", story.name)
+    }
+}
+
+impl Point {
+    fn try_it(&self) {
+        let Point { story, verb, request, mishap, then } = *self;
+        let place = verb.prepare(story);
+        let victim = Victim::default();
+        let proxy = place.namespace.cluster().proxy();
+        let shared = victim.clone();
+        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
+        let output = verb.through(&place, &proxy).victim(&victim).output();
+        let failed = output.code() != Some(0);
+        assert!(!failed || mishap.may_end(&output), "{output}\n{}", proxy.log());
+        let goes_on = match then {
+            Then::Rollback => place.on("rollback", "--takeover"),
+            Then::Resume => place.on("resume", "--takeover"),
+        };
+        if !place.has_journal() {
+            // It had not begun, or was over.
+            let again = goes_on.output().expect(4);
+            let began = !matches!(verb, Verb::Run) || !failed;
+            assert!(began || again.stderr.contains("no migration of mysql"), "{again}");
+            match verb {
+                Verb::Finalize => place.is_finished(),
+                Verb::Run | Verb::Rollback => place.is_home(),
+            }
+            return;
+        }
+        goes_on.output().expect(0);
+        match (verb, then) {
+            (_, Then::Rollback) => place.is_home(),
+            (Verb::Rollback, Then::Resume) => {
+                // Killed before it had said so, it had not turned round.
+                if place.has_journal() {
+                    place.is_moved();
+                    verb.command(&place).output().expect(0);
+                }
+                place.is_home();
+            }
+            (Verb::Run | Verb::Finalize, Then::Resume) => {
+                if place.has_journal() {
+                    place.is_moved();
+                    Verb::Finalize.command(&place).output().expect(0);
+                }
+                place.is_finished();
+            }
+        }
+    }
+}
+
+/// Tries every mishap at every request of every verb of every story.
+fn sweep(name: &str, mishaps: &[Mishap]) {
+    let (mut points, mut counts) = (Vec::new(), Vec::new());
+    for story in STORIES {
+        for verb in VERBS {
+            let requests = verb.requests(story);
+            counts.push(format!("{} {verb:?} {requests}", story.name));
+            let ways: &[Then] = match verb {
+                // There is no way back from it.
+                Verb::Finalize => &[Then::Resume],
+                Verb::Run | Verb::Rollback => &[Then::Resume, Then::Rollback],
+            };
+            for request in 1..=requests {
+                for &mishap in mishaps {
+                    let point = |&then| Point { story, verb, request, mishap, then };
+                    points.extend(ways.iter().map(point));
+                }
+            }
+        }
+    }
+    let of = format!("requests: {}", counts.join(", "));
+    support::sweep(name, &of, points, SAMPLE, Point::try_it);
+}
+
+#[test]
+fn killed_at_any_request_the_next_goes_on_or_back() {
+    sweep("migrate killed", &[Mishap::Killed]);
+}
+
+#[test]
+fn whatever_answer_is_lost_it_goes_on_or_back() {
+    sweep("migrate dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter]);
+}
+
+#[test]
+fn whatever_answer_is_an_error_it_goes_on_or_back() {
+    sweep("migrate errors", &[Mishap::Conflict, Mishap::TooMany, Mishap::Internal]);
+}

@@ -1,0 +1,261 @@
+//! Two at once, and others who get in between: one wins, nobody overwrites
+//! anybody, and it can be gone on with.
+
+use http::Method;
+
+use super::{
+    super::support::{Fault, FaultProxy, Gate, Running, Seen},
+    *,
+};
+
+/// So often two begin at the same time, unless everything is asked for.
+const RACES: usize = 3;
+const ALL_RACES: usize = 50;
+
+/// Whether a request asks for a change that is meant.
+fn is_real(seen: &Seen, method: &Method, part: &str) -> bool {
+    seen.method == method && seen.path.contains(part) && !seen.path.contains("dryRun")
+}
+
+/// A run that waits before one of its requests.
+struct Held {
+    running: Running,
+    gate: Gate,
+    proxy: FaultProxy,
+}
+
+impl Held {
+    #[track_caller]
+    fn before(place: &Place, run: Run, method: Method, part: &'static str) -> Held {
+        let proxy = place.namespace.cluster().proxy();
+        let gate = Gate::closed();
+        proxy.once(move |seen| is_real(seen, &method, part), Fault::Hold(gate.clone()));
+        let running = run.kubeconfig(place.namespace.kubeconfig_through(&proxy)).start();
+        gate.wait_until_reached(SOON);
+        Held { running, gate, proxy }
+    }
+
+    #[track_caller]
+    fn goes_on(self, code: i32) -> Output {
+        self.gate.release();
+        let output = self.running.finish();
+        assert_eq!(output.code(), Some(code), "{output}\n{}", self.proxy.log());
+        output
+    }
+}
+
+/// One gets the lock; the other says who has it, and has written nothing.
+#[test]
+fn of_two_that_begin_at_once_one_wins() {
+    let full = std::env::var_os("KUBECTL_STATEFUL_TEST_FULL").is_some();
+    let place = Place::make(Story { name: "race", ..STATIC });
+    for round in 0..if full { ALL_RACES } else { RACES } {
+        let both = [(); 2].map(|()| {
+            let proxy = place.namespace.cluster().proxy();
+            let gate = Gate::closed();
+            // Both look, and find that nobody has begun.
+            proxy.once(|seen| seen.path.contains("/configmaps?"), Fault::Hold(gate.clone()));
+            let run = place.run("-o json");
+            let file = format!("racer-{}.json", proxy.server().rsplit(':').next().unwrap_or(""));
+            let kubeconfig = support::Kubeconfig::new(&proxy.server())
+                .namespace(place.namespace.name())
+                .write(place.namespace.directory(), &file);
+            let running = run.kubeconfig(kubeconfig).start();
+            gate.wait_until_reached(SOON);
+            Held { running, gate, proxy }
+        });
+        for held in &both {
+            held.gate.release();
+        }
+        let ends = both.map(|held| (held.running.finish(), held.proxy));
+        let mut codes = ends.each_ref().map(|(output, _)| output.code());
+        codes.sort_unstable();
+        let said = ends.each_ref().map(|(output, proxy)| format!("{output}\n{}", proxy.log()));
+        assert_eq!(codes, [Some(0), Some(7)], "round {round}\n{}", said.join("\n"));
+        let (loser, proxy) = ends.iter().find(|(output, _)| output.code() == Some(7)).expect("one");
+        let (winner, _) = ends.iter().find(|(output, _)| output.code() == Some(0)).expect("one");
+        assert_eq!(ids(loser), ["MIGRATE-LOCKED"], "{loser}");
+        assert!(loser.stderr.contains("has the migration to mysql in hand"), "{loser}");
+        assert_eq!(document(winner)["stage"], "arrived");
+        let wrote = proxy.count(|seen| {
+            seen.writes()
+                && !seen.path.contains("dryRun")
+                && !seen.path.contains("selfsubjectaccessreviews")
+                && seen.status.is_some_and(|status| status < 300)
+        });
+        assert_eq!(wrote, 0, "{loser}\n{}", proxy.log());
+        place.is_moved();
+        place.on("rollback", "").output().expect(0);
+        place.is_home();
+    }
+}
+
+/// Wherever it is, the old run stops, and the new one gets there.
+#[test]
+fn a_live_run_can_be_taken_over() {
+    let points = [
+        (Method::PATCH, "/persistentvolumes/"),
+        (Method::POST, "/persistentvolumeclaims"),
+        (Method::POST, "/statefulsets"),
+        (Method::PATCH, "/deployments/"),
+        (Method::PATCH, "/statefulsets/"),
+    ];
+    let place = Place::make(Story { name: "takeover", ..STATIC });
+    for (method, part) in points {
+        let old = Held::before(&place, place.run("-o json"), method, part);
+        // Without a word it is left alone for as long as it lives.
+        place.on("resume", "--takeover").output().expect(0);
+        place.is_moved();
+        let stopped = old.goes_on(7);
+        assert_eq!(ids(&stopped), ["MIGRATE-TAKEN-OVER"], "{part}\n{stopped}");
+        place.is_moved();
+        place.on("rollback", "").output().expect(0);
+        place.is_home();
+    }
+}
+
+#[test]
+fn a_live_run_is_left_alone() {
+    let place = Place::make(Story { name: "alive", ..STATIC });
+    // A pod that does not go, so that the run waits and says that it lives.
+    let pods = place.namespace.path("v1", "pods", "");
+    let list = place.namespace.cluster().api().get(&pods).expect("pods");
+    let pod = list["items"][0]["metadata"]["name"].as_str().expect("a pod").to_owned();
+    let stuck =
+        |on: Value| json!({"metadata": {"annotations": {"stateful.test/stuck-terminating": on}}});
+    place.edit("v1", "pods", &pod, &stuck(json!("true")));
+    let running = place.run("").start();
+    running.wait_for_stderr("the wait", |said| said.contains("to be gone"));
+    for verb in ["resume", "rollback"] {
+        let output = place.on(verb, "-o json").output().expect(7);
+        assert_eq!(ids(&output), ["MIGRATE-LOCKED"], "{output}");
+    }
+    place.run("").output().expect(7);
+    place.edit("v1", "pods", &pod, &stuck(Value::Null));
+    running.finish().expect(0);
+    place.is_moved();
+    place.on("finalize", "").output().expect(0);
+    place.is_finished();
+}
+
+/// The pod cannot start, because the volume is the set's; but it is there.
+#[test]
+fn whoever_scales_the_deployment_up_is_noticed() {
+    let place = Place::make(Story { name: "scaled", ..STATIC });
+    for (method, part) in
+        [(Method::PATCH, "/statefulsets/"), (Method::PATCH, "/persistentvolumes/")]
+    {
+        let held = Held::before(&place, place.run("-o json"), method, part);
+        place.edit_deployment(&json!({"spec": {"replicas": 2}}));
+        let output = held.goes_on(7);
+        assert_eq!(ids(&output), ["MIGRATE-CHANGED"], "{output}");
+        let hint = support::hint_of(&document(&output), "MIGRATE-CHANGED");
+        place.on("resume", "").output().expect(7);
+        support::follow(&place.namespace, &hint);
+        place.on("resume", "").output().expect(0);
+        place.is_moved();
+        place.on("rollback", "").output().expect(0);
+        place.is_home();
+    }
+}
+
+/// The set would run what nobody wants any more.
+#[test]
+fn whoever_edits_the_template_is_noticed() {
+    let place = Place::make(Story { name: "edited", ..STATIC });
+    let run = place.run("-o json");
+    let held = Held::before(&place, run, Method::POST, "/persistentvolumeclaims");
+    let annotations = json!({"rolled": "once"});
+    let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+    place.edit_deployment(&patch);
+    let output = held.goes_on(7);
+    assert_eq!(ids(&output), ["MIGRATE-CHANGED"], "{output}");
+    place.on("rollback", "").output().expect(0);
+    // What was edited stays so; everything else is as it was.
+    wait_for(SOON, "the Deployment to run", || runs(&place.namespace).then_some(()));
+    let now = place.picture();
+    assert_eq!(now.marked(), Vec::<String>::new());
+    let template = &now.get("deployments", "mysql")["spec"]["template"];
+    assert_eq!(template["metadata"]["annotations"], annotations);
+    for kind in ["persistentvolumes", "persistentvolumeclaims", "services"] {
+        assert!(now.all(kind).eq(place.before.all(kind)), "{kind}");
+    }
+    place.vigil.check(&place.namespace);
+}
+
+/// A name that is needed is taken between plan and deed.
+#[test]
+fn whoever_takes_a_name_keeps_it() {
+    let place = Place::make(Story { name: "taken", ..STATIC });
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "mysql"},
+        "spec": {
+            "replicas": 0, "serviceName": "mysql", "selector": {"matchLabels": {"app": "other"}},
+            "template": {
+                "metadata": {"labels": {"app": "other"}},
+                "spec": {"containers": [{"name": "other", "image": "busybox"}]},
+            },
+        },
+    });
+    let foreign = [
+        (set, "statefulsets"),
+        (claim("data-mysql-0", "standard-wait", "ReadWriteOnce"), "persistentvolumeclaims"),
+    ];
+    for (object, plural) in foreign {
+        let held = Held::before(&place, place.run("-o json"), Method::POST, "/configmaps");
+        let made = create(&place.namespace, &object);
+        let output = held.goes_on(7);
+        assert_eq!(ids(&output), ["MIGRATE-TAKEN"], "{output}");
+        let name = made["metadata"]["name"].as_str().expect("a name");
+        let now = place.picture();
+        assert_eq!(now.get(plural, name)["metadata"]["uid"], made["metadata"]["uid"]);
+        assert_eq!(now.get(plural, name)["spec"], made["spec"]);
+        assert!(runs_still(&place), "nothing was stopped");
+        place.on("resume", "").output().expect(7);
+
+        let path = now_path(&place, plural, name);
+        place.namespace.cluster().api().delete(&path);
+        wait_for(SOON, "it to be gone", || {
+            place.namespace.cluster().api().get(&path).is_none().then_some(())
+        });
+        place.on("resume", "").output().expect(0);
+        place.is_moved();
+        place.on("rollback", "").output().expect(0);
+        place.is_home();
+    }
+}
+
+fn now_path(place: &Place, plural: &str, name: &str) -> String {
+    let (_, version, plural) = KINDS.iter().find(|kind| kind.2 == plural).expect("a kind");
+    place.namespace.path(version, plural, name)
+}
+
+fn runs_still(place: &Place) -> bool {
+    let deployment = place.namespace.get("apps/v1", "deployments", "mysql").expect("it is there");
+    deployment["status"]["availableReplicas"] == 1
+}
+
+/// Nobody knows then what was before, except the volume.
+#[test]
+fn without_its_journal_a_run_stops_where_it_is() {
+    let place = Place::make(Story { name: "journal", ..STATIC });
+    let held = Held::before(&place, place.run("-o json"), Method::POST, "/statefulsets");
+    let journal = place.namespace.path("v1", "configmaps", "kubectl-stateful-migrate-mysql");
+    place.namespace.cluster().api().delete(&journal);
+    let output = held.goes_on(7);
+    assert_eq!(ids(&output), ["MIGRATE-TAKEN-OVER"], "{output}");
+    let stage = document(&output)["stage"].clone();
+    assert!(stage != "rolled-back" && stage != "finished", "it is neither: {stage}");
+    assert!(runs_still(&place), "the application was not stopped");
+    place.vigil.check(&place.namespace);
+    let now = place.picture();
+    let (_, disk) = now.all("persistentvolumes").next().expect("the volume");
+    let tag = disk["metadata"]["annotations"]["kubectl-stateful.dev/migration"].as_str();
+    assert!(tag.is_some_and(|tag| tag.contains("\"policy\":\"Delete\"")), "{disk:#}");
+    assert_eq!(disk["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+    for verb in ["resume", "rollback", "finalize"] {
+        place.on(verb, "").output().expect(4);
+    }
+    let output = place.run("-o json").output().expect(4);
+    assert!(ids(&output).iter().any(|id| id == "MIGRATE-UNDER-WAY"), "{output}");
+}

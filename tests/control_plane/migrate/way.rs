@@ -1,0 +1,239 @@
+//! There, back, there again and finished, for every shape of application.
+
+use super::*;
+
+/// The whole way, and what is told on it.
+#[track_caller]
+fn goes_the_whole_way(story: Story) -> Place {
+    let place = Place::make(story);
+    let plan = document(&place.ends(&format!("plan {} --exit-code -o json", story.words), 3));
+    assert_eq!(plan["statefulSet"], story.set);
+    assert_eq!(plan["items"].as_array().map(Vec::len), Some(story.claims.len()));
+    assert_eq!(place.before.differences(&place.picture()), Vec::<String>::new());
+
+    let output = place.run("-o json").output().expect(0);
+    is_told(&output, "arrived", story);
+    place.is_moved();
+    let status = place.on("status", "-o json").output().expect(0);
+    is_told(&status, "arrived", story);
+    assert_eq!(document(&status)["writes"], json!([]));
+    for word in ["rollback", "finalize"] {
+        let line = format!("kubectl stateful migrate {word} sts/{}", story.set);
+        let text = place.on("status", "").output().success();
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+    let list = place.ends("status", 0).stdout;
+    assert!(list.contains("moved") && list.contains(story.set), "{list}");
+    let list = document(&place.ends("status -o json", 0));
+    assert_eq!(list["items"][0]["name"], story.set);
+
+    is_told(&place.on("rollback", "-o json").output().expect(0), "rolled-back", story);
+    place.is_home();
+    assert_eq!(place.ends("status", 0).stdout, "no migration is under way\n");
+
+    place.moves();
+    is_told(&place.on("finalize", "-o json").output().expect(0), "finished", story);
+    place.is_finished();
+    place.on("status", "").output().expect(4);
+    place
+}
+
+#[track_caller]
+fn is_told(output: &Output, stage: &str, story: Story) {
+    let document = document(output);
+    assert_eq!(document["stage"], stage, "{output}");
+    assert_eq!(document["statefulSet"], story.set);
+    let disks = document["items"].as_array().expect("items");
+    let told: Vec<(&str, &str)> = disks
+        .iter()
+        .map(|disk| {
+            (disk["oldClaim"].as_str().unwrap_or(""), disk["newClaim"].as_str().unwrap_or(""))
+        })
+        .collect();
+    assert_eq!(told, story.claims);
+    for disk in disks {
+        let (policy, now) = (&disk["policy"], &disk["policyNow"]);
+        let wanted = if stage == "arrived" { &json!("Retain") } else { policy };
+        assert_eq!(now, wanted, "{disk:#}");
+    }
+}
+
+#[test]
+fn a_volume_made_by_hand_goes_over() {
+    goes_the_whole_way(STATIC);
+}
+
+#[test]
+fn a_volume_that_is_kept_anyway_goes_over() {
+    let manifests = |namespace: &str| by_hand(namespace, "Retain");
+    goes_the_whole_way(Story { name: "retain", manifests, ..STATIC });
+}
+
+#[test]
+fn two_claims_go_over() {
+    goes_the_whole_way(PAIR);
+}
+
+#[test]
+fn a_provisioned_volume_goes_over() {
+    goes_the_whole_way(Story { name: "immediate", manifests: |_| with_class("standard"), ..WAIT });
+}
+
+#[test]
+fn a_volume_of_one_node_goes_over() {
+    goes_the_whole_way(WAIT);
+}
+
+#[test]
+fn the_deployment_may_stop_first() {
+    goes_the_whole_way(Story { name: "stop", words: "deploy/mysql --stop-first", ..STATIC });
+}
+
+#[test]
+fn a_claim_may_stay_as_it_is() {
+    let place = goes_the_whole_way(Story {
+        name: "keep",
+        words: "deploy/mysql --mode keep",
+        claims: &[],
+        ..STATIC
+    });
+    keeps(&place, "mysql-pv-claim");
+}
+
+#[test]
+fn pods_may_go_on_sharing_a_claim() {
+    let place = goes_the_whole_way(Story {
+        name: "shared",
+        manifests: |namespace| {
+            let class = format!("manual-{namespace}");
+            vec![
+                disk(namespace, "Delete", "ReadWriteMany"),
+                claim("files", &class, "ReadWriteMany"),
+                headless("mysql"),
+                deployment("mysql", 3, &[("data", "files")]),
+            ]
+        },
+        words: "deploy/mysql --mode keep",
+        claims: &[],
+        ..STATIC
+    });
+    keeps(&place, "files");
+    let set = place.namespace.get("apps/v1", "statefulsets", "mysql").expect("the set");
+    assert_eq!(set["status"]["readyReplicas"], 3);
+}
+
+/// The claim and its volume are the very same, and the set mounts it.
+#[track_caller]
+fn keeps(place: &Place, claim: &str) {
+    let now = place.picture();
+    let is = now.get("persistentvolumeclaims", claim);
+    assert_eq!(is, place.before.get("persistentvolumeclaims", claim));
+    let disk = is["spec"]["volumeName"].as_str().expect("a volume");
+    assert_eq!(now.get("persistentvolumes", disk), place.before.get("persistentvolumes", disk));
+    let volumes = &now.get("statefulsets", "mysql")["spec"]["template"]["spec"]["volumes"];
+    let claims = volumes.as_array().into_iter().flatten();
+    let mut claims = claims.map(|volume| &volume["persistentVolumeClaim"]["claimName"]);
+    assert!(claims.any(|name| name == claim), "{volumes:#}");
+}
+
+#[test]
+fn one_of_two_claims_may_stay() {
+    let place = goes_the_whole_way(Story {
+        name: "half",
+        words: "deploy/mysql --keep logs",
+        claims: &[("mysql-data", "data-mysql-0")],
+        ..PAIR
+    });
+    keeps(&place, "mysql-logs");
+}
+
+#[test]
+fn a_template_may_be_called_otherwise() {
+    goes_the_whole_way(Story {
+        name: "template",
+        words: "deploy/mysql --claim data=database",
+        claims: &[("mysql-data", "database-mysql-0")],
+        ..WAIT
+    });
+}
+
+#[test]
+fn several_deployments_become_one_set() {
+    goes_the_whole_way(Story {
+        name: "several",
+        manifests: |_| {
+            let mut all = Vec::new();
+            for name in ["a", "b", "c"] {
+                let disk = format!("{name}-disk");
+                all.push(claim(&disk, "standard", "ReadWriteOnce"));
+                all.push(deployment(name, 1, &[("data", &disk)]));
+            }
+            all
+        },
+        words: "--from a,b,c --name db",
+        set: "db",
+        claims: &[("a-disk", "data-db-0"), ("b-disk", "data-db-1"), ("c-disk", "data-db-2")],
+    });
+}
+
+#[test]
+fn an_autoscaler_comes_along() {
+    let place = goes_the_whole_way(Story {
+        name: "hpa",
+        manifests: |namespace| {
+            let mut all = by_hand(namespace, "Delete");
+            all.push(autoscaler());
+            all
+        },
+        words: "deploy/mysql --retarget hpa",
+        ..STATIC
+    });
+    let now = place.picture();
+    let hpa = now.get("horizontalpodautoscalers", "mysql");
+    let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "mysql"});
+    assert_eq!(hpa["spec"]["scaleTargetRef"], target);
+}
+
+pub fn autoscaler() -> Value {
+    json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "mysql"},
+        "spec": {
+            "minReplicas": 1, "maxReplicas": 1,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "mysql"},
+        },
+    })
+}
+
+#[test]
+fn a_deployment_without_pods_becomes_a_set_without_pods() {
+    let place = goes_the_whole_way(Story {
+        name: "none",
+        manifests: |_| {
+            vec![
+                claim("mysql-data", "standard", "ReadWriteOnce"),
+                headless("mysql"),
+                deployment("mysql", 0, &[("data", "mysql-data")]),
+            ]
+        },
+        ..WAIT
+    });
+    let set = place.namespace.get("apps/v1", "statefulsets", "mysql").expect("the set");
+    assert_eq!(set["spec"]["replicas"], 0);
+}
+
+/// The Service is ours: it goes with the way back, and stays with the set.
+#[test]
+fn a_service_is_made_where_there_is_none() {
+    let place = goes_the_whole_way(Story {
+        name: "service",
+        manifests: |namespace| {
+            let mut all = by_hand(namespace, "Delete");
+            all.retain(|object| object["kind"] != "Service");
+            all
+        },
+        ..STATIC
+    });
+    assert!(!place.before.has("services", "mysql-headless"));
+    assert!(place.picture().has("services", "mysql-headless"));
+}
