@@ -371,15 +371,16 @@ fn a_patch_file_about_another_object_is_refused_before_anything_is_read() {
         patch.as_object_mut().expect("a patch").extend(fields.as_object().expect("fields").clone());
         patch.to_string()
     };
-    let start = ["canary", "start", "web", "--yes", "--patch-file=-", "-n=shop", &server];
-    let plan = ["canary", "plan", "web", "--patch-file=-", "-n=shop", &server];
+    let at = ["--patch-file=-", "-n=shop", &server, "--request-timeout=2s"];
+    let start = [["canary", "start", "web", "--yes"].as_slice(), &at].concat();
+    let plan = [["canary", "plan", "web"].as_slice(), &at].concat();
     for (fields, said) in [
         (json!({"metadata": {"name": "cache"}}), "its metadata.name is not web"),
         (json!({"metadata": {"namespace": "test"}}), "its metadata.namespace is not shop"),
         (json!({"kind": "Deployment"}), "its kind is not StatefulSet"),
         (json!({"apiVersion": "v1"}), "its apiVersion is not apps/v1"),
     ] {
-        for words in [start.as_slice(), &plan] {
+        for words in [&start, &plan] {
             let (stdout, stderr, code) = run(words, &patch(fields.clone()));
             assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
             let line = format!("invalid value \"-\" for --patch-file: {said}");
