@@ -145,6 +145,9 @@ fn how_far_it_goes_can_be_said_in_many_ways() {
     }
 }
 
+/// Flags, the field of the pod that they change, and what it then holds.
+type Change = (&'static str, &'static str, fn(&Value) -> bool);
+
 #[test]
 fn every_change_of_the_template_can_be_tried() {
     let namespace = made("canary-change", 2, |_| {});
@@ -153,7 +156,7 @@ fn every_change_of_the_template_can_be_tried() {
         "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}},
     });
     let restarted = "/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
-    let cases: [(&str, &str, fn(&Value) -> bool); 4] = [
+    let cases: [Change; 4] = [
         ("--env A=1", "/spec/containers/0/env/0/value", |value| value == "1"),
         (
             "--set-resources requests.cpu=10m",
