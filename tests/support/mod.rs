@@ -17,6 +17,7 @@ mod process;
 mod proxy;
 mod runtime;
 mod status;
+mod sweep;
 mod wait;
 
 pub use api::{Api, Upstream};
@@ -27,4 +28,5 @@ pub use nginx::{claims, container, web};
 pub use process::{Output, Run, Running, Victim, stateful};
 pub use proxy::{Answer, Fault, FaultProxy, Gate, Seen};
 pub use status::{document, follow, hint_of, ids, until_found};
+pub use sweep::sweep;
 pub use wait::wait_for;
