@@ -16,6 +16,14 @@ mod canary_databases;
 mod canary_gates;
 #[path = "node/exec.rs"]
 mod exec;
+#[path = "node/migrate.rs"]
+mod migrate;
+#[path = "node/migrate_killed.rs"]
+mod migrate_killed;
+#[path = "node/migrate_trouble.rs"]
+mod migrate_trouble;
+#[path = "node/migrate_volumes.rs"]
+mod migrate_volumes;
 #[path = "node/reach.rs"]
 mod reach;
 #[path = "node/readme.rs"]
