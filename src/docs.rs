@@ -16,12 +16,12 @@ use crate::{
     canary::{
         report::{HistoryView, PlanView, View},
         rules,
-        run::Event,
     },
     completion::{Shell, registration},
     migrate,
     output::{Envelope, Exit, Failure},
     status::{plan::Picture, run::Change, stuck},
+    steps::Event,
     version::Version,
     workload::{Rule, Severity},
 };
@@ -130,7 +130,7 @@ fn schemas() {
         "docs/schemas/migrate-list-v1.json",
         &schema::<Envelope<'static, migrate::report::ListView>>(),
     );
-    check("docs/schemas/migrate-event-v1.json", &schema::<migrate::run::Event<'static>>());
+    check("docs/schemas/migrate-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
     check("docs/schemas/gates-v1.json", &schema::<Gates>());

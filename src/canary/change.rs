@@ -118,31 +118,21 @@ impl ChangeArgs {
             && !self.adopt
     }
 
-    /// The body of the patch, `{"spec":{"template":{…}}}`, without metadata.
-    /// `template` is the set's `spec.template` as it is now; a template that
-    /// has what is asked for already stays as it is, but for `--restart`.
+    /// With the patch file, where one is named: read once, because stdin cannot
+    /// be read again.
     ///
     /// # Errors
-    /// [`Refused`]; also where the server would refuse to merge it.
-    pub fn patch(
+    /// [`Refused`], where it cannot be read or is no patch of a StatefulSet.
+    pub fn read(
         &self,
-        template: &Value,
-        now: Timestamp,
         read_file: impl FnOnce(&str) -> Result<String, Error>,
-    ) -> Result<Map<String, Value>, Refused> {
-        let changed = match &self.patch_file {
-            Some(file) => template_of_file(file, template, read_file)?,
-            None => self.template_of_flags(template, now)?,
-        };
-        let spec = Map::from_iter([("template".to_owned(), Value::Object(changed))]);
-        Ok(Map::from_iter([("spec".to_owned(), Value::Object(spec))]))
+    ) -> Result<Change<'_>, Refused> {
+        let file = self.patch_file.as_deref().map(|file| PatchFile::read(file, read_file));
+        Ok(Change { flags: self, file: file.transpose()? })
     }
 
-    fn template_of_flags(
-        &self,
-        template: &Value,
-        now: Timestamp,
-    ) -> Result<Map<String, Value>, Refused> {
+    /// What the flags want of the template.
+    fn template(&self, template: &Value, now: Timestamp) -> Result<Map<String, Value>, Refused> {
         let containers = Containers::of(template);
         let mut edits: BTreeMap<&str, Edit<'_>> = BTreeMap::new();
         for (name, image) in images(&self.image, &containers)? {
@@ -182,6 +172,97 @@ impl ChangeArgs {
         }
         Ok(changed)
     }
+}
+
+/// What is to change, with what stands in the patch file.
+#[derive(Debug)]
+pub struct Change<'a> {
+    pub flags: &'a ChangeArgs,
+    file: Option<PatchFile<'a>>,
+}
+
+impl Change<'_> {
+    /// Whether a patch file is about this set; its namespace counts where it
+    /// is known.
+    ///
+    /// # Errors
+    /// [`Refused::Malformed`], where it names another object.
+    pub fn is_for(&self, set: &str, namespace: Option<&str>) -> Result<(), Refused> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.says("/metadata/name", set)?;
+        namespace.map_or(Ok(()), |namespace| file.says("/metadata/namespace", namespace))
+    }
+
+    /// The body of the patch, `{"spec":{"template":{…}}}`, without metadata.
+    /// `template` is the set's `spec.template` as it is now; a template that
+    /// has what is asked for already stays as it is, but for `--restart`.
+    ///
+    /// # Errors
+    /// [`Refused`]; also where the server would refuse to merge it.
+    pub fn patch(&self, template: &Value, now: Timestamp) -> Result<Map<String, Value>, Refused> {
+        let changed = match &self.file {
+            Some(file) => file.template(template)?,
+            None => self.flags.template(template, now)?,
+        };
+        let spec = Map::from_iter([("template".to_owned(), Value::Object(changed))]);
+        Ok(Map::from_iter([("spec".to_owned(), Value::Object(spec))]))
+    }
+}
+
+/// What stands in a patch file.
+#[derive(Debug)]
+struct PatchFile<'a> {
+    file: &'a str,
+    patch: Value,
+}
+
+impl<'a> PatchFile<'a> {
+    fn read(
+        file: &'a str,
+        read_file: impl FnOnce(&str) -> Result<String, Error>,
+    ) -> Result<PatchFile<'a>, Refused> {
+        let text = read_file(file).map_err(Refused::Unreadable)?;
+        let documents: Vec<Value> = match serde_json::from_str(&text) {
+            Ok(document) => vec![document],
+            Err(_) => serde_saphyr::from_multiple(&text)
+                .map_err(|error| malformed(file, error.to_string()))?,
+        };
+        let mut documents = documents.into_iter().filter(|document| !document.is_null());
+        let (Some(patch @ Value::Object(_)), None) = (documents.next(), documents.next()) else {
+            return Err(malformed(file, "it is not one mapping"));
+        };
+        let read = PatchFile { file, patch };
+        read.says("/apiVersion", "apps/v1")?;
+        read.says("/kind", "StatefulSet")?;
+        Ok(read)
+    }
+
+    /// A field that names the object says this, where it is there.
+    fn says(&self, field: &str, expected: &str) -> Result<(), Refused> {
+        if self.patch.pointer(field).is_none_or(|value| value == expected) {
+            return Ok(());
+        }
+        let path = field.trim_start_matches('/').replace('/', ".");
+        Err(malformed(self.file, format!("its {path} is not {expected}")))
+    }
+
+    /// What it wants of the template.
+    fn template(&self, template: &Value) -> Result<Map<String, Value>, Refused> {
+        let forbidden = forbidden_fields(&self.patch);
+        if !forbidden.is_empty() {
+            return Err(Refused::ForbiddenFields(forbidden));
+        }
+        let Some(Value::Object(changed)) = self.patch.pointer("/spec/template") else {
+            return Err(malformed(self.file, "it has no mapping spec.template"));
+        };
+        strategic::merge(template, changed)
+            .map_err(|why| malformed(self.file, format!("it {why}")))?;
+        Ok(changed.clone())
+    }
+}
+
+fn malformed(file: &str, why: impl Into<String>) -> Refused {
+    Refused::Malformed { flag: "--patch-file", value: file.to_owned(), why: why.into() }
 }
 
 /// The containers of a template, init containers first.
@@ -466,51 +547,15 @@ fn resources(flag: &str) -> Result<(Option<&str>, Vec<Amount<'_>>), Refused> {
     Ok((container, amounts))
 }
 
-/// What a patch file wants of the template.
-fn template_of_file(
-    file: &str,
-    template: &Value,
-    read_file: impl FnOnce(&str) -> Result<String, Error>,
-) -> Result<Map<String, Value>, Refused> {
-    let malformed =
-        |why: String| Refused::Malformed { flag: "--patch-file", value: file.to_owned(), why };
-    let text = read_file(file).map_err(Refused::Unreadable)?;
-    let documents: Vec<Value> = match serde_json::from_str(&text) {
-        Ok(document) => vec![document],
-        Err(_) => {
-            serde_saphyr::from_multiple(&text).map_err(|error| malformed(error.to_string()))?
-        }
-    };
-    let mut documents = documents.into_iter().filter(|document| !document.is_null());
-    let (Some(Value::Object(patch)), None) = (documents.next(), documents.next()) else {
-        return Err(malformed("it is not one mapping".to_owned()));
-    };
-    for (field, expected) in [("apiVersion", "apps/v1"), ("kind", "StatefulSet")] {
-        if patch.get(field).is_some_and(|value| value != expected) {
-            return Err(malformed(format!("its {field} is not {expected}")));
-        }
-    }
-    let forbidden = forbidden_fields(&patch);
-    if !forbidden.is_empty() {
-        return Err(Refused::ForbiddenFields(forbidden));
-    }
-    let Some(Value::Object(changed)) = patch.get("spec").and_then(|spec| spec.get("template"))
-    else {
-        return Err(malformed("it has no mapping spec.template".to_owned()));
-    };
-    strategic::merge(template, changed).map_err(|why| malformed(format!("it {why}")))?;
-    Ok(changed.clone())
-}
-
 /// Everything in a patch of a StatefulSet beside the template and what only
 /// names the set.
-fn forbidden_fields(patch: &Map<String, Value>) -> Vec<String> {
+fn forbidden_fields(patch: &Value) -> Vec<String> {
     let mut paths = Vec::new();
-    for (field, value) in patch {
-        let allowed = match field.as_str() {
+    for (field, value) in patch.as_object().into_iter().flatten() {
+        let allowed: &[&str] = match field.as_str() {
             "apiVersion" | "kind" => continue,
-            "metadata" => "name",
-            "spec" => "template",
+            "metadata" => &["name", "namespace"],
+            "spec" => &["template"],
             _ => {
                 paths.push(field.clone());
                 continue;
@@ -518,7 +563,7 @@ fn forbidden_fields(patch: &Map<String, Value>) -> Vec<String> {
         };
         match value {
             Value::Object(fields) => {
-                let others = fields.keys().filter(|inner| *inner != allowed);
+                let others = fields.keys().filter(|inner| !allowed.contains(&inner.as_str()));
                 paths.extend(others.map(|inner| format!("{field}.{inner}")));
             }
             _ => paths.push(field.clone()),
@@ -777,15 +822,22 @@ mod tests {
         Err(Error::new(Exit::Error, format!("{name} was not to be read")))
     }
 
+    fn patch_of(template: &Value, words: &[&str]) -> Result<Map<String, Value>, Refused> {
+        args(words).read(no_file)?.patch(template, Timestamp::UNIX_EPOCH)
+    }
+
     fn patch(words: &[&str]) -> Result<Map<String, Value>, Refused> {
-        args(words).patch(&template(), Timestamp::UNIX_EPOCH, no_file)
+        patch_of(&template(), words)
     }
 
     fn of_file(text: &str) -> Result<Map<String, Value>, Refused> {
-        args(&["--patch-file", "p.yaml"]).patch(&template(), Timestamp::UNIX_EPOCH, |name| {
+        let args = args(&["--patch-file", "p.yaml"]);
+        let change = args.read(|name| {
             assert_eq!(name, "p.yaml");
             Ok(text.to_owned())
-        })
+        })?;
+        change.is_for("db", Some("shop"))?;
+        change.patch(&template(), Timestamp::UNIX_EPOCH)
     }
 
     /// What changes, a line each.
@@ -823,7 +875,7 @@ mod tests {
         );
         assert_eq!(changes(&["--image", "mysql=mysql:5.7"]), [] as [&str; 0]);
         let one = json!({"spec": {"containers": [{"name": "web", "image": "nginx:1"}]}});
-        let plain = args(&["--image", "nginx:2"]).patch(&one, Timestamp::UNIX_EPOCH, no_file);
+        let plain = patch_of(&one, &["--image", "nginx:2"]);
         assert_eq!(apply(&one, &plain.unwrap())["spec"]["containers"][0]["image"], "nginx:2");
     }
 
@@ -912,7 +964,7 @@ mod tests {
         let twice = json!({"spec": {"containers": [{
             "name": "a", "env": [{"name": "A", "value": "1"}, {"name": "B"}, {"name": "A", "value": "2"}],
         }]}});
-        let patch = args(&["--env", "A=3"]).patch(&twice, Timestamp::UNIX_EPOCH, no_file).unwrap();
+        let patch = patch_of(&twice, &["--env", "A=3"]).unwrap();
         let env = &apply(&twice, &patch)["spec"]["containers"][0]["env"];
         assert_eq!(env, &json!([{"name": "A", "value": "3"}, {"name": "B"}]));
     }
@@ -968,7 +1020,7 @@ mod tests {
 
     #[test]
     fn a_patch_file_changes_the_template_alone() {
-        let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template:\n    \
+        let text = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\nspec:\n  template:\n    \
                     spec:\n      containers:\n      - {name: mysql, image: 'mysql:8'}\n";
         let expected = json!({"spec": {"template": {"spec": {"containers": [
             {"name": "mysql", "image": "mysql:8"},
@@ -989,6 +1041,10 @@ mod tests {
             ("kind: StatefulSet", "it has no mapping spec.template"),
             ("spec: {template: null}", "it has no mapping spec.template"),
             ("kind: Deployment", "its kind is not StatefulSet"),
+            ("apiVersion: v1", "its apiVersion is not apps/v1"),
+            ("metadata: {name: cache}", "its metadata.name is not db"),
+            ("metadata: {name: null}", "its metadata.name is not db"),
+            ("metadata: {name: db, namespace: test}", "its metadata.namespace is not shop"),
             (
                 "spec: {template: {spec: {containers: [{image: x}]}}}",
                 "it has a list element without name, by which its list is merged",
@@ -998,8 +1054,7 @@ mod tests {
             assert_eq!(said, format!("invalid value \"p.yaml\" for --patch-file: {why}"));
         }
         assert!(matches!(of_file("a: ["), Err(Refused::Malformed { .. })));
-        let gone = args(&["--patch-file", "x"]).patch(&template(), Timestamp::UNIX_EPOCH, no_file);
-        assert!(matches!(gone, Err(Refused::Unreadable(_))));
+        assert!(matches!(patch(&["--patch-file", "x"]), Err(Refused::Unreadable(_))));
     }
 
     #[test]

@@ -21,7 +21,8 @@ use super::{
 use crate::{
     migrate::{
         begin::Surroundings,
-        journal::{ANNOTATION, Book, Journal, LABEL},
+        fill::{Pass, job_name},
+        journal::{ANNOTATION, Book, Journal, LABEL, Mode},
         object::{items, name, text},
         recover::Before,
         world::{World, annotation},
@@ -132,6 +133,31 @@ async fn read_volumes(cluster: &Cluster, found: &mut Surroundings) -> Result<(),
     Ok(())
 }
 
+/// What the cluster can make volumes and snapshots of. What may not be read is
+/// in [`Surroundings::unread`].
+///
+/// # Errors
+/// When the server fails.
+pub async fn offer(cluster: &Cluster, found: &mut Surroundings) -> Result<(), Failure> {
+    let group = "snapshot.storage.k8s.io";
+    let served = api_groups(cluster).await?;
+    found.offer.has_snapshots = served.iter().any(|one| one == group);
+    let path = "/apis/storage.k8s.io/v1/storageclasses";
+    let classes = list::<Value>(cluster, "storageclasses.storage.k8s.io", path).await?;
+    found.offer.classes = keep(classes, &mut found.unread);
+    if found.offer.has_snapshots {
+        let path = format!("/apis/{group}/v1/volumesnapshotclasses");
+        let answer =
+            list::<Value>(cluster, &format!("volumesnapshotclasses.{group}"), &path).await?;
+        found.offer.snapshot_classes = match answer {
+            Answer::Items { items, .. } => Some(items),
+            // Only the mode that needs them has to know.
+            _ => None,
+        };
+    }
+    Ok(())
+}
+
 /// The objects of one migration, as they are now.
 ///
 /// # Errors
@@ -149,7 +175,14 @@ pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failur
     ];
     let members = journal.deployments.iter().map(|member| member.name.as_str());
     wanted.extend(members.map(|name| object(Resource::DEPLOYMENT, name)));
-    for disk in &journal.disks {
+    for (index, disk) in journal.disks.iter().enumerate() {
+        if journal.mode == Mode::Copy {
+            let names = Pass::ALL.map(|pass| job_name(journal, index, pass));
+            wanted.extend(names.map(|name| object(Resource::JOB, &name)));
+        }
+        if let Some(snapshot) = &disk.snapshot {
+            wanted.push(object(Resource::SNAPSHOT, crate::migrate::object::name(snapshot)));
+        }
         wanted.push(object(Resource::CLAIM, &disk.old.name));
         wanted.push(object(Resource::CLAIM, &disk.new));
         let blank = disk.blank.as_ref().map(|blank| &blank.pv);
@@ -181,6 +214,8 @@ pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failur
             Resource::DEPLOYMENT => drop(world.deployments.insert(name, found)),
             Resource::CLAIM => drop(world.claims.insert(name, found)),
             Resource::VOLUME => drop(world.volumes.insert(name, found)),
+            Resource::JOB => drop(world.jobs.insert(name, found)),
+            Resource::SNAPSHOT => drop(world.snapshots.insert(name, found)),
             other => drop(world.scalers.insert((other.plural, name), found)),
         }
     }
@@ -332,6 +367,17 @@ pub async fn missing_rights(cluster: &Cluster, rights: &[Right]) -> Result<Vec<S
     Ok(try_join_all(asks).await?.into_iter().flatten().collect())
 }
 
+/// The last line of a pod's log.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn last_line(cluster: &Cluster, pod: &str) -> Result<String, Failure> {
+    let (namespace, pod) = (encode(cluster.namespace()), encode(pod));
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?tailLines=1&limitBytes=500");
+    let log = cluster.http.exchange(http::get(&path)?).await?;
+    Ok(String::from_utf8_lossy(&log).into_owned())
+}
+
 /// Tells that something about a migration changed, without saying what.
 #[derive(Debug)]
 pub struct Stirrings {
@@ -355,6 +401,13 @@ impl Stirrings {
         ];
         for member in &journal.deployments {
             paths.push(by_name(apps("deployments"), &member.name));
+        }
+        if journal.mode == Mode::Copy {
+            paths.push(format!("/apis/batch/v1/namespaces/{namespace}/jobs"));
+        }
+        if journal.mode == Mode::Snapshot {
+            let group = "/apis/snapshot.storage.k8s.io/v1";
+            paths.push(format!("{group}/namespaces/{namespace}/volumesnapshots"));
         }
         if !journal.disks.is_empty() {
             paths.push(core("persistentvolumeclaims"));

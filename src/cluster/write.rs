@@ -36,6 +36,9 @@ impl Resource {
     pub const CLAIM: Resource = Resource::of("", "persistentvolumeclaims", "persistentvolumeclaim");
     pub const VOLUME: Resource = Resource::of("", "persistentvolumes", "persistentvolume");
     pub const CONFIG_MAP: Resource = Resource::of("", "configmaps", "configmap");
+    pub const JOB: Resource = Resource::of("batch", "jobs", "job");
+    pub const SNAPSHOT: Resource =
+        Resource::of("snapshot.storage.k8s.io", "volumesnapshots", "volumesnapshot");
     pub const LEASE: Resource = Resource::of("coordination.k8s.io", "leases", "lease");
 
     pub const HPA: Resource = Resource {

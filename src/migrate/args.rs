@@ -7,13 +7,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{
     begin::Wish,
     convert::{Mode, Options, Retarget},
-    journal::{self, Journal, Order},
+    journal::{self, Copying, Journal, Order},
+    volumes::Filling,
 };
 use crate::{
     cluster::{DryRun, parse_timeout},
     completion,
     output::{ConsentArgs, Error, Format},
-    workload::Reference,
+    workload::{Reference, bytes},
 };
 
 /// Turn a Deployment and its claims into a StatefulSet that keeps the data
@@ -228,12 +229,106 @@ pub struct WishArgs {
     #[arg(long)]
     pub stop_first: bool,
 
+    #[command(flatten)]
+    pub filling: FillingArgs,
+
     /// Print what has to be written to volumes, for an administrator, instead of writing it
     #[arg(long = "print-admin-steps")]
     pub admin_steps: bool,
 }
 
+/// What new volumes are to be like, in the modes that make some.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "New volumes (modes copy, clone, snapshot)")]
+pub struct FillingArgs {
+    /// Storage class of the new claims [default: that of the old ones]
+    #[arg(long, value_name = "CLASS")]
+    pub storage_class: Option<String>,
+
+    /// Size of the new claim for a volume of the pod, or of all; may be repeated [default: the old]
+    #[arg(long, value_name = "[VOLUME=]SIZE", value_parser = volume_size)]
+    pub size: Vec<(Option<String>, String)>,
+
+    /// Access mode of the new claims, such as ReadWriteOnce [default: those of the old ones]
+    #[arg(long, value_name = "MODE")]
+    pub access_mode: Option<String>,
+
+    /// Image with sh and rsync that the Jobs of mode copy run
+    #[arg(long, value_name = "IMAGE")]
+    pub copy_image: Option<String>,
+
+    /// What the Jobs of mode copy request, such as cpu=500m,memory=256Mi
+    #[arg(
+        long, value_name = "RESOURCE=AMOUNT,…", value_parser = resource, value_delimiter = ',',
+        requires = "copy_image"
+    )]
+    pub copy_request: Vec<(String, String)>,
+
+    /// VolumeSnapshotClass of mode snapshot [default: the one of the volume's driver]
+    #[arg(long, value_name = "CLASS")]
+    pub snapshot_class: Option<String>,
+}
+
+impl FillingArgs {
+    /// # Errors
+    /// When words are for another mode, or a mode lacks its own.
+    fn filling(&self, mode: journal::Mode) -> Result<Filling, Error> {
+        use journal::Mode as Way;
+        let modes: &[(bool, &str, &[Way])] = &[
+            (
+                self.storage_class.is_some(),
+                "--storage-class",
+                &[Way::Copy, Way::Clone, Way::Snapshot],
+            ),
+            (!self.size.is_empty(), "--size", &[Way::Copy, Way::Clone, Way::Snapshot]),
+            (self.access_mode.is_some(), "--access-mode", &[Way::Copy, Way::Clone, Way::Snapshot]),
+            (self.copy_image.is_some(), "--copy-image", &[Way::Copy]),
+            (self.snapshot_class.is_some(), "--snapshot-class", &[Way::Snapshot]),
+        ];
+        for (given, flag, of) in modes {
+            if *given && !of.contains(&mode) {
+                let named = of.iter().filter_map(ValueEnum::to_possible_value);
+                let names: Vec<String> = named.map(|one| one.get_name().to_owned()).collect();
+                return Err(Error::usage(format!("{flag} is for --mode {}", names.join(", ")))
+                    .hint("without such a mode the volumes are those that the Deployment has"));
+            }
+        }
+        if mode == Way::Copy && self.copy_image.is_none() {
+            return Err(Error::usage("--mode copy runs Jobs, and needs an image for them").hint(
+                "--copy-image IMAGE: one that has sh and rsync, and that the cluster can pull",
+            ));
+        }
+        let mut filling = Filling {
+            class: self.storage_class.clone(),
+            access_mode: self.access_mode.clone(),
+            snapshot_class: self.snapshot_class.clone(),
+            copying: self.copy_image.clone().map(|image| Copying {
+                image,
+                requests: self.copy_request.iter().cloned().collect(),
+            }),
+            ..Filling::default()
+        };
+        for (volume, size) in &self.size {
+            let twice = match volume {
+                None => filling.size.replace(size.clone()).is_some(),
+                Some(volume) => filling.sizes.insert(volume.clone(), size.clone()).is_some(),
+            };
+            if twice {
+                let of = volume.as_deref().unwrap_or("all volumes");
+                return Err(Error::usage(format!("--size names a size of {of} twice")));
+            }
+        }
+        Ok(filling)
+    }
+}
+
 impl WishArgs {
+    /// When the Deployment stops.
+    fn order(&self) -> Order {
+        let always = matches!(self.mode, journal::Mode::Clone | journal::Mode::Snapshot);
+        if self.stop_first || always { Order::StopFirst } else { Order::SwapFirst }
+    }
+
     /// What was asked for.
     ///
     /// # Errors
@@ -249,21 +344,27 @@ impl WishArgs {
             return Err(Error::usage(message));
         }
         let names: Vec<String> = deployments.into_iter().map(|named| named.name).collect();
-        let order = if self.stop_first { Order::StopFirst } else { Order::SwapFirst };
-        Ok(Wish { options: self.shape.options(&names, keeps)?, mode: self.mode, order })
+        let options = self.shape.options(&names, keeps)?;
+        let filling = self.filling.filling(self.mode)?;
+        Ok(Wish { options, mode: self.mode, order: self.order(), filling })
     }
 
     /// Whether a journal is of what these words ask for. What was left to be
     /// found out is as the journal has it.
     pub fn describes(&self, journal: &Journal) -> bool {
-        let order = if self.stop_first { Order::StopFirst } else { Order::SwapFirst };
         let Ok(wish) = self.wish() else { return false };
         let members =
             if wish.options.from.is_empty() { wish.options.deployments } else { wish.options.from };
         let theirs: Vec<&String> = journal.deployments.iter().map(|member| &member.name).collect();
         members.iter().eq(theirs)
             && journal.mode == self.mode
-            && journal.order == order
+            && journal.order == self.order()
+            && journal.copying == wish.filling.copying
+            && journal.disks.iter().all(|disk| {
+                let mut asked = disk.claim["spec"].clone();
+                wish.filling.shape(&mut asked, &disk.volume);
+                asked == disk.claim["spec"]
+            })
             && self.shape.name.as_deref().is_none_or(|name| name == journal.set_name())
             && self.shape.replicas.is_none_or(|replicas| replicas == journal.replicas)
             && self.shape.service.as_deref().is_none_or(|name| name == journal.service_name())
@@ -314,12 +415,13 @@ Examples:
   # The manifests for Git beside it
   kubectl stateful migrate plan deploy/mysql --emit manifests/";
 
-/// Move a Deployment and its claims to a StatefulSet on the same volumes
+/// Move a Deployment and its claims to a StatefulSet that keeps the data
 ///
 /// The volumes go over to the set's claims while the old pod still serves; then the Deployment
 /// stops and the set starts: the downtime is that of one restart. Nothing is deleted before
 /// finalize, and until then rollback brings the Deployment back. Killed at any moment, the same
-/// command goes on.
+/// command goes on. With --mode copy, clone or snapshot the set gets volumes of its own, and the
+/// old ones stay as they are.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = RUN_EXAMPLES)]
 pub struct RunArgs {
@@ -382,6 +484,10 @@ Examples:
   # Only if nothing has changed since the plan was looked at
   kubectl stateful migrate run deploy/mysql --confirm-plan 3f9a1c0b
 
+  # To another class and size: copied while it serves, and once more when it has stopped
+  kubectl stateful migrate run deploy/mysql --mode copy --copy-image registry.example/rsync:3 \
+    --storage-class fast --size 50Gi
+
   # From a runbook: asks the database, goes back by itself when it says no
   kubectl stateful migrate run deploy/mysql --yes --verify-exec 'mysqladmin ping' --auto-rollback";
 
@@ -441,7 +547,7 @@ pub struct ResumeArgs {
 ///
 /// The volumes return to their old claims and the Deployment starts as it was; then goes what the
 /// migration had made. What the set has written meanwhile stays on the volumes: this is no way
-/// back in time.
+/// back in time. Where the set had volumes of its own, it goes with them.
 #[derive(Args, Clone, Debug)]
 pub struct RollbackArgs {
     #[command(flatten)]
@@ -451,7 +557,8 @@ pub struct RollbackArgs {
 /// Delete what was kept for the way back; this cannot be undone
 ///
 /// The Deployment and the old claims, which have lost their volumes, are deleted; then the
-/// volumes get the reclaim policy that they had, and every mark of the migration goes.
+/// volumes get the reclaim policy that they had, and every mark of the migration goes. Where the
+/// set has volumes of its own, the old claims stay.
 #[derive(Args, Clone, Debug)]
 pub struct FinalizeArgs {
     #[command(flatten)]
@@ -516,6 +623,27 @@ fn template_volume(text: &str) -> Result<(Option<String>, String), String> {
         Some((template, volume)) => (Some(template.to_owned()), volume.to_owned()),
         None => (None, text.to_owned()),
     })
+}
+
+fn volume_size(text: &str) -> Result<(Option<String>, String), String> {
+    let (volume, size) = match text.split_once('=') {
+        Some((volume, size)) if !volume.is_empty() => (Some(volume.to_owned()), size),
+        Some(_) => return Err("[VOLUME=]SIZE is wanted".to_owned()),
+        None => (None, text),
+    };
+    match bytes(size) {
+        Some(amount) if amount > 0 => Ok((volume, size.to_owned())),
+        _ => Err(format!("{size:?} is no size: 20Gi, for example, is")),
+    }
+}
+
+fn resource(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, amount)) if !name.is_empty() && !amount.is_empty() => {
+            Ok((name.to_owned(), amount.to_owned()))
+        }
+        _ => Err("RESOURCE=AMOUNT is wanted: cpu=500m, for example".to_owned()),
+    }
 }
 
 fn volume_template(text: &str) -> Result<(String, String), String> {

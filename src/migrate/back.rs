@@ -2,9 +2,11 @@
 //! was. Pure.
 //!
 //! The volumes go back first and the application starts; only then is taken
-//! away what the forward way had made, and the policies return last.
+//! away what the forward way had made, and the policies return last. Volumes
+//! that the set got for itself go with their claims.
 
 use super::{
+    fill::{without_jobs, without_snapshots},
     journal::{Disk, Journal, Member},
     plan::{
         Act, Memory, Move, binding, holds_paused, scaler_points, wait_for_detach, wait_for_pods,
@@ -23,7 +25,7 @@ pub fn next(world: &World, journal: &Journal, memory: &Memory) -> Move {
     if let Some(index) = scalers.clone().find(|index| scaler_points(world, journal, *index, true)) {
         return Move::Act(Act::PointScalerBack(index));
     }
-    if let Some(next) = quiet(world, journal) {
+    if let Some(next) = without_jobs(world, journal).or_else(|| quiet(world, journal)) {
         return next;
     }
     let held = |disk: &Disk| matches!(world.reserved(disk), Reserved::New | Reserved::Stale);
@@ -126,6 +128,9 @@ fn clear(world: &World, journal: &Journal) -> Move {
             let what = format!("claim {}", disk.new);
             return gone_or(Act::DeleteNewClaim(index), is_leaving(claim), &what);
         }
+    }
+    if let Some(next) = without_snapshots(world, journal) {
+        return next;
     }
     let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
     if let Some(index) = journal.disks.iter().position(tagged) {

@@ -13,6 +13,7 @@ use super::{
     },
     object::{entries, is_deployment, items, kind, label, name, text},
     rules,
+    volumes::{self, Filling, Offer, Shaped},
     world::{annotation, generation, is_finished, is_leaving, phase, replicas, uid},
 };
 use crate::{
@@ -30,6 +31,7 @@ pub struct Surroundings {
     pub pods: Vec<Pod>,
     pub volumes: BTreeMap<String, Value>,
     pub nodes: Vec<Value>,
+    pub offer: Offer,
     pub unread: Vec<Unread>,
 }
 
@@ -39,6 +41,7 @@ pub struct Wish {
     pub options: Options,
     pub mode: Mode,
     pub order: Order,
+    pub filling: Filling,
 }
 
 /// What would happen.
@@ -61,6 +64,7 @@ pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Resu
     all_there(there, &wish.options)?;
     let mut options = wish.options.clone();
     options.mode = wish.mode.of_claims();
+    options.copies = wish.mode.fills();
     options.namespace = Some(there.namespace.clone());
     let mut allow = std::mem::take(&mut options.allow);
     known_guards(&allow)?;
@@ -81,6 +85,7 @@ pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Resu
     };
     plan.members(&view);
     plan.disks(&view, &made.claims);
+    wish.filling.known(&plan.journal.disks)?;
     plan.set();
     plan.service(made.service);
     plan.scalers(&made.retargeted);
@@ -93,10 +98,22 @@ pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Resu
             finding.severity = Severity::Warning;
         }
     }
+    let mut findings = once(findings);
     findings.sort_by_key(|finding| finding.severity);
     let mut journal = plan.journal;
     journal.plan = digest(&journal, &findings);
     Ok(Plan { journal, view, findings })
+}
+
+/// What several pods get of one claim is said once.
+fn once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for finding in findings {
+        if !all.contains(&finding) {
+            all.push(finding);
+        }
+    }
+    all
 }
 
 /// What is said of manifests because nobody takes care of it there: here we
@@ -236,6 +253,7 @@ impl Planner<'_> {
     fn members(&mut self, view: &convert::SetView) {
         self.journal.mode = self.wish.mode;
         self.journal.order = self.wish.order;
+        self.journal.copying.clone_from(&self.wish.filling.copying);
         for called in &view.deployments {
             let found = self.there.objects.iter();
             let found = found.clone().find(|one| is_deployment(one) && name(one) == called);
@@ -266,26 +284,33 @@ impl Planner<'_> {
     }
 
     fn disks(&mut self, view: &convert::SetView, claims: &[Value]) {
-        for claim in &view.claims {
+        for view in &view.claims {
             let Some(template) =
-                claim.template.clone().filter(|_| claim.claim_then != claim.claim_now)
+                view.template.clone().filter(|_| view.claim_then != view.claim_now)
             else {
-                self.journal.kept.push(claim.claim_now.clone());
+                self.journal.kept.push(view.claim_now.clone());
                 continue;
             };
-            let old = self.find("PersistentVolumeClaim", &claim.claim_now).cloned();
-            let new = claims.iter().find(|made| name(made) == claim.claim_then);
+            let old = self.find("PersistentVolumeClaim", &view.claim_now).cloned();
+            let new = claims.iter().find(|made| name(made) == view.claim_then);
             let (Some(old), Some(new)) = (old, new) else { continue };
             let Some(pv) = self.volume_of(&old) else { continue };
             self.check_users(&old);
             self.check_resize(&old);
             self.check_disk(&old, &pv);
+            let (claim, waits_for_pod, snapshot) = if self.wish.mode.fills() {
+                self.volume_of_its_own(&view.volume, new, &old, &pv)
+            } else {
+                (self.new_claim(new, &old, &pv), false, None)
+            };
             let disk = Disk {
-                volume: claim.volume.clone(),
+                volume: view.volume.clone(),
                 template,
                 old: Held { name: name(&old).to_owned(), uid: uid(&old).to_owned() },
-                new: claim.claim_then.clone(),
-                claim: self.new_claim(new, &old, &pv),
+                new: view.claim_then.clone(),
+                claim,
+                waits_for_pod,
+                snapshot,
                 pv: Held { name: name(&pv).to_owned(), uid: uid(&pv).to_owned() },
                 policy: text(&pv, "/spec/persistentVolumeReclaimPolicy")
                     .unwrap_or("Retain")
@@ -417,6 +442,34 @@ impl Planner<'_> {
         claim
     }
 
+    /// The new claim for a volume of its own, whether that waits for a pod, and
+    /// the snapshot that it is made from.
+    fn volume_of_its_own(
+        &mut self,
+        volume: &str,
+        made: &Value,
+        old: &Value,
+        pv: &Value,
+    ) -> (Value, bool, Option<Value>) {
+        let mut claim = made.clone();
+        claim["metadata"]["namespace"] = json!(self.there.namespace);
+        claim["metadata"]["annotations"][ANNOTATION] = json!(self.journal.op);
+        let Wish { filling, mode, .. } = self.wish;
+        let names = (self.journal.op.as_str(), self.journal.set_name());
+        let of = (claim, old, pv);
+        let Shaped { claim, waits_for_pod, snapshot, findings } =
+            volumes::shape(&self.there.offer, filling, *mode, volume, of, names);
+        self.findings.extend(findings);
+        if let Some(taken) = snapshot.as_ref().map(name)
+            && self.find("VolumeSnapshot", taken).is_some()
+        {
+            let message = format!("snapshot {taken} is there already");
+            let finding = rules::NAME_TAKEN.found(format!("VolumeSnapshot/{taken}"), message);
+            self.findings.push(finding.hint(format!("kubectl describe volumesnapshot/{taken}")));
+        }
+        (claim, waits_for_pod, snapshot)
+    }
+
     /// The set, born without pods.
     fn set(&mut self) {
         let called = self.journal.set_name().to_owned();
@@ -448,11 +501,20 @@ impl Planner<'_> {
             }
         }
         let (op, namespace) = (self.journal.op.clone(), self.there.namespace.clone());
+        let disks = &self.journal.disks;
         let set = &mut self.journal.set;
         set["metadata"]["namespace"] = json!(namespace);
-        // Its controller copies annotations onto every revision, for good.
+        // Its controller copies annotations to the set's revisions, and there
+        // they would stay.
         set["metadata"]["labels"][ANNOTATION] = json!(op);
         set["spec"]["replicas"] = json!(0);
+        let templates = set.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut);
+        for template in templates.into_iter().flatten() {
+            let of = |disk: &&Disk| disk.template == name(template);
+            if let Some(disk) = disks.iter().find(of) {
+                self.wish.filling.shape(&mut template["spec"], &disk.volume);
+            }
+        }
     }
 
     fn service(&mut self, made: Option<Value>) {

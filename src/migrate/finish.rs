@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     back::gone_or,
+    fill::{is_there, without_snapshots},
     journal::{Disk, Journal},
     plan::{Act, Move},
     rules,
@@ -23,11 +24,16 @@ pub fn next(world: &World, journal: &Journal, now: Timestamp) -> Move {
             return gone_or(Act::DeleteDeployment(index), is_leaving(found), &what);
         }
     }
-    for (index, disk) in journal.disks.iter().enumerate() {
+    // What was copied from stays: it is the only untouched copy.
+    let lost = journal.disks.iter().enumerate().filter(|_| !journal.fills());
+    for (index, disk) in lost {
         if let Some(claim) = world.held_claim(&disk.old) {
             let what = format!("claim {}", disk.old.name);
             return gone_or(Act::DeleteOldClaim(index), is_leaving(claim), &what);
         }
+    }
+    if let Some(next) = without_snapshots(world, journal) {
+        return next;
     }
     let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
     if let Some(index) = journal.disks.iter().position(tagged) {
@@ -68,6 +74,13 @@ pub fn speaks_against(world: &World, journal: &Journal, now: Timestamp) -> Optio
     }
     for disk in &journal.disks {
         let on = format!("persistentvolumeclaim/{}", disk.new);
+        if journal.fills() {
+            if !is_there(world, disk) {
+                let message = format!("claim {} is not bound", disk.new);
+                return Some(rules::NOT_ARRIVED.found(on, message));
+            }
+            continue;
+        }
         let claim = world.new_claim(disk);
         if !claim.is_some_and(|claim| world.is_bound(disk, claim)) {
             let message = format!("claim {} is not bound to {}", disk.new, disk.pv.name);

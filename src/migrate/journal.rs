@@ -7,6 +7,8 @@
 //! creation is the lock, and in short on each volume: that survives whatever
 //! becomes of the namespace.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,12 +20,15 @@ use super::{
 use crate::cluster::Resource;
 
 /// On every object that a migration has made or taken in hand. On a volume its
-/// value is a [`Tag`], elsewhere the id of the migration; on a set it is a
-/// label.
+/// value is a [`Tag`], elsewhere the id of the migration. An annotation, but on
+/// the set a label.
 pub const ANNOTATION: &str = "kubectl-stateful.dev/migration";
 /// Changes on a claim for no other reason than that the binder looks at it:
 /// left alone it looks every 15 seconds.
 pub const TOUCHED: &str = "kubectl-stateful.dev/touched";
+/// On a new claim that has all its data, and on the Job that makes it so: of
+/// which state of the Deployments.
+pub const FILLED: &str = "kubectl-stateful.dev/filled";
 /// On the journal, so that all journals can be listed.
 pub const LABEL: &str = "kubectl-stateful.dev/journal";
 
@@ -55,6 +60,12 @@ pub enum Mode {
     Rebind,
     /// The claims as they are, shared by all pods
     Keep,
+    /// New volumes, filled by rsync: another class or size, one claim into many
+    Copy,
+    /// New volumes that the storage clones from the old ones
+    Clone,
+    /// New volumes that the storage makes from a snapshot of the old ones
+    Snapshot,
 }
 
 impl Mode {
@@ -62,8 +73,14 @@ impl Mode {
     pub fn of_claims(self) -> convert::Mode {
         match self {
             Mode::Keep => convert::Mode::Keep,
-            Mode::Rebind => convert::Mode::Rebind,
+            Mode::Rebind | Mode::Copy | Mode::Clone | Mode::Snapshot => convert::Mode::Rebind,
         }
+    }
+
+    /// Whether the set gets volumes of its own, and the old ones stay as they
+    /// are.
+    pub fn fills(self) -> bool {
+        matches!(self, Mode::Copy | Mode::Clone | Mode::Snapshot)
     }
 }
 
@@ -99,12 +116,24 @@ pub struct Journal {
     /// The Service as it is created; none where one was there.
     pub service: Option<Value>,
     pub disks: Vec<Disk>,
+    /// What copies, where something is copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copying: Option<Copying>,
     /// Claims that the set mounts under the name that they have.
     pub kept: Vec<String>,
     pub scalers: Vec<Scaler>,
     /// How many pods of the set may stay while a volume is put back.
     #[serde(default)]
     pub down_to: u32,
+}
+
+/// What the Jobs that copy are made with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copying {
+    pub image: String,
+    /// The resources that their container requests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, String>,
 }
 
 /// A Deployment as it was.
@@ -138,6 +167,12 @@ pub struct Disk {
     pub bound_by_controller: bool,
     /// The old claim as it was.
     pub object: Value,
+    /// Whether the new claim gets a volume only when a pod wants it.
+    #[serde(default)]
+    pub waits_for_pod: bool,
+    /// The snapshot of the old claim, as it is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Value>,
     /// The volume that the set runs on, where another is put in its place.
     #[serde(default)]
     pub blank: Option<Blank>,
@@ -148,6 +183,21 @@ pub struct Disk {
 pub struct Blank {
     pub pv: Held,
     pub policy: String,
+}
+
+impl Disk {
+    /// Whether one pod at most may have the old claim.
+    pub fn is_for_one_pod(&self) -> bool {
+        super::object::items(&self.object, "/spec/accessModes")
+            .any(|mode| mode.as_str() == Some("ReadWriteOncePod"))
+    }
+
+    /// Whether several nodes may have the old claim.
+    pub fn is_shared(&self) -> bool {
+        let many = ["ReadWriteMany", "ReadOnlyMany"];
+        super::object::items(&self.object, "/spec/accessModes")
+            .any(|mode| mode.as_str().is_some_and(|mode| many.contains(&mode)))
+    }
 }
 
 /// One object, and no other by its name.
@@ -264,6 +314,11 @@ impl Journal {
         self.mode == Mode::Rebind
     }
 
+    /// Whether the set gets volumes of its own.
+    pub fn fills(&self) -> bool {
+        self.mode.fills()
+    }
+
     pub fn tag(&self, disk: &Disk) -> Tag {
         Tag {
             op: self.op.clone(),
@@ -290,6 +345,7 @@ impl Journal {
             set,
             service: None,
             disks: Vec::new(),
+            copying: None,
             kept: Vec::new(),
             scalers: Vec::new(),
             down_to: 0,

@@ -18,6 +18,9 @@
 //! ([`writes`]), and after each the world is read again. So a run that is
 //! killed anywhere is gone on with by the next.
 //!
+//! In the modes that give the set volumes of its own the old ones are only read:
+//! [`fill`] names what comes in between.
+//!
 //! [`recover`] is for sets that were moved by hand and run on a blank disk.
 //!
 //! `files` takes manifests apart into documents; `run/` carries things out.
@@ -27,6 +30,7 @@ pub mod back;
 pub mod begin;
 pub mod convert;
 pub mod files;
+pub mod fill;
 pub mod finish;
 pub mod journal;
 pub mod object;
@@ -35,5 +39,6 @@ pub mod recover;
 pub mod report;
 pub mod rules;
 pub mod run;
+pub mod volumes;
 pub mod world;
 pub mod writes;

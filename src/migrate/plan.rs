@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    fill::{self, Pass},
     journal::{Disk, Journal, Member, Order},
     object::name,
     rules,
@@ -28,6 +29,11 @@ pub enum Move {
     /// Nothing to do before the cluster changes.
     Wait {
         what: String,
+    },
+    /// The same while this pod works: that takes as long as it takes.
+    Watch {
+        what: String,
+        pod: String,
     },
     /// Ask the new pod whether all is well.
     Verify,
@@ -53,6 +59,13 @@ pub enum Act {
     Swap(usize),
     /// Have the binder look at both claims now.
     Touch(usize),
+    /// A Job that copies a disk.
+    MakeJob(usize, Pass),
+    /// The new claim has all data.
+    Mark(usize),
+    DeleteJob(usize, Pass),
+    MakeSnapshot(usize),
+    DeleteSnapshot(usize),
     PauseScaler(usize),
     StopDeployment(usize),
     StartSet,
@@ -98,6 +111,8 @@ pub struct Terms {
 pub struct Memory {
     /// Disks whose claims it has touched since they last changed hands.
     pub touched: Vec<usize>,
+    /// Jobs that it has made.
+    pub jobs: Vec<String>,
     pub verified: bool,
 }
 
@@ -111,6 +126,9 @@ pub fn next(
 ) -> Move {
     if let Some(stop) = changed(world, journal) {
         return stop;
+    }
+    if journal.fills() {
+        return fill::next(world, journal, terms, memory, now);
     }
     if let Some(index) = find(journal, |disk| !world.is_protected(disk, journal)) {
         return Move::Act(Act::Protect(index));
@@ -204,7 +222,7 @@ fn find(journal: &Journal, holds: impl Fn(&Disk) -> bool) -> Option<usize> {
 }
 
 /// Claims, Service and set, as far as they are missing.
-fn make(world: &World, journal: &Journal) -> Option<Move> {
+pub(super) fn make(world: &World, journal: &Journal) -> Option<Move> {
     for (index, disk) in journal.disks.iter().enumerate() {
         match world.new_claim(disk) {
             None => return Some(Move::Act(Act::MakeClaim(index))),
@@ -257,15 +275,8 @@ pub(super) fn binding(index: usize, memory: &Memory, claim: &str, pv: &str) -> M
 
 /// The Deployment without pods, and the disks free.
 fn stop(world: &World, journal: &Journal) -> Option<Move> {
-    let paused = |index: &usize| scaler_is_paused(world, journal, *index);
-    if let Some(index) = keda(journal).find(|index| !paused(index)) {
-        return Some(Move::Act(Act::PauseScaler(index)));
-    }
-    let runs = |member: &Member| {
-        world.deployment(&member.name, &member.uid).is_some_and(|found| replicas(found) > 0)
-    };
-    if let Some(index) = journal.deployments.iter().position(runs) {
-        return Some(Move::Act(Act::StopDeployment(index)));
+    if let Some(next) = halt(world, journal) {
+        return Some(next);
     }
     let claims: Vec<&str> = journal
         .disks
@@ -274,6 +285,18 @@ fn stop(world: &World, journal: &Journal) -> Option<Move> {
         .chain(journal.kept.iter().map(String::as_str))
         .collect();
     wait_for_pods(world.users(&claims, None)).or_else(|| wait_for_detach(world, journal))
+}
+
+/// The Deployments at 0, and nothing that wakes them.
+pub(super) fn halt(world: &World, journal: &Journal) -> Option<Move> {
+    let paused = |index: &usize| scaler_is_paused(world, journal, *index);
+    if let Some(index) = keda(journal).find(|index| !paused(index)) {
+        return Some(Move::Act(Act::PauseScaler(index)));
+    }
+    let runs = |member: &Member| {
+        world.deployment(&member.name, &member.uid).is_some_and(|found| replicas(found) > 0)
+    };
+    journal.deployments.iter().position(runs).map(|index| Move::Act(Act::StopDeployment(index)))
 }
 
 /// Until none of these is left.
@@ -290,7 +313,13 @@ pub(super) fn wait_for_detach(world: &World, journal: &Journal) -> Option<Move> 
 }
 
 /// The set with its pods, and what scales it.
-fn up(world: &World, journal: &Journal, terms: Terms, memory: &Memory, now: Timestamp) -> Move {
+pub(super) fn up(
+    world: &World,
+    journal: &Journal,
+    terms: Terms,
+    memory: &Memory,
+    now: Timestamp,
+) -> Move {
     let Some(set) = world.own_set(journal) else { return Move::Act(Act::MakeSet) };
     if replicas(set) != journal.replicas {
         return Move::Act(Act::StartSet);

@@ -137,6 +137,8 @@ fn disk(
         policy: policy(volume),
         bound_by_controller: false,
         object: old.cloned().unwrap_or_default(),
+        waits_for_pod: false,
+        snapshot: None,
         blank: blank.map(|pv| Blank { pv: held(pv), policy: policy(pv) }),
     }
 }

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    journal::{ANNOTATION, Book, Disk, Held, Journal, TOUCHED},
+    journal::{ANNOTATION, Book, Disk, FILLED, Held, Journal, TOUCHED},
     object::{name, text},
 };
 use crate::workload::Pod;
@@ -23,6 +22,8 @@ pub struct World {
     pub service: Option<Value>,
     pub claims: BTreeMap<String, Value>,
     pub volumes: BTreeMap<String, Value>,
+    pub jobs: BTreeMap<String, Value>,
+    pub snapshots: BTreeMap<String, Value>,
     /// By kind and name.
     pub scalers: BTreeMap<(&'static str, String), Value>,
     /// Every pod of the namespace.
@@ -78,10 +79,10 @@ pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.pointer("/metadata/labels").and_then(|all| all.get(key)).and_then(Value::as_str)
 }
 
-/// Whether an object carries the mark of this migration.
+/// Whether an object carries the mark of this migration: a set as a label, all
+/// others as an annotation.
 pub fn is_ours(object: &Value, journal: &Journal) -> bool {
-    let op = Some(journal.op.as_str());
-    annotation(object, ANNOTATION) == op || label(object, ANNOTATION) == op
+    [annotation(object, ANNOTATION), label(object, ANNOTATION)].contains(&Some(journal.op.as_str()))
 }
 
 impl World {
@@ -190,11 +191,6 @@ pub fn has_tag(pv: &Value, journal: &Journal) -> bool {
 
 /// Whether an object bears a mark of ours.
 pub fn is_marked(object: &Value) -> bool {
-    let annotated = [ANNOTATION, TOUCHED].iter().any(|key| annotation(object, key).is_some());
-    annotated || label(object, ANNOTATION).is_some()
-}
-
-/// Since when a pod has been leaving, for waits.
-pub fn oldest(pods: &[&Pod]) -> Option<Timestamp> {
-    pods.iter().filter_map(|pod| pod.created).min()
+    [ANNOTATION, TOUCHED, FILLED].iter().any(|key| annotation(object, key).is_some())
+        || label(object, ANNOTATION).is_some()
 }

@@ -6,7 +6,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    journal::{ANNOTATION, Arrived, Disk, Held, Intent, Journal, KEDA_PAUSED, TOUCHED, Tag},
+    fill::{self, Pass},
+    journal::{
+        ANNOTATION, Arrived, Disk, FILLED, Held, Intent, Journal, KEDA_PAUSED, Mode, TOUCHED, Tag,
+    },
     object::text,
     plan::{Act, scaler},
     world::{World, annotation, is_marked, label, uid, version},
@@ -36,9 +39,42 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::MakeClaim(index) => {
             let disk = journal.disk(index)?;
-            let summary = format!("for volume {}", disk.pv.name);
+            let summary = match journal.mode {
+                Mode::Rebind | Mode::Keep => format!("for volume {}", disk.pv.name),
+                Mode::Copy => format!("to copy {} to", disk.old.name),
+                Mode::Clone => format!("a clone of {}", disk.old.name),
+                Mode::Snapshot => format!("from a snapshot of {}", disk.old.name),
+            };
             let object = object(journal, Resource::CLAIM, &disk.new);
-            one(Write::create(object, disk.claim.clone(), summary))
+            one(Write::create(object, fill::claim(journal, world, disk), summary))
+        }
+        Act::MakeJob(index, pass) => {
+            let disk = journal.disk(index)?;
+            let job = fill::job(journal, world, index, pass)?;
+            let object = object(journal, Resource::JOB, super::object::name(&job));
+            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.word());
+            one(Write::create(object, job, summary))
+        }
+        Act::DeleteJob(index, pass) => {
+            let job = world.jobs.get(&fill::job_name(journal, index, pass))?;
+            one(delete(journal, Resource::JOB, job, ""))
+        }
+        Act::Mark(index) => {
+            let claim = world.new_claim(journal.disk(index)?)?;
+            let state = fill::state(world, journal);
+            let target = object(journal, Resource::CLAIM, super::object::name(claim));
+            let operations = annotate(claim, FILLED, Some(&state));
+            one(patch(target, claim, operations, "it has all data, compared by checksum"))
+        }
+        Act::MakeSnapshot(index) => {
+            let disk = journal.disk(index)?;
+            let snapshot = fill::snapshot_to_make(journal, world, disk)?;
+            let object = object(journal, Resource::SNAPSHOT, super::object::name(&snapshot));
+            one(Write::create(object, snapshot, format!("of {}", disk.old.name)))
+        }
+        Act::DeleteSnapshot(index) => {
+            let found = fill::snapshot(world, journal.disk(index)?)?;
+            one(delete(journal, Resource::SNAPSHOT, found, ""))
         }
         Act::MakeService => {
             let object = object(journal, Resource::SERVICE, journal.service_name());
@@ -88,7 +124,11 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         Act::DeleteService => one(delete(journal, Resource::SERVICE, world.service.as_ref()?, "")),
         Act::DeleteNewClaim(index) => {
             let disk = journal.disk(index)?;
-            let why = format!("{} is not its volume any more", disk.pv.name);
+            let why = if journal.fills() {
+                format!("{} has the data", disk.old.name)
+            } else {
+                format!("{} is not its volume any more", disk.pv.name)
+            };
             one(delete(journal, Resource::CLAIM, world.new_claim(disk)?, &why))
         }
         Act::DeleteOldClaim(index) => {
@@ -120,6 +160,15 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
 pub fn open(journal: &Journal, holder: &str, intent: Intent) -> Write {
     let summary = "journal and lock of the migration";
     Write::create(book(journal), journal.book(holder, intent), summary)
+}
+
+/// The pod that a Job of ours will have, only to be tried: whether a pod is let
+/// in is no question when its Job is made.
+pub fn pod_of_job(journal: &Journal) -> Option<Write> {
+    let job = fill::job(journal, &World::default(), 0, Pass::Last)?;
+    let pod = fill::pod_to_try(journal, &job);
+    let target = object(journal, Resource::POD, super::object::name(&pod));
+    Some(Write::create(target, pod, "copies"))
 }
 
 /// Takes the lock over from `from`, and says which way it goes now.
@@ -371,10 +420,11 @@ fn clean(journal: &Journal, resource: Resource, found: &Value) -> Option<Vec<Wri
     if !is_marked(found) {
         return None;
     }
-    let gone = [ANNOTATION, TOUCHED].into_iter().flat_map(|key| annotate(found, key, None));
+    let gone = [ANNOTATION, TOUCHED, FILLED].into_iter().flat_map(|key| annotate(found, key, None));
     let mut gone: Vec<Value> = gone.collect();
     if label(found, ANNOTATION).is_some() {
-        gone.push(json!({ "op": "remove", "path": path_in("labels", ANNOTATION) }));
+        let path = format!("/metadata/labels/{}", escaped(ANNOTATION));
+        gone.push(json!({ "op": "remove", "path": path }));
     }
     let target = object(journal, resource, super::object::name(found));
     Some(vec![patch(target, found, gone, "nothing of the migration is left on it")])
@@ -400,10 +450,10 @@ fn annotate(found: &Value, key: &str, to: Option<&str>) -> Vec<Value> {
 }
 
 fn path_of(key: &str) -> String {
-    path_in("annotations", key)
+    format!("/metadata/annotations/{}", escaped(key))
 }
 
-fn path_in(field: &str, key: &str) -> String {
-    // A key as a part of a JSON pointer (RFC 6901).
-    format!("/metadata/{field}/{}", key.replace('~', "~0").replace('/', "~1"))
+/// A key as a part of a JSON pointer (RFC 6901).
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }

@@ -1,6 +1,10 @@
 //! What carrying something out has in common for all commands.
 
+mod telling;
+
 use jiff::Timestamp;
+
+pub use self::telling::{Event, LAST_WORD, MOST_TRIES, PAUSE, Sent, Signal, Teller, Written, send};
 
 use crate::{cluster::shell_quoted, output::Exit};
 

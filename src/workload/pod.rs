@@ -64,6 +64,8 @@ pub enum ContainerState {
 pub struct Ended {
     pub exit_code: i32,
     pub reason: Option<String>,
+    /// What it left to be said: its own words, or the end of its log.
+    pub message: Option<String>,
     pub at: Option<Timestamp>,
 }
 

@@ -248,7 +248,8 @@ pub fn document(output: &Output) -> Value {
     let (_, kind) = schema.split_once('/').expect("kubectl-stateful/KIND/v1");
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("docs/schemas/{}.json", kind.replace('/', "-")));
-    let Ok(text) = std::fs::read_to_string(&path) else { return document };
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}\n{output}", path.display()));
     let schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();

@@ -1,7 +1,7 @@
 //! Every rule of `canary` that can be shown without a cluster, in a case of its
 //! own.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io::ErrorKind, net::TcpListener};
 
 use jiff::SignedDuration;
 use kubectl_stateful::{
@@ -357,4 +357,48 @@ fn what_is_allowed_becomes_a_warning_and_no_other() {
     assert_eq!(severity("CANARY-OWNER"), Some(Severity::Warning));
     assert_eq!(severity("CANARY-BEING-DELETED"), Some(Severity::Error));
     assert!(guards::refuses(&found));
+}
+
+/// A patch of another object is a slip of whoever typed it, and no set is
+/// looked at for it.
+#[test]
+fn a_patch_file_about_another_object_is_refused_before_anything_is_read() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
+    nobody.set_nonblocking(true).expect("a socket");
+    let server = format!("--server=http://{}", nobody.local_addr().expect("an address"));
+    let patch = |fields: Value| {
+        let mut patch = json!({"spec": {"template": {"metadata": {"labels": {"tier": "a"}}}}});
+        patch.as_object_mut().expect("a patch").extend(fields.as_object().expect("fields").clone());
+        patch.to_string()
+    };
+    let at = ["--patch-file=-", "-n=shop", &server, "--request-timeout=2s"];
+    let start = [["canary", "start", "web", "--yes"].as_slice(), &at].concat();
+    let plan = [["canary", "plan", "web"].as_slice(), &at].concat();
+    for (fields, said) in [
+        (json!({"metadata": {"name": "cache"}}), "its metadata.name is not web"),
+        (json!({"metadata": {"namespace": "test"}}), "its metadata.namespace is not shop"),
+        (json!({"kind": "Deployment"}), "its kind is not StatefulSet"),
+        (json!({"apiVersion": "v1"}), "its apiVersion is not apps/v1"),
+    ] {
+        for words in [&start, &plan] {
+            let (stdout, stderr, code) = run(words, &patch(fields.clone()));
+            assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+            let line = format!("invalid value \"-\" for --patch-file: {said}");
+            assert!(stderr.contains(&line), "{stderr}");
+        }
+    }
+    let asked = nobody.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(asked, Err(ErrorKind::WouldBlock), "the server was not asked");
+
+    // Of a dump nobody has said the namespace; the set is in `default`.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let named = format!("--patch-file={}", file.path().display());
+    let dump = json!({"apiVersion": "v1", "kind": "List", "items": at_rest()}).to_string();
+    let words = ["canary", "plan", "web", "--filename=-", &named];
+    for (namespace, code) in [("test", 2), ("default", 0)] {
+        let metadata = json!({"metadata": {"name": "web", "namespace": namespace}});
+        std::fs::write(file.path(), patch(metadata)).expect("a patch");
+        let (_, stderr, ended) = run(&words, &dump);
+        assert_eq!(ended, Some(code), "{namespace}: {stderr}");
+    }
 }

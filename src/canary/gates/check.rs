@@ -45,9 +45,9 @@ pub struct Step {
     /// The pod that moves.
     pub pod: String,
     pub ordinal: u32,
-    /// Its place from `ordinals.start` on, which is what a partition counts.
+    /// Its place from `ordinals.start` on, which is what a partition counts:
+    /// the step to it sets the partition to this.
     pub index: u32,
-    pub partition: u32,
     /// The ControllerRevision to go back to.
     pub stable: String,
     /// The ControllerRevision to go to.
@@ -63,7 +63,7 @@ impl Step {
             ("STATEFUL_POD", self.pod.clone()),
             ("STATEFUL_ORDINAL", self.ordinal.to_string()),
             ("STATEFUL_INDEX", self.index.to_string()),
-            ("STATEFUL_PARTITION", self.partition.to_string()),
+            ("STATEFUL_PARTITION", self.index.to_string()),
             ("STATEFUL_STABLE", self.stable.clone()),
             ("STATEFUL_TARGET", self.target.clone()),
         ]
@@ -512,7 +512,6 @@ mod tests {
             pod: "web-7".to_owned(),
             ordinal: 7,
             index: 2,
-            partition: 2,
             stable: "web-1".to_owned(),
             target: "web-2".to_owned(),
         }

@@ -737,6 +737,9 @@ impl Gates {
     /// One entry a gate, in the order in which they are judged.
     pub fn summary(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        if self.budgets {
+            lines.push("disruption budgets".to_owned());
+        }
         if let Some(rule) = &self.leader {
             let rule = match rule {
                 LeaderRule::Label { key, value } => format!("{key}={value}"),
@@ -744,13 +747,13 @@ impl Gates {
             };
             lines.push(format!("leader by {rule}: {}", self.at_leader().name()));
         }
-        if self.budgets {
-            lines.push("disruption budgets".to_owned());
-        }
         if let Some(hook) = &self.hooks.before {
             lines.push(format!("before each step: {}", one_line(hook)));
         }
         lines.extend(["identity".to_owned(), "ready".to_owned()]);
+        if let Some(bake) = self.bake.filter(|bake| !bake.is_zero()) {
+            lines.push(format!("bake {bake}"));
+        }
         let TryRule { passes, of, .. } = self.tries;
         let mut tried = |what: String, on: On| {
             let on = match on {
@@ -771,9 +774,6 @@ impl Gates {
         }
         for PrometheusGate { query, op, value, .. } in &self.prometheus {
             tried(format!("prometheus: {} {op} {value}", one_line(query)), On::Canary);
-        }
-        if let Some(bake) = self.bake.filter(|bake| !bake.is_zero()) {
-            lines.push(format!("bake {bake}"));
         }
         if let Some(hook) = &self.hooks.after {
             lines.push(format!("after each step: {}", one_line(hook)));
@@ -842,14 +842,27 @@ budgets: false
                 "before each step: echo $STATEFUL_POD",
                 "identity",
                 "ready",
+                "bake 1m30s",
                 "exec: mysqladmin ping in all pods, 1 of 1",
                 r#"exec: ["true"], 1 of 1"#,
                 "http: 8080/, 1 of 1",
                 "http: https:8443/ready?full=1, 1 of 1",
                 r#"prometheus: up{pod="$(POD)"} >= 1, 1 of 1"#,
-                "bake 1m30s",
                 "pause between steps",
                 "on failure: abort",
+            ]
+        );
+        let before =
+            Gates::read("{leader: {label: a=b}, hooks: {before: x, after: y}}", "").unwrap();
+        assert_eq!(
+            before.summary(),
+            [
+                "disruption budgets",
+                "leader by a=b: stop",
+                "before each step: x",
+                "identity",
+                "ready",
+                "after each step: y",
             ]
         );
         let fingerprint = gates.fingerprint();

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    End, Session,
-    forward::interrupted,
-    hand::{Hand, Written},
-    refused,
-};
+use super::{End, Session, forward::interrupted, hand::Hand, refused};
 use crate::{
     canary::{
         args::{AbortArgs, UnstickArgs},
@@ -24,6 +19,7 @@ use crate::{
         Error, Exit, Terminal,
         text::{age, clock},
     },
+    steps::Written,
     workload::{Finding, Manager, ManagerKind, Survey, managers},
 };
 

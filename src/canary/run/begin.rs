@@ -9,13 +9,13 @@ use super::{
     End, Session,
     checks::{self, Answer},
     forward::{self, interrupted},
-    hand::{Hand, Written},
+    hand::Hand,
     refused,
 };
 use crate::{
     canary::{
         args::{PlanArgs, ReachArgs, StartArgs},
-        change::{self, ChangeArgs, Difference, Refused},
+        change::{self, Change, Difference, Refused},
         gates::Gates,
         guards::{self, Beginning},
         plan::{self, Move, Stand, Terms},
@@ -26,6 +26,7 @@ use crate::{
     },
     cluster::{Cluster, ConnectionArgs, DryRun, Failure, Mode, Write, offline::Bundle, read},
     output::{Error, Exit, Look, Terminal},
+    steps::Written,
     workload::{Facts, Finding, Reference, Severity, StatefulSet, Survey},
 };
 
@@ -46,7 +47,7 @@ struct Opening {
 
 /// What was asked for, whichever verb asks.
 struct Wish<'a> {
-    change: &'a ChangeArgs,
+    change: &'a Change<'a>,
     reach: &'a ReachArgs,
     gates: &'a Gates,
     allow: &'a [String],
@@ -61,21 +62,20 @@ pub async fn plan(
 ) -> Result<Exit, Error> {
     let gates = args.gates.resolve(read_file)?;
     let reference = Reference::parse(&args.set, "StatefulSet").map_err(Error::usage)?;
-    let wish = Wish {
-        change: &args.change,
-        reach: &args.reach,
-        gates: &gates,
-        allow: &args.allow,
-        run: "",
-    };
+    let change = args.change.read(read_file)?;
+    let wish =
+        Wish { change: &change, reach: &args.reach, gates: &gates, allow: &args.allow, run: "" };
     let now = Timestamp::now();
     let (facts, opening, cluster) = if args.filename.is_empty() {
         let cluster = Cluster::connect(connection, terminal).await?;
+        change.is_for(&reference.name, Some(cluster.namespace()))?;
         let (reading, opening) = decide(&cluster, &reference.name, &wish, Some(&cluster)).await?;
         (reading.facts, opening, Some(cluster))
     } else {
-        let bundle = Bundle::read(&args.filename)?;
-        let facts = bundle.facts(&reference.name, connection.namespace.as_deref())?;
+        let namespace = connection.namespace.as_deref();
+        change.is_for(&reference.name, namespace)?;
+        let facts = Bundle::read(&args.filename)?.facts(&reference.name, namespace)?;
+        change.is_for(&reference.name, Some(&facts.set.namespace))?;
         let opening = open(&facts, &wish, None, now).await?;
         (facts, opening, None)
     };
@@ -104,9 +104,11 @@ pub async fn start(
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let gates = args.gates.resolve(read_file)?;
+    let change = args.change.read(read_file)?;
     let session = Session::open(&args.common, connection, terminal).await?;
+    change.is_for(&session.name, Some(session.cluster.namespace()))?;
     let wish = Wish {
-        change: &args.change,
+        change: &change,
         reach: &args.reach,
         gates: &gates,
         allow: &args.allow,
@@ -193,7 +195,7 @@ async fn open(
 ) -> Result<Opening, Error> {
     let survey = Survey::new(facts, now);
     let set = survey.set;
-    if wish.change.is_empty() {
+    if wish.change.flags.is_empty() {
         return Err(Error::usage("no change was named").hint(
             "name one: --image CONTAINER=IMAGE, --env, --set-resources, --restart, --patch-file; \
              or --adopt what somebody else applied",
@@ -206,7 +208,7 @@ async fn open(
             return Err(refused(&format!("cannot start a canary of {}", set.name), findings));
         }
     };
-    let beginning = if wish.change.adopt { Beginning::Adopt } else { Beginning::Change };
+    let beginning = if wish.change.flags.adopt { Beginning::Adopt } else { Beginning::Change };
     let mut findings = Vec::new();
     let patch = match beginning {
         Beginning::Change => change_of(wish, &survey, there.as_ref(), now, &mut findings)?,
@@ -313,7 +315,7 @@ fn change_of(
         }
         _ => now,
     };
-    match wish.change.patch(&set.template.raw, moment, read_file) {
+    match wish.change.patch(&set.template.raw, moment) {
         Ok(patch) => Ok(Some(patch)),
         Err(Refused::ForbiddenFields(paths)) => {
             let message = format!("the patch changes {}", paths.join(", "));

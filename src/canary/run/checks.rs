@@ -77,6 +77,8 @@ pub fn needed(gates: &Gates, next: &Move) -> bool {
 pub fn ask(hand: &Hand<'_>, gates: &Gates, stand: &Stand, next: &Move, index: u32) -> Asked {
     let set = stand.survey.set;
     let name = stand.name(index);
+    // Before the first write the newest revision is still the stable one.
+    let target = stand.target().filter(|target| *target != stand.record.stable);
     let question = Question {
         cluster: hand.session.cluster.clone(),
         terminal: hand.session.terminal,
@@ -87,9 +89,8 @@ pub fn ask(hand: &Hand<'_>, gates: &Gates, stand: &Stand, next: &Move, index: u3
             pod: name.clone(),
             ordinal: set.start.saturating_add(index),
             index,
-            partition: stand.record.partition,
             stable: stand.record.stable.clone(),
-            target: stand.target().unwrap_or_default().to_owned(),
+            target: target.unwrap_or_default().to_owned(),
         },
         pods: stand.survey.pods().map(|(_, pod)| pod.clone()).collect(),
         template: set.template.clone(),

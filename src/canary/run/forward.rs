@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     End, Session, back,
     checks::{self, Answer},
-    hand::{Hand, Written},
+    hand::Hand,
     refused,
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     },
     cluster::{ConnectionArgs, DryRun},
     output::{Error, Exit, Terminal, text::list},
+    steps::Written,
     workload::{Finding, Survey},
 };
 

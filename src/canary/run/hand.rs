@@ -1,10 +1,9 @@
 //! What every verb that writes has in its hand: the set as it is now, the
 //! right to write, and the word to whoever watches.
 
-use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
+use std::{collections::HashSet, future::Future, time::Duration};
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{Session, checks::Said};
 use crate::{
@@ -17,41 +16,12 @@ use crate::{
         Failure, Mirror, Mode, Write,
         read::{self, Reading},
     },
-    output::{Confirmed, Error, Exit, Format, Live, Look, text::clock},
+    output::{Confirmed, Error, Exit, Format, Live, Look},
+    steps::{MOST_TRIES, PAUSE, Sent, Signal, Teller, Written},
 };
 
-/// So often in a row a write may find the world changed, or get no answer.
-const MOST_TRIES: u32 = 8;
-/// Between such tries; a server that is being restarted needs some.
-const PAUSE: Duration = Duration::from_millis(500);
 /// On a terminal ages are drawn anew this often; that asks the server nothing.
 const TICK: Duration = Duration::from_secs(1);
-/// After Ctrl-C, the answer to a write under way is worth this much.
-const LAST_WORD: Duration = Duration::from_secs(3);
-
-/// How a write went.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Written {
-    Done,
-    /// The world is another one, or nobody knows whether it was written. It
-    /// has been read again: decide again.
-    LookAgain,
-    Interrupted(Exit),
-}
-
-/// Something that happened, or is waited for: a line of `-o jsonl`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Event<'a> {
-    /// `kubectl-stateful/canary-event/v1`.
-    schema: &'static str,
-    #[cfg_attr(test, schemars(with = "String"))]
-    time: Timestamp,
-    /// `waiting`, `done` for a write, or `said`.
-    class: &'static str,
-    message: &'a str,
-}
-
 pub struct Hand<'a> {
     pub session: &'a Session,
     pub mirror: Mirror,
@@ -67,7 +37,8 @@ pub struct Hand<'a> {
     tries: u32,
     live: Option<Live>,
     said: Option<String>,
-    signal: Pin<Box<dyn Future<Output = Exit>>>,
+    signal: Signal,
+    teller: Teller,
 }
 
 impl<'a> Hand<'a> {
@@ -86,6 +57,11 @@ impl<'a> Hand<'a> {
             live: draws.then(|| Live::new(session.terminal)),
             said: None,
             signal: Box::pin(crate::steps::interruption()),
+            teller: Teller {
+                terminal: session.terminal,
+                output: session.output,
+                command: "canary",
+            },
         }
     }
 
@@ -96,26 +72,19 @@ impl<'a> Hand<'a> {
     pub async fn write(&mut self, write: &Write) -> Result<Written, Error> {
         let cluster = self.session.cluster.clone();
         let mode = Mode::Real(&self.confirmed);
-        let outcome = {
-            let sent = cluster.write(write, mode);
-            tokio::pin!(sent);
-            tokio::select! {
-                outcome = &mut sent => outcome,
-                exit = &mut self.signal => {
-                    if let Ok(Ok(_)) = tokio::time::timeout(LAST_WORD, sent).await {
-                        self.writes.push(write.done(mode));
-                    } else {
-                        self.session.terminal.say("the last write got no answer: it may have happened");
-                    }
-                    return Ok(Written::Interrupted(exit));
+        let failure = match crate::steps::send(&cluster, write, mode, &mut self.signal).await {
+            Sent::Interrupted { exit, done } => {
+                if done {
+                    self.writes.push(write.done(mode));
+                } else {
+                    self.session.terminal.say("the last write got no answer: it may have happened");
                 }
+                return Ok(Written::Interrupted(exit));
             }
-        };
-        let failure = match outcome {
-            Ok(object) => {
+            Sent::Done(object) => {
                 self.tries = 0;
                 let done = write.done(mode);
-                self.stream("done", &done)?;
+                self.teller.stream("done", &done)?;
                 self.writes.push(done);
                 if let Some(object) = object.filter(|object| object["kind"] == "StatefulSet") {
                     self.mirror.wrote(read::set_of(object)?);
@@ -123,10 +92,10 @@ impl<'a> Hand<'a> {
                 return Ok(Written::Done);
             }
             // The pod to be deleted is gone already.
-            Err(Failure::NotFound(_)) if write.object().name != self.session.name => {
+            Sent::Failed(Failure::NotFound(_)) if write.object().name != self.session.name => {
                 return self.look_again().await;
             }
-            Err(failure) => failure,
+            Sent::Failed(failure) => failure,
         };
         let passing = failure.is_transient() || matches!(failure, Failure::Conflict(_));
         self.tries += 1;
@@ -240,26 +209,9 @@ impl<'a> Hand<'a> {
         }
         if self.said.as_deref() != Some(what) {
             self.said = Some(what.to_owned());
-            let waiting = report::waiting(what, until);
-            self.session.terminal.say(&format!("{}  waiting for {waiting}", clock(now)));
-            self.stream("waiting", &waiting)?;
+            self.teller.waiting(&report::waiting(what, until))?;
         }
         Ok(())
-    }
-
-    /// With `-o jsonl`, a line of its own for what happens.
-    fn stream(&self, class: &'static str, message: &str) -> Result<(), Error> {
-        if self.session.output != Format::Jsonl {
-            return Ok(());
-        }
-        let (schema, time) = ("kubectl-stateful/canary-event/v1", Timestamp::now());
-        let line = serde_json::to_string(&Event { schema, time, class, message })
-            .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
-        match self.session.terminal.answer(&(line + "\n")) {
-            // Who reads may leave; the canary goes on, and stderr says how.
-            Err(error) if error.reader_left => Ok(()),
-            other => other,
-        }
     }
 
     /// Says something that happened.
@@ -267,8 +219,7 @@ impl<'a> Hand<'a> {
     /// # Errors
     /// When a line of the answer cannot be written.
     pub fn tell(&self, what: &str) -> Result<(), Error> {
-        self.session.terminal.say(&format!("{}  {what}", clock(Timestamp::now())));
-        self.stream("said", what)
+        self.teller.tell(what)
     }
 
     /// Draws the last picture in the place of the live one; `false` where

@@ -10,8 +10,6 @@ mod pause;
 
 use jiff::Timestamp;
 
-#[cfg(test)]
-pub use self::hand::Event;
 use self::hand::Hand;
 use super::{
     args::{CanaryArgs, Common, Verb},

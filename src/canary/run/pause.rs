@@ -2,12 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    End, Session,
-    forward::interrupted,
-    hand::{Hand, Written},
-    refused,
-};
+use super::{End, Session, forward::interrupted, hand::Hand, refused};
 use crate::{
     canary::{
         args::{PauseArgs, StageArgs},
@@ -19,6 +14,7 @@ use crate::{
     },
     cluster::{ConnectionArgs, DryRun, Write},
     output::{Error, Exit, Terminal},
+    steps::Written,
     workload::{Strategy, Survey},
 };
 

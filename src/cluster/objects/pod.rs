@@ -100,6 +100,7 @@ struct WaitingObject {
 struct TerminatedObject {
     exit_code: i32,
     reason: Option<String>,
+    message: Option<String>,
     finished_at: Option<Timestamp>,
 }
 
@@ -108,6 +109,7 @@ impl From<TerminatedObject> for Ended {
         Ended {
             exit_code: object.exit_code,
             reason: object.reason.filter(|reason| !reason.is_empty()),
+            message: object.message.filter(|message| !message.is_empty()),
             at: object.finished_at,
         }
     }

@@ -32,11 +32,12 @@ impl Work<'_> {
         let body = self.objects[*first].clone();
         let own = |index: usize| deployment_mounts(&self.objects[index]);
         if others.is_empty() {
+            let ordinals = if self.options.copies { self.copies(&body) } else { 1 };
             let mounts = own(*first)
                 .into_iter()
-                .map(|(volume, claim)| (volume.to_owned(), vec![claim.to_owned()]))
+                .map(|(volume, claim)| (volume.to_owned(), vec![claim.to_owned(); ordinals]))
                 .collect();
-            return Some(Source { body, ordinals: 1, mounts, relabelled: Vec::new() });
+            return Some(Source { body, ordinals, mounts, relabelled: Vec::new() });
         }
         let set = self.options.name.clone().unwrap_or_else(|| name(&body).to_owned());
         let like = self.alike(*first, &set);
@@ -78,6 +79,13 @@ impl Work<'_> {
         rename_labels(&mut body, &set);
         self.say_what_is_left_of(group);
         Some(Source { body, ordinals: group.len(), mounts, relabelled })
+    }
+
+    /// How many pods get a copy of the claim.
+    fn copies(&self, body: &Value) -> usize {
+        let own = body.pointer("/spec/replicas").and_then(Value::as_u64);
+        let pods = self.options.replicas.map(u64::from).or(own).unwrap_or(1);
+        usize::try_from(pods.max(1)).unwrap_or(usize::MAX)
     }
 
     /// What of a Deployment must be the same in all: its spec, without what

@@ -57,6 +57,8 @@ pub struct Options {
     pub from: Vec<String>,
     pub name: Option<String>,
     pub mode: Mode,
+    /// Whether each pod gets a copy of the claim that they share.
+    pub copies: bool,
     /// Templates by volume, where they are not to be called alike.
     pub templates: BTreeMap<String, String>,
     /// Volumes whose claims stay as they are.
@@ -353,7 +355,10 @@ impl<'a> Work<'a> {
         for (index, claim) in storage.claims {
             let claim = Made { class: Class::Converted, body: claim };
             if index < first {
-                self.outcomes[index] = Outcome::Became(vec![claim]);
+                match &mut self.outcomes[index] {
+                    Outcome::Became(all) => all.push(claim),
+                    kept @ Outcome::Kept => *kept = Outcome::Became(vec![claim]),
+                }
                 continue;
             }
             // A set that comes first has its controller make the claim, empty.

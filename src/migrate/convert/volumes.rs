@@ -176,7 +176,7 @@ impl Work<'_> {
                 );
             }
             let twice = claims.iter().enumerate().find(|(at, claim)| claims[..*at].contains(claim));
-            if let Some((_, claim)) = twice {
+            if let Some((_, claim)) = twice.filter(|_| !self.options.copies) {
                 let message = format!("two of --from mount claim {claim} as {volume}");
                 self.findings.push(
                     rules::NO_CLAIM_IN_MEMBER

@@ -45,11 +45,11 @@ pub fn emit(journal: &Journal, folder: &Path, overwrite: bool) -> Result<(), Err
 /// Without the mark of the migration.
 fn unmark(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    for field in ["annotations", "labels"] {
-        let Some(all) = metadata.get_mut(field).and_then(Value::as_object_mut) else { continue };
+    for kind in ["annotations", "labels"] {
+        let Some(all) = metadata.get_mut(kind).and_then(Value::as_object_mut) else { continue };
         all.shift_remove(ANNOTATION);
         if all.is_empty() {
-            metadata.shift_remove(field);
+            metadata.shift_remove(kind);
         }
     }
 }

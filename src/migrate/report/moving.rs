@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     migrate::{
+        fill,
         journal::{ANNOTATION, Book, Disk, Intent, Journal, Mode, Tag},
         object::{name, text},
         world::{Reserved, World, annotation, phase, replicas},
@@ -103,6 +104,10 @@ pub struct DiskState {
     pub old_phase: Option<String>,
     pub new_claim: String,
     pub new_phase: Option<String>,
+    /// The volume of the new claim, where that is another one.
+    pub new_disk: Option<String>,
+    /// Whether the new claim has all data; only where it is copied.
+    pub filled: Option<bool>,
     /// The claim that has it now; absent where it is neither of these.
     pub held_by: Option<String>,
     pub policy_now: Option<String>,
@@ -113,7 +118,7 @@ pub struct DiskState {
 }
 
 impl DiskState {
-    fn of(disk: &Disk, world: &World) -> DiskState {
+    fn of(disk: &Disk, world: &World, journal: &Journal) -> DiskState {
         let word = |claim: Option<&Value>| claim.map(|claim| phase(claim).to_owned());
         let pv = world.held_volume(&disk.pv);
         DiskState {
@@ -124,6 +129,12 @@ impl DiskState {
             old_phase: word(world.held_claim(&disk.old)),
             new_claim: disk.new.clone(),
             new_phase: word(world.new_claim(disk)),
+            new_disk: world
+                .new_claim(disk)
+                .filter(|_| journal.fills())
+                .and_then(|claim| text(claim, "/spec/volumeName"))
+                .map(str::to_owned),
+            filled: (journal.mode == Mode::Copy).then(|| fill::is_filled(world, journal, disk)),
             held_by: match world.reserved(disk) {
                 Reserved::Old => Some(disk.old.name.clone()),
                 Reserved::New => Some(disk.new.clone()),
@@ -184,7 +195,7 @@ impl View {
             holder: None,
             arrived: None,
             downtime_ms: None,
-            items: journal.disks.iter().map(|disk| DiskState::of(disk, world)).collect(),
+            items: journal.disks.iter().map(|disk| DiskState::of(disk, world, journal)).collect(),
             writes: writes.to_vec(),
             next: None,
             way_back: None,
@@ -288,20 +299,26 @@ fn text_of(view: &View, findings: &[Finding], look: Look) -> String {
 }
 
 fn disks(items: &[DiskState]) -> Vec<String> {
-    let head = ["DISK", "OLD CLAIM", "", "NEW CLAIM", "", "POLICY"].map(str::to_owned);
-    let mut rows = vec![head.to_vec()];
+    let mut head = ["DISK", "OLD CLAIM", "", "NEW CLAIM", "", "POLICY"].map(str::to_owned).to_vec();
+    let own = items.iter().any(|item| item.new_disk.is_some());
+    if own {
+        head.push("NEW DISK".to_owned());
+    }
+    let mut rows = vec![head];
     let word = |phase: &Option<String>| phase.clone().unwrap_or_else(|| "<none>".to_owned());
     for item in items {
         let now = word(&item.policy_now);
         let policy = if now == item.policy { now } else { format!("{now}, was {}", item.policy) };
-        rows.push(vec![
+        let mut row = vec![
             one_line(&item.name),
             one_line(&item.old_claim),
             word(&item.old_phase),
             one_line(&item.new_claim),
             word(&item.new_phase),
             one_line(&policy),
-        ]);
+        ];
+        row.extend(own.then(|| one_line(&word(&item.new_disk))));
+        rows.push(row);
     }
     table::columns(rows)
 }

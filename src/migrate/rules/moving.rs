@@ -5,8 +5,14 @@ use super::rule;
 use crate::workload::{Rule, Severity};
 
 /// Guards that `--allow ID` overrides, besides those of the conversion.
-pub const BY_MOVE: &[&Rule] =
-    &[&super::convert::GITOPS, &super::convert::AUTOSCALER, &UNHEALTHY, &NOT_TRIED, &UNREAD];
+pub const BY_MOVE: &[&Rule] = &[
+    &super::convert::GITOPS,
+    &super::convert::AUTOSCALER,
+    &UNHEALTHY,
+    &NOT_TRIED,
+    &UNREAD,
+    &CLASS_UNKNOWN,
+];
 
 pub const GUARDS: &[&Rule] = &[
     &VOLUME_UNFIT,
@@ -19,6 +25,10 @@ pub const GUARDS: &[&Rule] = &[
     &NOT_TRIED,
     &UNREAD,
     &UNDER_WAY,
+    &CLASS_UNKNOWN,
+    &NO_COPY,
+    &NO_CLONE,
+    &NO_SNAPSHOT,
     &NODE_LOCAL_DISK,
     &CLAIMS_GO,
     &BLANK_IS_KEPT,
@@ -29,6 +39,7 @@ pub const STOPS: &[&Rule] = &[
     &JOURNAL_UNUSABLE,
     &CHANGED,
     &TAKEN,
+    &COPY_FAILED,
     &POD_BROKEN,
     &VERIFY_FAILED,
     &DEADLINE,
@@ -37,6 +48,7 @@ pub const STOPS: &[&Rule] = &[
     &SOAKING,
     &NO_WAY_BACK,
     &ADMIN_STEP,
+    &OLD_KEPT,
 ];
 
 rule!(
@@ -132,6 +144,44 @@ rule!(
      it back."
 );
 rule!(
+    CLASS_UNKNOWN,
+    "MIGRATE-CLASS-UNKNOWN",
+    Error,
+    "The new claim names a storage class that the cluster does not have: nothing would make a volume \
+     for it, and it would stay Pending.",
+    "No StorageClass has that name.",
+    "kubectl get storageclass; name one with --storage-class. Allowed, a volume of that class must \
+     be there for the taking."
+);
+rule!(
+    NO_COPY,
+    "MIGRATE-NO-COPY",
+    Error,
+    "The claim is a block device: there are no files that could be copied.",
+    "spec.volumeMode of the claim is Block.",
+    "--mode rebind keeps the volume; --mode clone or snapshot has the storage copy it."
+);
+rule!(
+    NO_CLONE,
+    "MIGRATE-NO-CLONE",
+    Error,
+    "The storage cannot make the new volume as a clone of the old one.",
+    "The old volume is not of a CSI driver, the class of the new claim is not of the same driver, or \
+     the new claim is smaller than the volume.",
+    "--mode copy copies files, whatever the storage; --mode rebind keeps the volume. Whether a driver \
+     can clone only the driver knows: where it cannot, the claim stays Pending and its events say so."
+);
+rule!(
+    NO_SNAPSHOT,
+    "MIGRATE-NO-SNAPSHOT",
+    Error,
+    "The storage cannot make the new volume from a snapshot of the old one.",
+    "The old volume is not of a CSI driver, the server has no snapshots, or no VolumeSnapshotClass is \
+     of that driver.",
+    "kubectl get volumesnapshotclass; name one with --snapshot-class. --mode copy copies files, \
+     whatever the storage."
+);
+rule!(
     NODE_LOCAL_DISK,
     "MIGRATE-NODE-LOCAL-DISK",
     Warning,
@@ -194,6 +244,16 @@ rule!(
     "The mark kubectl-stateful.dev/migration is missing or of another migration.",
     "A controller or a Git sync may have made it meanwhile. Remove it if it holds nothing, and \
      resume; or roll back."
+);
+rule!(
+    COPY_FAILED,
+    "MIGRATE-COPY-FAILED",
+    Error,
+    "A Job that copies has failed, or the old and the new volume differ after it.",
+    "The Job's condition Failed, or the state of its pod; the message ends with what it said last.",
+    "Mend what it says (a volume that is full needs a larger --size: roll back and run again); migrate \
+     resume makes the Job anew, and it copies what is missing. The old claim was only read: migrate \
+     rollback starts the Deployment on it."
 );
 rule!(
     POD_BROKEN,
@@ -262,4 +322,13 @@ rule!(
     "The next step changes a volume, which this user may not.",
     "--print-admin-steps was given.",
     "Have an administrator type the line, and resume."
+);
+rule!(
+    OLD_KEPT,
+    "MIGRATE-OLD-KEPT",
+    Note,
+    "The set has volumes of its own; the old claim and its volume were only read, and are not deleted.",
+    "The mode is copy, clone or snapshot.",
+    "Delete the claim when nobody needs it any more. Its volume goes with it where its policy is \
+     Delete; otherwise it stays, Released, with its data."
 );

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    End,
-    hand::{Hand, Written},
-};
+use super::{End, hand::Hand};
 use crate::{
     cluster::Executed,
     migrate::{
-        back, finish,
+        back, fill, finish,
         journal::{Arrived, Intent},
         plan::{self, Act, Move, Terms},
         recover, rules,
@@ -22,6 +19,7 @@ use crate::{
         Error, Exit,
         text::{age, one_line},
     },
+    steps::Written,
     workload::Finding,
 };
 
@@ -98,6 +96,7 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
         if !matches!(next, Move::Wait { .. }) {
             waited = None;
         }
+
         let serves = matches!(
             next,
             Move::Verify | Move::Done | Move::Act(Act::PointScaler(_) | Act::ResumeScaler(_))
@@ -141,6 +140,15 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
                     return Ok(late(hand, &what, manner.timeout));
                 }
                 if let Some(exit) = hand.wait(&what, until).await? {
+                    return Ok(interrupted(exit));
+                }
+            }
+            // What works says itself when it has failed: there is no deadline.
+            Move::Watch { what, pod } => {
+                if let Some(exit) = hand.progress(&pod).await? {
+                    return Ok(interrupted(exit));
+                }
+                if let Some(exit) = hand.wait(&what, Timestamp::MAX).await? {
                     return Ok(interrupted(exit));
                 }
             }
@@ -267,7 +275,7 @@ async fn there(
     loop {
         match hand.write(&write).await? {
             Written::Done if intent == Intent::Back => return serves_again(hand, manner).await,
-            Written::Done => return Ok(End::done()),
+            Written::Done => return Ok(arrived(hand, intent)),
             Written::Interrupted(exit) => return Ok(interrupted(exit)),
             Written::LookAgain => {}
         }
@@ -277,10 +285,19 @@ async fn there(
         };
         match (intent, book) {
             (Intent::Back, None) => return serves_again(hand, manner).await,
-            (Intent::Finish | Intent::Recover, None) => return Ok(End::done()),
+            (Intent::Finish | Intent::Recover, None) => return Ok(arrived(hand, intent)),
             (Intent::Forward, Some(book)) if book.arrived.is_some() => return Ok(End::done()),
             _ => {}
         }
+    }
+}
+
+/// There, and what is left behind on purpose is said.
+fn arrived(hand: &Hand<'_>, intent: Intent) -> End {
+    let finished = intent == Intent::Finish && hand.journal.fills();
+    End {
+        exit: Exit::Done,
+        findings: if finished { fill::kept(&hand.journal) } else { Vec::new() },
     }
 }
 

@@ -3,12 +3,10 @@
 
 use std::{
     future::Future,
-    pin::Pin,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::Session;
 use crate::{
@@ -17,49 +15,26 @@ use crate::{
         moving::{self, Stirrings},
     },
     migrate::{
+        fill::job_name,
         journal::{Book, Intent, Journal},
         plan::{Act, Memory},
         rules,
         world::World,
         writes,
     },
-    output::{Confirmed, Error, Exit, Format, text::clock},
+    output::{
+        Confirmed, Error, Exit,
+        text::{clock, one_line},
+    },
+    steps::{LAST_WORD, MOST_TRIES, PAUSE, Sent, Signal, Teller, Written},
 };
 
-/// So often in a row a write may find the world changed, or get no answer.
-const MOST_TRIES: u32 = 8;
-/// Between such tries; a server that is being restarted needs some.
-const PAUSE: Duration = Duration::from_millis(500);
-/// After Ctrl-C, the answer to a write under way is worth this much.
-const LAST_WORD: Duration = Duration::from_secs(3);
 /// So often the holder of the lock says that it is alive.
 const BEAT: Duration = Duration::from_secs(5);
 /// A holder that has not said so for as long is not.
 const SILENCE: Duration = Duration::from_secs(15);
 /// Watches may be late or forbidden; this often it is looked anyway.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// How a write went.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Written {
-    Done,
-    /// The world is another one, or nobody knows whether it was written.
-    LookAgain,
-    Interrupted(Exit),
-}
-
-/// Something that happened, or is waited for: a line of `-o jsonl`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Event<'a> {
-    /// `kubectl-stateful/migrate-event/v1`.
-    schema: &'static str,
-    #[cfg_attr(test, schemars(with = "String"))]
-    time: Timestamp,
-    /// `waiting`, `done` for a write, or `said`.
-    class: &'static str,
-    message: &'a str,
-}
 
 pub struct Hand<'a> {
     pub session: &'a Session,
@@ -77,7 +52,11 @@ pub struct Hand<'a> {
     tries: u32,
     said: Option<String>,
     beaten: Instant,
-    signal: Pin<Box<dyn Future<Output = Exit>>>,
+    /// When the log of a copy was last asked for, and what it said.
+    asked: Option<Instant>,
+    heard: String,
+    signal: Signal,
+    teller: Teller,
 }
 
 impl<'a> Hand<'a> {
@@ -185,7 +164,14 @@ impl<'a> Hand<'a> {
             tries: 0,
             said: None,
             beaten: Instant::now(),
+            asked: None,
+            heard: String::new(),
             signal: Box::pin(crate::steps::interruption()),
+            teller: Teller {
+                terminal: session.terminal,
+                output: session.output,
+                command: "migrate",
+            },
         }
     }
 
@@ -255,36 +241,29 @@ impl<'a> Hand<'a> {
     pub async fn write(&mut self, write: &Write) -> Result<Written, Error> {
         let cluster = self.session.cluster.clone();
         let mode = Mode::Real(&self.confirmed);
-        let outcome = {
-            let sent = cluster.write(write, mode);
-            tokio::pin!(sent);
-            tokio::select! {
-                outcome = &mut sent => outcome,
-                exit = &mut self.signal => {
-                    if let Ok(Ok(_)) = tokio::time::timeout(LAST_WORD, sent).await {
-                        self.writes.push(write.done(mode));
-                    } else {
-                        self.session.terminal.say("the last write got no answer: it may have happened");
-                    }
-                    return Ok(Written::Interrupted(exit));
+        let failure = match crate::steps::send(&cluster, write, mode, &mut self.signal).await {
+            Sent::Interrupted { exit, done } => {
+                if done {
+                    self.writes.push(write.done(mode));
+                } else {
+                    self.session.terminal.say("the last write got no answer: it may have happened");
                 }
+                return Ok(Written::Interrupted(exit));
             }
-        };
-        let failure = match outcome {
-            Ok(_) => {
+            Sent::Done(_) => {
                 self.tries = 0;
                 let done = write.done(mode);
-                self.stream("done", &done)?;
+                self.teller.stream("done", &done)?;
                 self.writes.push(done);
                 return Ok(Written::Done);
             }
             // What was to be changed is gone; the next look says what that
             // means.
-            Err(Failure::NotFound(_)) if self.tries < MOST_TRIES => {
+            Sent::Failed(Failure::NotFound(_)) if self.tries < MOST_TRIES => {
                 self.tries += 1;
                 return Ok(Written::LookAgain);
             }
-            Err(failure) => failure,
+            Sent::Failed(failure) => failure,
         };
         self.tries += 1;
         if !(failure.is_transient() || failure.is_conflict()) || self.tries > MOST_TRIES {
@@ -324,6 +303,9 @@ impl<'a> Hand<'a> {
                 other => return Ok(other),
             }
         }
+        if let Act::MakeJob(index, pass) = act {
+            self.memory.jobs.push(job_name(&self.journal, index, pass));
+        }
         if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
             && !self.memory.touched.contains(&index)
         {
@@ -358,11 +340,11 @@ impl<'a> Hand<'a> {
     ) -> Result<Option<Exit>, Error> {
         if self.said.as_deref() != Some(what) {
             self.said = Some(what.to_owned());
-            let waiting = format!("{what}, until {}", clock(until));
-            self.session
-                .terminal
-                .say(&format!("{}  waiting for {waiting}", clock(Timestamp::now())));
-            self.stream("waiting", &waiting)?;
+            self.teller.waiting(&if until == Timestamp::MAX {
+                what.to_owned()
+            } else {
+                format!("{what}, until {}", clock(until))
+            })?;
         }
         let rest = until.duration_since(Timestamp::now());
         let rest = Duration::try_from(rest).unwrap_or_default().min(LOOK);
@@ -371,6 +353,29 @@ impl<'a> Hand<'a> {
             () = tokio::time::sleep(rest) => None,
             exit = &mut self.signal => Some(exit),
         })
+    }
+
+    /// Says what a pod that copies said last, now and then. It is no more than
+    /// a word: where its log cannot be read, nothing is said.
+    ///
+    /// # Errors
+    /// When a line of the answer cannot be written.
+    pub async fn progress(&mut self, pod: &str) -> Result<Option<Exit>, Error> {
+        if self.asked.is_some_and(|asked| asked.elapsed() < LOOK) {
+            return Ok(None);
+        }
+        self.asked = Some(Instant::now());
+        let cluster = self.session.cluster.clone();
+        let said = match self.work(moving::last_line(&cluster, pod)).await {
+            Ok(said) => said.unwrap_or_default(),
+            Err(exit) => return Ok(Some(exit)),
+        };
+        let said = one_line(said.trim());
+        if !said.is_empty() && self.heard != said {
+            self.tell(&format!("{pod}: {said}"))?;
+            self.heard = said;
+        }
+        Ok(None)
     }
 
     /// Waits for `work`, or for a signal.
@@ -432,23 +437,7 @@ impl<'a> Hand<'a> {
     /// # Errors
     /// When a line of the answer cannot be written.
     pub fn tell(&self, what: &str) -> Result<(), Error> {
-        self.session.terminal.say(&format!("{}  {what}", clock(Timestamp::now())));
-        self.stream("said", what)
-    }
-
-    /// With `-o jsonl`, a line of its own for what happens.
-    fn stream(&self, class: &'static str, message: &str) -> Result<(), Error> {
-        if self.session.output != Format::Jsonl {
-            return Ok(());
-        }
-        let (schema, time) = ("kubectl-stateful/migrate-event/v1", Timestamp::now());
-        let line = serde_json::to_string(&Event { schema, time, class, message })
-            .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
-        match self.session.terminal.answer(&(line + "\n")) {
-            // Who reads may leave; the migration goes on, and stderr says how.
-            Err(error) if error.reader_left => Ok(()),
-            other => other,
-        }
+        self.teller.tell(what)
     }
 }
 

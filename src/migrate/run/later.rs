@@ -8,13 +8,13 @@ use super::{
     End, Session,
     begin::{manner, signed},
     go::{Manner, go},
-    hand::{Hand, Written},
+    hand::Hand,
 };
 use crate::{
     cluster::{ConnectionArgs, moving, read},
     migrate::{
         args::{Finalize, FinalizeArgs, OnArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs},
-        finish,
+        fill, finish,
         journal::{Book, Intent},
         report::{self, View},
         rules,
@@ -24,7 +24,8 @@ use crate::{
         Confirmed, Error, Exit, Question, Terminal,
         text::{age, clock},
     },
-    workload::{Finding, Reference},
+    steps::Written,
+    workload::{Finding, Reference, WrongReference},
 };
 
 /// Runs `resume`.
@@ -83,7 +84,9 @@ pub async fn rollback(
     }
     let names: Vec<&str> =
         book.journal.deployments.iter().map(|member| member.name.as_str()).collect();
-    let text = format!("Go back to Deployment {}?", names.join(", "));
+    let loses = fill::loses(&book.journal);
+    let loses = loses.map_or_else(String::new, |what| format!(" Mind: {what}."));
+    let text = format!("Go back to Deployment {}?{loses}", names.join(", "));
     let confirmed = ask(&session, &args.on, &text)?;
     let manner = Manner {
         timeout: patience(args.on.timeout),
@@ -237,14 +240,14 @@ async fn find_or_over(
         Err(error) if error.exit != Exit::Refused => return Err(error),
         Err(missing) => missing,
     };
-    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let reference = either_end(words)?;
     let names = read::workload_names(&session.cluster, workload).await?;
     if names.contains(&reference.name) { Ok(None) } else { Err(missing) }
 }
 
 /// The journal that these words mean: by the set's name, or a Deployment's.
 async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
-    let reference = Reference::parse(words, "StatefulSet").map_err(Error::usage)?;
+    let reference = either_end(words)?;
     let bare = words.len() == 1 && !words[0].contains('/');
     let mut known = Vec::new();
     for config_map in moving::journals(&session.cluster, false).await? {
@@ -280,6 +283,17 @@ async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
         }
         known => error.hint(format!("under way are: {}", known.join(", "))),
     })
+}
+
+/// A migration is known by the set as well as by its Deployments.
+fn either_end(words: &[String]) -> Result<Reference, Error> {
+    let parsed = Reference::parse(words, "StatefulSet").or_else(|wrong| match wrong {
+        WrongReference::WrongKind { got: "Deployment", .. } => {
+            Reference::parse(words, "Deployment")
+        }
+        other => Err(other),
+    });
+    parsed.map_err(Error::usage)
 }
 
 /// Reports how it ended, after finishing it where that was asked for.

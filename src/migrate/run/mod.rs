@@ -9,8 +9,6 @@ mod recover;
 
 use jiff::Timestamp;
 
-#[cfg(test)]
-pub use self::hand::Event;
 use super::{
     args::{MigrateArgs, Verb},
     journal::Journal,

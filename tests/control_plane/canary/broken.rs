@@ -187,57 +187,85 @@ fn unstick_frees_a_set_that_waits_for_what_nobody_wants() {
     assert_ne!(freed.uid("web-2"), trapped.uid("web-2"));
 }
 
+/// A budget for all of the pods, of which so many must stay.
+#[track_caller]
+fn budget(namespace: &Namespace, least: u32) {
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+        "spec": {"minAvailable": least, "selector": {"matchLabels": {"app": "nginx"}}},
+    });
+    namespace.apply(&budget.to_string());
+}
+
+#[track_caller]
+fn until_allowed(namespace: &Namespace, allowed: u32) {
+    wait_for(SOON, "the budget to be counted", || {
+        let budget = namespace.get("policy/v1", "poddisruptionbudgets", "web")?;
+        let status = &budget["status"];
+        (status["disruptionsAllowed"] == allowed
+            && status["observedGeneration"] == budget["metadata"]["generation"])
+            .then_some(())
+    });
+}
+
 #[test]
 fn a_budget_without_room_is_waited_for_and_can_be_left_out() {
     let namespace = made("canary-budget", 3, |_| {});
     let before = Picture::of(&namespace);
-    let budget = |least: u32| {
-        json!({
-            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
-            "spec": {"minAvailable": least, "selector": {"matchLabels": {"app": "nginx"}}},
-        })
-    };
-    let until_allowed = |allowed: u32| {
-        wait_for(SOON, "the budget to be counted", || {
-            let budget = namespace.get("policy/v1", "poddisruptionbudgets", "web")?;
-            let status = &budget["status"];
-            (status["disruptionsAllowed"] == allowed
-                && status["observedGeneration"] == budget["metadata"]["generation"])
-                .then_some(())
-        });
-    };
-    namespace
-        .cluster()
-        .api()
-        .create(&namespace.path("policy/v1", "poddisruptionbudgets", ""), &budget(3));
-    until_allowed(0);
+    budget(&namespace, 3);
+    until_allowed(&namespace, 0);
     let output = ends(&namespace, &format!("{START} --deadline 2s -o json"), 6);
     assert_eq!(reasons(&output), ["CANARY-NO-HEADROOM"], "{output}");
     let after = Picture::of(&namespace);
     assert_eq!(after.generation(), before.generation(), "nothing was told to move");
 
     // There is room, and then there is none.
-    let path = namespace.path("policy/v1", "poddisruptionbudgets", "web");
-    namespace.cluster().api().patch(&path, &json!({"spec": {"minAvailable": 2}}));
-    until_allowed(1);
+    budget(&namespace, 2);
+    until_allowed(&namespace, 1);
     ends(&namespace, START, 0);
-    namespace.cluster().api().patch(&path, &json!({"spec": {"minAvailable": 3}}));
-    until_allowed(0);
+    budget(&namespace, 3);
+    until_allowed(&namespace, 0);
     let waiting = canary(&namespace, "promote web").start();
     waiting.wait_for_stderr("the wait for the budget", |said| {
         said.contains("PodDisruptionBudget web to allow web-1 to go")
     });
     Picture::of(&namespace).keeps(&before, &["web-0", "web-1"]);
-    namespace.cluster().api().patch(&path, &json!({"spec": {"minAvailable": 2}}));
+    budget(&namespace, 2);
     waiting.finish().expect(0);
     assert_eq!(Picture::of(&namespace).partition(), Some(1));
 
-    namespace.cluster().api().patch(&path, &json!({"spec": {"minAvailable": 3}}));
-    until_allowed(0);
+    budget(&namespace, 3);
+    until_allowed(&namespace, 0);
     let output = ends(&namespace, "promote web --full --deadline 2s -o json", 6);
     assert_eq!(reasons(&output), ["CANARY-NO-HEADROOM"], "{output}");
     let last = Picture::of(&namespace);
     last.keeps(&before, &["web-0"]);
     ends(&namespace, "promote web --full --no-budgets", 0);
+    Picture::of(&namespace).is_through(&before);
+}
+
+#[test]
+fn a_budget_without_room_is_overridden_by_its_own_id() {
+    let namespace = made("canary-no-room", 3, |_| {});
+    let before = Picture::of(&namespace);
+    budget(&namespace, 3);
+    until_allowed(&namespace, 0);
+    let refused = |words: &str| {
+        for other in ["", "--allow CANARY-SINGLE-REPLICA"] {
+            let asked = Picture::of(&namespace);
+            let output = ends(&namespace, &format!("{words} {other} --deadline 2s -o json"), 6);
+            assert_eq!(reasons(&output), ["CANARY-NO-HEADROOM"], "{output}");
+            assert_eq!(Picture::of(&namespace).generation(), asked.generation(), "{words}");
+        }
+    };
+    let allowed = "--allow CANARY-NO-HEADROOM --deadline 60s";
+    refused(START);
+    ends(&namespace, &format!("{START} {allowed}"), 0);
+    let started = Picture::of(&namespace);
+    started.keeps(&before, &["web-0", "web-1"]);
+    assert_eq!((started.partition(), started.image("web-2")), (Some(2), Some("nginx:1.22")));
+    until_allowed(&namespace, 0);
+    refused("promote web --full");
+    ends(&namespace, &format!("promote web --full {allowed}"), 0);
     Picture::of(&namespace).is_through(&before);
 }

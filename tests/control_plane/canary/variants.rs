@@ -148,26 +148,30 @@ fn how_far_it_goes_can_be_said_in_many_ways() {
 #[test]
 fn every_change_of_the_template_can_be_tried() {
     let namespace = made("canary-change", 2, |_| {});
-    let patch = json!({"spec": {"template": {"spec": {"priority": null, "hostname": "x"}}}});
-    let cases: [(&str, Option<String>, &str, Value); 4] = [
-        ("--env A=1", None, "/spec/containers/0/env/0/value", json!("1")),
+    let patch = json!({
+        "metadata": {"name": "web", "namespace": namespace.name()},
+        "spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}},
+    });
+    let restarted = "/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
+    let cases: [(&str, &str, fn(&Value) -> bool); 4] = [
+        ("--env A=1", "/spec/containers/0/env/0/value", |value| value == "1"),
         (
             "--set-resources requests.cpu=10m",
-            None,
             "/spec/containers/0/resources/requests/cpu",
-            json!("10m"),
+            |value| value == "10m",
         ),
-        ("--patch-file -", Some(patch.to_string()), "/spec/hostname", json!("web-1")),
-        ("--restart", None, "/spec/containers/0/image", json!("nginx:1.21")),
+        ("--patch-file -", "/spec/terminationGracePeriodSeconds", |value| value == 7),
+        ("--restart", restarted, Value::is_string),
     ];
-    for (flags, stdin, path, wanted) in cases {
+    for (flags, path, holds) in cases {
         let before = Picture::of(&namespace);
         let run = canary(&namespace, &format!("start web {flags}"));
-        run.stdin(stdin.unwrap_or_default()).output().expect(0);
+        run.stdin(patch.to_string()).output().expect(0);
         let started = Picture::of(&namespace);
         assert_ne!(started.uid("web-1"), before.uid("web-1"), "{flags}");
         started.keeps(&before, &["web-0"]);
-        assert_eq!(started.pods["web-1"].pointer(path), Some(&wanted), "{flags}");
+        let found = |picture: &Picture| picture.pods["web-1"].pointer(path).is_some_and(holds);
+        assert!(!found(&before) && found(&started), "{flags}");
         ends(&namespace, "abort web", 0);
         Picture::of(&namespace).is_back_on(&before);
     }
@@ -248,7 +252,7 @@ fn a_rollout_of_kubectl_is_adopted_where_it_stands() {
     let output = ends(&namespace, "promote web -o json", 4);
     assert_eq!(reasons(&output), ["CANARY-NONE"]);
 
-    let output = ends(&namespace, "start web --adopt --allow CANARY-UNHEALTHY", 0);
+    let output = ends(&namespace, "start web --adopt", 0);
     let adopted = Picture::of(&namespace);
     let partition = adopted.partition().expect("held");
     assert!(partition > 0, "it is held in the middle\n{output}");
@@ -306,5 +310,86 @@ fn with_a_pause_between_somebody_looks_after_each() {
     ends(&namespace, "promote web --full --pause-between", 9);
     assert_eq!(Picture::of(&namespace).partition(), Some(1));
     ends(&namespace, "promote web --full --pause-between", 0);
+    Picture::of(&namespace).is_through(&before);
+}
+
+/// Whichever verb takes the step, and wherever the ordinals begin.
+#[test]
+fn a_hook_knows_the_partition_that_its_step_sets() {
+    let namespace = made("canary-hook", 3, |set| set["spec"]["ordinals"] = json!({"start": 5}));
+    let seen = namespace.directory().join("steps");
+    let hook = format!(
+        "echo $STATEFUL_STEP $STATEFUL_POD $STATEFUL_PARTITION to ${{STATEFUL_TARGET:-none}} >> {}",
+        seen.display()
+    );
+    for words in [START, "promote web"] {
+        let hooks = ["--before-step", &hook, "--after-step", &hook];
+        canary(&namespace, words).args(hooks).output().expect(0);
+    }
+    let moved = Picture::of(&namespace);
+    assert_eq!(moved.partition(), Some(1));
+    let (text, target) = (std::fs::read_to_string(&seen).expect("hooks ran"), moved.update());
+    let wanted = [
+        // Before the first write there is nothing to go to.
+        "before web-7 2 to none".to_owned(),
+        format!("after web-7 2 to {target}"),
+        format!("before web-6 1 to {target}"),
+        format!("after web-6 1 to {target}"),
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), wanted);
+}
+
+/// Gives the label of the leader to this pod alone.
+#[track_caller]
+fn leads(namespace: &Namespace, pod: &str) {
+    namespace.kubectl(["label", "pods", "--all", "role-"]).output().success();
+    namespace.kubectl(["label", "pod", pod, "role=primary"]).output().success();
+}
+
+#[test]
+fn the_leader_by_its_label_is_waited_for() {
+    let namespace = made("canary-leader", 3, |_| {});
+    let before = Picture::of(&namespace);
+    let by = "--leader-label role=primary";
+    leads(&namespace, "web-0");
+    ends(&namespace, &format!("{START} {by}"), 0);
+    // The others go; in front of the leader it stops, and stops again.
+    for _ in 0..2 {
+        let output = ends(&namespace, &format!("promote web --full {by} -o json"), 9);
+        assert_eq!(document(&output)["result"], "waiting");
+        assert_eq!(reasons(&output), ["CANARY-LEADER-AHEAD"], "{output}");
+        let waits = Picture::of(&namespace);
+        assert_eq!((waits.partition(), waits.image("web-1")), (Some(1), Some("nginx:1.22")));
+        waits.keeps(&before, &["web-0"]);
+    }
+    leads(&namespace, "web-2");
+    let moved = Picture::of(&namespace);
+    ends(&namespace, &format!("promote web --full {by}"), 0);
+    let through = Picture::of(&namespace);
+    through.is_through(&before);
+    through.keeps(&moved, &["web-1", "web-2"]);
+}
+
+#[test]
+fn the_leader_may_be_the_last_to_move_and_nobody_is_no_leader() {
+    let namespace = made("canary-leader-last", 3, |_| {});
+    let before = Picture::of(&namespace);
+    let by = "--leader-label role=primary --on-leader last";
+    // Nobody leads, or two do: that is no answer.
+    let output = ends(&namespace, &format!("{START} {by} --deadline 2s -o json"), 6);
+    assert!(output.stderr.contains("no pod leads"), "{output}");
+    namespace.kubectl(["label", "pods", "--all", "role=primary"]).output().success();
+    let output = ends(&namespace, &format!("{START} {by} --deadline 2s -o json"), 6);
+    assert!(output.stderr.contains("web-0, web-1, web-2 all lead"), "{output}");
+    assert_eq!(Picture::of(&namespace).generation(), before.generation());
+
+    leads(&namespace, "web-1");
+    let output = ends(&namespace, &format!("{START} {by} --count 3 -o json"), 9);
+    assert_eq!(reasons(&output), ["CANARY-LEADER-AHEAD"], "{output}");
+    let waits = Picture::of(&namespace);
+    assert_eq!(waits.partition(), Some(2), "it leads, and is not the last one");
+    waits.keeps(&before, &["web-0", "web-1"]);
+    leads(&namespace, "web-0");
+    ends(&namespace, &format!("promote web --full {by}"), 0);
     Picture::of(&namespace).is_through(&before);
 }

@@ -1,0 +1,247 @@
+//! New volumes in a plan: of which class and size, and whether the storage can
+//! make them as the mode asks. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    journal::{ANNOTATION, Copying, Disk, Mode},
+    object::{entries, label, name, text},
+    rules,
+    world::annotation,
+};
+use crate::{
+    output::Error,
+    workload::{Finding, bytes},
+};
+
+/// What was asked for about new volumes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filling {
+    pub class: Option<String>,
+    /// The size of all new claims, where none of their own is asked for.
+    pub size: Option<String>,
+    /// Sizes by volume of the pod.
+    pub sizes: BTreeMap<String, String>,
+    pub access_mode: Option<String>,
+    pub copying: Option<Copying>,
+    pub snapshot_class: Option<String>,
+}
+
+/// What the cluster can make; `None` for what could not be read.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    pub classes: Option<Vec<Value>>,
+    /// Whether the server has snapshots.
+    pub has_snapshots: bool,
+    pub snapshot_classes: Option<Vec<Value>>,
+}
+
+const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
+const DEFAULT_SNAPSHOT_CLASS: &str = "snapshot.storage.kubernetes.io/is-default-class";
+
+impl Filling {
+    /// The size that a volume of the pod was asked to have.
+    pub fn size_of(&self, volume: &str) -> Option<&str> {
+        self.sizes.get(volume).or(self.size.as_ref()).map(String::as_str)
+    }
+
+    /// Puts what was asked for into the spec of a claim or a template.
+    pub fn shape(&self, spec: &mut Value, volume: &str) {
+        if let Some(class) = &self.class {
+            spec["storageClassName"] = json!(class);
+        }
+        if let Some(size) = self.size_of(volume) {
+            spec["resources"]["requests"]["storage"] = json!(size);
+            // A limit below it would be refused.
+            if let Some(resources) = spec["resources"].as_object_mut() {
+                resources.shift_remove("limits");
+            }
+        }
+        if let Some(mode) = &self.access_mode {
+            spec["accessModes"] = json!([mode]);
+        }
+    }
+
+    /// # Errors
+    /// When a size was asked for a volume that does not move.
+    pub fn known(&self, disks: &[Disk]) -> Result<(), Error> {
+        let moved: BTreeSet<&str> = disks.iter().map(|disk| disk.volume.as_str()).collect();
+        match self.sizes.keys().find(|volume| !moved.contains(volume.as_str())) {
+            Some(volume) if !moved.is_empty() => {
+                let moved: Vec<&str> = moved.into_iter().collect();
+                Err(Error::usage(format!("--size: no volume {volume} gets a new claim"))
+                    .hint(format!("these do: {}", moved.join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What becomes of one claim, beside its new name.
+#[derive(Debug)]
+pub struct Shaped {
+    pub claim: Value,
+    pub waits_for_pod: bool,
+    pub snapshot: Option<Value>,
+    pub findings: Vec<Finding>,
+}
+
+/// The new claim for a volume of its own. `made` is the old one under its new
+/// name.
+pub fn shape(
+    offer: &Offer,
+    filling: &Filling,
+    mode: Mode,
+    volume: &str,
+    (made, old, pv): (Value, &Value, &Value),
+    (op, set): (&str, &str),
+) -> Shaped {
+    let mut claim = made;
+    let class = text(old, "/spec/storageClassName").or_else(|| text(pv, "/spec/storageClassName"));
+    let spec = &mut claim["spec"];
+    spec["storageClassName"] = json!(class.unwrap_or_default());
+    if let Some(fields) = spec.as_object_mut() {
+        fields.shift_remove("volumeName");
+    }
+    let has = text(pv, "/spec/capacity/storage").unwrap_or_default();
+    let wants = text(spec, "/resources/requests/storage").unwrap_or_default();
+    // The storage gives no less than the volume has.
+    if mode != Mode::Copy && bytes(has) > bytes(wants) {
+        spec["resources"]["requests"]["storage"] = json!(has);
+    }
+    filling.shape(spec, volume);
+    let wanted = text(spec, "/storageClassName").unwrap_or_default().to_owned();
+    let class = offer.classes.iter().flatten().find(|class| name(class) == wanted);
+    let waits =
+        class.is_none_or(|class| text(class, "/volumeBindingMode") == Some("WaitForFirstConsumer"));
+    let mut shaped = Shaped { claim, waits_for_pod: waits, snapshot: None, findings: Vec::new() };
+    let on = label(old);
+    let mut say = |finding: Finding| shaped.findings.push(finding);
+    if offer.classes.is_some() && class.is_none() {
+        let message = format!("there is no storage class {wanted:?}: nothing would make a volume");
+        say(rules::CLASS_UNKNOWN.found(on.clone(), message));
+    }
+    let csi = || driver(pv);
+    match mode {
+        Mode::Rebind | Mode::Keep => {}
+        Mode::Copy => {
+            if text(old, "/spec/volumeMode") == Some("Block") {
+                let message = format!("claim {} is a block device: rsync copies files", name(old));
+                say(rules::NO_COPY.found(on, message));
+            }
+        }
+        Mode::Clone => {
+            let why = csi().and_then(|driver| clones(driver, class, &wanted, &shaped.claim, has));
+            if let Err(why) = why {
+                let message = format!("claim {} cannot be cloned: {why}", name(old));
+                shaped.findings.push(rules::NO_CLONE.found(on, message));
+            }
+            shaped.claim["spec"]["dataSource"] =
+                json!({ "kind": "PersistentVolumeClaim", "name": name(old) });
+        }
+        Mode::Snapshot => match csi().and_then(|driver| snapshot_class(offer, filling, driver)) {
+            Ok(class) => {
+                let called = format!("{set}-from-{}", name(old));
+                shaped.claim["spec"]["dataSource"] = json!({
+                    "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": called,
+                });
+                shaped.snapshot = Some(json!({
+                    "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
+                    "metadata": {
+                        "name": called, "namespace": text(old, "/metadata/namespace"),
+                        "annotations": { ANNOTATION: op },
+                    },
+                    "spec": {
+                        "volumeSnapshotClassName": class,
+                        "source": { "persistentVolumeClaimName": name(old) },
+                    },
+                }));
+            }
+            Err(why) => {
+                let message = format!("claim {} cannot be snapshotted: {why}", name(old));
+                shaped.findings.push(rules::NO_SNAPSHOT.found(on, message));
+            }
+        },
+    }
+    shaped
+}
+
+/// The CSI driver of a volume, or why it has none.
+fn driver(pv: &Value) -> Result<&str, String> {
+    if let Some(driver) = text(pv, "/spec/csi/driver") {
+        return Ok(driver);
+    }
+    // What is no field of every volume is its kind.
+    let common = [
+        "accessModes",
+        "capacity",
+        "claimRef",
+        "mountOptions",
+        "nodeAffinity",
+        "persistentVolumeReclaimPolicy",
+        "storageClassName",
+        "volumeAttributesClassName",
+        "volumeMode",
+    ];
+    let kind = entries(pv, "/spec").map(|(key, _)| key.as_str()).find(|key| !common.contains(key));
+    Err(format!("{} is a {} volume, not one of a CSI driver", name(pv), kind.unwrap_or("unknown")))
+}
+
+/// Why a driver cannot clone into a claim of this class.
+fn clones(
+    driver: &str,
+    class: Option<&Value>,
+    wanted: &str,
+    claim: &Value,
+    has: &str,
+) -> Result<(), String> {
+    let Some(class) = class else {
+        return Err(format!("nothing is known of storage class {wanted:?}"));
+    };
+    let provisioner = text(class, "/provisioner").unwrap_or_default();
+    if provisioner == NO_PROVISIONER {
+        return Err(format!("class {wanted} makes no volumes"));
+    }
+    if provisioner != driver {
+        return Err(format!("class {wanted} is of {provisioner}, and the volume of {driver}"));
+    }
+    let wants = text(claim, "/spec/resources/requests/storage").unwrap_or_default();
+    if bytes(wants) < bytes(has) {
+        return Err(format!("a clone of {wants} is smaller than the {has} of the volume"));
+    }
+    Ok(())
+}
+
+/// The class of snapshots of a driver, or why there is none.
+fn snapshot_class(offer: &Offer, filling: &Filling, driver: &str) -> Result<String, String> {
+    if !offer.has_snapshots {
+        return Err("the server has no snapshot.storage.k8s.io".to_owned());
+    }
+    let Some(classes) = &offer.snapshot_classes else {
+        return Err("the snapshot classes cannot be read".to_owned());
+    };
+    let of_driver: Vec<&Value> =
+        classes.iter().filter(|class| text(class, "/driver") == Some(driver)).collect();
+    if let Some(wanted) = &filling.snapshot_class {
+        let there = classes.iter().find(|class| name(class) == wanted);
+        return match there.map(|class| text(class, "/driver").unwrap_or_default()) {
+            Some(theirs) if theirs == driver => Ok(wanted.clone()),
+            Some(theirs) => {
+                Err(format!("snapshot class {wanted} is of {theirs}, and the volume of {driver}"))
+            }
+            None => Err(format!("there is no snapshot class {wanted}")),
+        };
+    }
+    let default =
+        of_driver.iter().find(|class| annotation(class, DEFAULT_SNAPSHOT_CLASS) == Some("true"));
+    match (default, of_driver.as_slice()) {
+        (Some(class), _) | (None, [class]) => Ok(name(class).to_owned()),
+        (None, []) => Err(format!("no snapshot class is of {driver}")),
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|class| name(class)).collect();
+            Err(format!("name one of the snapshot classes {}", names.join(", ")))
+        }
+    }
+}
