@@ -5,6 +5,7 @@
 //! run ended.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     fill::{self, Pass},
@@ -172,7 +173,16 @@ fn changed(world: &World, journal: &Journal) -> Option<Move> {
             member.replicas,
             member.generation
         );
-        return Some(conflict(rules::CHANGED.found(on, message)));
+        let mut finding = rules::CHANGED.found(on, message);
+        // As long as it would run the same pods, it only has to stop again.
+        let template = |object: &Value| object.pointer("/spec/template").cloned();
+        if template(found) == template(&member.object) {
+            finding = finding.hint(format!(
+                "kubectl scale deployment/{} --replicas=0 -n {}",
+                member.name, journal.namespace
+            ));
+        }
+        return Some(conflict(finding));
     }
     for disk in &journal.disks {
         let on = format!("persistentvolume/{}", disk.pv.name);
@@ -339,9 +349,9 @@ pub(super) fn wait_for_ordinals(
     now: Timestamp,
 ) -> Option<Move> {
     let set = world.own_set(journal)?;
-    let min_ready = set.pointer("/spec/minReadySeconds").and_then(serde_json::Value::as_u64);
+    let min_ready = set.pointer("/spec/minReadySeconds").and_then(Value::as_u64);
     let min_ready = u32::try_from(min_ready.unwrap_or_default()).unwrap_or(u32::MAX);
-    let start = set.pointer("/spec/ordinals/start").and_then(serde_json::Value::as_u64);
+    let start = set.pointer("/spec/ordinals/start").and_then(Value::as_u64);
     let start = u32::try_from(start.unwrap_or_default()).unwrap_or_default();
     for ordinal in start..start.saturating_add(journal.replicas) {
         let wanted = format!("{}-{ordinal}", journal.set_name());
@@ -415,11 +425,7 @@ pub(super) fn scaler_points(world: &World, journal: &Journal, index: usize, to_s
         .is_some_and(|found| found.pointer(&wanted.pointer) == Some(target))
 }
 
-pub(super) fn scaler<'a>(
-    world: &'a World,
-    journal: &Journal,
-    index: usize,
-) -> Option<&'a serde_json::Value> {
+pub(super) fn scaler<'a>(world: &'a World, journal: &Journal, index: usize) -> Option<&'a Value> {
     let wanted = &journal.scalers[index];
     let key = (wanted.kind.resource().plural, wanted.target.name.clone());
     world.scalers.get(&key).filter(|found| uid(found) == wanted.target.uid)

@@ -175,10 +175,11 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Watches a lock until its holder has been silent for long enough. No two
-    /// clocks are compared.
-    async fn wait_for_silence(&mut self, mut book: Book) -> Result<Book, Error> {
-        let mut since = Instant::now();
+    /// Watches a lock until its holder has been silent for long enough. Whoever
+    /// lets go meanwhile was alive, too: what it has done is to be looked at
+    /// first. No two clocks are compared.
+    async fn wait_for_silence(&mut self, book: Book) -> Result<Book, Error> {
+        let since = Instant::now();
         while since.elapsed() < SILENCE {
             if let Some(exit) = self.nap(Duration::from_secs(1)).await {
                 return Err(Error::new(exit, "interrupted; nothing was changed"));
@@ -191,15 +192,9 @@ impl<'a> Hand<'a> {
                         format!("the migration of {} has just ended", self.journal.set_name()),
                     ));
                 }
-                Some(now) if now.holder.is_none() => return Ok(now),
-                Some(now) if now.beat != book.beat || now.holder != book.holder => {
-                    if now.holder == book.holder {
-                        return Err(locked(&now, &self.journal));
-                    }
-                    since = Instant::now();
-                    book = now;
-                }
-                Some(_) => {}
+                Some(now) if now.beat == book.beat && now.holder == book.holder => {}
+                Some(now) if now.holder.is_some() => return Err(locked(&now, &self.journal)),
+                Some(_) => return Err(locked(&book, &self.journal)),
             }
         }
         Ok(book)

@@ -312,6 +312,10 @@ pub async fn close(
     if let Some(book) = world.book.clone() {
         return report_end(session, &world, &book, &end, hand.downtime, &hand.writes);
     }
+    if let (Exit::Conflict, [finding, ..]) = (end.exit, end.findings.as_slice()) {
+        // Whoever took the journal away knows where it stands; we do not.
+        return Err(Error::new(end.exit, &finding.message).because(end.findings));
+    }
     // It is over: what is left to say is what became of it.
     let view = View::over(&hand.journal, &world, hand.downtime, &hand.writes);
     let text = report::render(&view, end.exit, &end.findings, session.output, session.look())?;
