@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    back::gone_or,
+    back::{gone_or, protected},
     journal::{Disk, Journal},
     plan::{Act, Move},
     rules,
@@ -26,7 +26,10 @@ pub fn next(world: &World, journal: &Journal, now: Timestamp) -> Move {
     for (index, disk) in journal.disks.iter().enumerate() {
         if let Some(claim) = world.held_claim(&disk.old) {
             let what = format!("claim {}", disk.old.name);
-            return gone_or(Act::DeleteOldClaim(index), is_leaving(claim), &what);
+            return match gone_or(Act::DeleteOldClaim(index), is_leaving(claim), &what) {
+                Move::Act(act) => protected(index, world, journal, act),
+                wait => wait,
+            };
         }
     }
     let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));

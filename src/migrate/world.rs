@@ -72,6 +72,12 @@ pub fn replicas(object: &Value) -> u32 {
     asked.map_or(1, |asked| u32::try_from(asked).unwrap_or(u32::MAX))
 }
 
+/// Whether the controller of a workload has seen its newest spec.
+pub fn is_observed(object: &Value) -> bool {
+    let seen = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
+    seen.unwrap_or_default() >= generation(object)
+}
+
 /// Whether an object carries the mark of this migration.
 pub fn is_ours(object: &Value, journal: &Journal) -> bool {
     annotation(object, ANNOTATION) == Some(journal.op.as_str())

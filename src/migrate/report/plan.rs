@@ -14,7 +14,7 @@ use crate::{
         Envelope, Error, Exit, Format, Look, Paint, layout, table,
         text::{list, one_line},
     },
-    workload::Finding,
+    workload::{Finding, Unread},
 };
 
 /// The payload of `migrate plan -o json`.
@@ -38,8 +38,9 @@ pub struct PlanView {
     pub steps: Vec<String>,
     /// The same hash, the same plan.
     pub hash: String,
-    pub command: String,
-    pub way_back: String,
+    /// What does it; absent where no cluster was asked.
+    pub command: Option<String>,
+    pub way_back: Option<String>,
 }
 
 /// A disk, before it changes hands.
@@ -51,7 +52,7 @@ pub struct DiskView {
     pub kind: &'static str,
     /// Volumes are of no namespace.
     pub namespace: Option<String>,
-    /// The volume's name.
+    /// The volume's name; empty where manifests do not say it.
     pub name: String,
     /// The volume of the pod.
     pub volume: String,
@@ -59,6 +60,7 @@ pub struct DiskView {
     pub claim_then: String,
     pub size: Option<String>,
     pub storage_class: Option<String>,
+    /// Empty like the name.
     pub reclaim_policy: String,
 }
 
@@ -81,7 +83,8 @@ impl DiskView {
 }
 
 impl PlanView {
-    pub fn new(plan: &Plan, flags: &str) -> PlanView {
+    /// `flags`: those of the connection, where a cluster was asked.
+    pub fn new(plan: &Plan, flags: Option<&str>) -> PlanView {
         let journal = &plan.journal;
         let SetView { deployments, .. } = &plan.view;
         let namespace = journal.namespace.clone();
@@ -92,12 +95,12 @@ impl PlanView {
             .map(|word| if word == "plan" { "run".to_owned() } else { word })
             .collect();
         PlanView {
-            command: format!(
-                "kubectl stateful {} --confirm-plan {}",
-                again.join(" "),
-                journal.plan
-            ),
-            way_back: format!("kubectl stateful migrate rollback sts/{set} -n {namespace}{flags}"),
+            command: flags.map(|_| {
+                format!("kubectl stateful {} --confirm-plan {}", again.join(" "), journal.plan)
+            }),
+            way_back: flags.map(|flags| {
+                format!("kubectl stateful migrate rollback sts/{set} -n {namespace}{flags}")
+            }),
             deployments: deployments.clone(),
             stateful_set: set,
             mode: journal.mode,
@@ -122,7 +125,12 @@ fn steps(journal: &Journal) -> Vec<String> {
         format!("scale {} to 0; wait until its pods are gone and the disks detached", list(&names));
     let mut steps = Vec::new();
     for disk in journal.disks.iter().filter(|disk| disk.policy != "Retain") {
-        steps.push(format!("{}: policy {} -> Retain, until finalize", disk.pv.name, disk.policy));
+        let is = if disk.policy.is_empty() { "" } else { " " };
+        steps.push(format!(
+            "{}: policy{is}{} -> Retain, until finalize",
+            called(disk),
+            disk.policy
+        ));
     }
     let mut make: Vec<String> =
         journal.disks.iter().map(|disk| format!("claim {}", disk.new)).collect();
@@ -135,7 +143,7 @@ fn steps(journal: &Journal) -> Vec<String> {
     let swap: Vec<String> = journal
         .disks
         .iter()
-        .map(|disk| format!("{}: from claim {} to {}", disk.pv.name, disk.old.name, disk.new))
+        .map(|disk| format!("{}: from claim {} to {}", called(disk), disk.old.name, disk.new))
         .collect();
     if journal.order == Order::StopFirst {
         steps.push(stop.clone());
@@ -156,6 +164,14 @@ fn steps(journal: &Journal) -> Vec<String> {
     steps
 }
 
+/// The volume's name, if it is known.
+fn called(disk: &Disk) -> String {
+    match disk.pv.name.as_str() {
+        "" => format!("the volume of {}", disk.old.name),
+        name => name.to_owned(),
+    }
+}
+
 /// The plan as it was asked for.
 ///
 /// # Errors
@@ -164,17 +180,19 @@ pub fn render_plan(
     view: &PlanView,
     exit: Exit,
     findings: &[Finding],
+    unread: &[Unread],
     format: Format,
     look: Look,
 ) -> Result<String, Error> {
     match format {
         Format::Name => {
-            let lines = view.items.iter().map(|item| format!("persistentvolume/{}\n", item.name));
+            let named = view.items.iter().filter(|item| !item.name.is_empty());
+            let lines = named.map(|item| format!("persistentvolume/{}\n", item.name));
             Ok(lines.collect())
         }
         Format::Table => Ok(plan_text(view, findings, look)),
         Format::Wide => Ok(plan_text(view, findings, Look { wide: true, ..look })),
-        _ => Envelope::new("migrate-plan", exit, findings, &[], view).render(format),
+        _ => Envelope::new("migrate-plan", exit, findings, unread, view).render(format),
     }
 }
 
@@ -215,12 +233,14 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     let mut command = |word: &str, line: &str| {
         lines.push(format!("{}  {}", layout::label(word, Paint::Dim, look), one_line(line)));
     };
-    command("back", &view.way_back);
+    if let Some(line) = &view.way_back {
+        command("back", line);
+    }
     let refused = findings.iter().any(|f| f.severity == crate::workload::Severity::Error);
     if refused {
         command("plan", &format!("{}: a guard says no; nothing was changed", view.hash));
-    } else {
-        command("do it", &view.command);
+    } else if let Some(line) = &view.command {
+        command("do it", line);
     }
     lines.join("\n") + "\n"
 }
@@ -230,15 +250,17 @@ fn disks(items: &[DiskView]) -> Vec<String> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let or_none =
         |cell: &Option<String>| cell.as_deref().map_or_else(|| "<none>".to_owned(), one_line);
+    let or_unknown =
+        |cell: &str| if cell.is_empty() { "<unknown>".to_owned() } else { one_line(cell) };
     for item in items {
         rows.push(vec![
             one_line(&item.volume),
             one_line(&item.claim_now),
             one_line(&item.claim_then),
-            one_line(&item.name),
+            or_unknown(&item.name),
             or_none(&item.size),
             or_none(&item.storage_class),
-            one_line(&item.reclaim_policy),
+            or_unknown(&item.reclaim_policy),
         ]);
     }
     table::columns(rows)

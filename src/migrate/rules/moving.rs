@@ -20,6 +20,7 @@ pub const GUARDS: &[&Rule] = &[
     &UNREAD,
     &UNDER_WAY,
     &NODE_LOCAL_DISK,
+    &NOT_LIVE,
 ];
 
 pub const STOPS: &[&Rule] = &[
@@ -137,6 +138,16 @@ rule!(
     "The volume is a hostPath or a local one.",
     "Nothing, if that is meant. A hostPath without nodeAffinity does not keep the pod on its node: \
      the pod's own nodeSelector or the size of the cluster has to."
+);
+rule!(
+    NOT_LIVE,
+    "MIGRATE-NOT-LIVE",
+    Warning,
+    "The plan is made from manifests: nothing about volumes, pods and binding could be checked, and \
+     the volumes are not known.",
+    "The Deployment or the claim has no uid, so that no server has given it.",
+    "Ask the cluster: migrate plan without -f. Or make the plan from a dump of it: kubectl get \
+     deploy,rs,sts,pod,pvc,svc,hpa -o yaml, and kubectl get pv,node -o yaml."
 );
 rule!(
     LOCKED,
