@@ -10,7 +10,11 @@ mod offline {
     mod cli;
     mod convert;
     mod findings;
+    mod migrate;
+    mod migrate_model;
+    mod migrate_rules;
     mod properties;
     mod scenarios;
+    mod server;
     mod words;
 }

@@ -53,6 +53,13 @@ const PERHAPS: [(&str, &str, &str, &str); 4] = [
     ("volsync.backube", "v1alpha1", "replicationsources", "ReplicationSource"),
 ];
 
+/// Whether a plan looks at objects of this kind.
+pub(super) fn is_around(api_version: &str, kind: &str) -> bool {
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let mut all = AROUND.iter().chain(&PERHAPS);
+    all.any(|known| known.0 == group && known.3 == kind)
+}
+
 /// Everything around the Deployments of the namespace. Kinds that may not be
 /// read are in [`Surroundings::unread`].
 ///
@@ -222,38 +229,43 @@ pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failur
     Ok(world)
 }
 
+/// A VolumeAttachment.
+#[derive(Deserialize)]
+pub(super) struct Attachment {
+    spec: AttachmentSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttachmentSpec {
+    node_name: String,
+    source: AttachmentSource,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttachmentSource {
+    persistent_volume_name: Option<String>,
+}
+
+/// Nodes by the volume that is attached there.
+pub(super) fn by_volume(all: Vec<Attachment>) -> BTreeMap<String, String> {
+    let named =
+        |one: Attachment| Some((one.spec.source.persistent_volume_name?, one.spec.node_name));
+    all.into_iter().filter_map(named).collect()
+}
+
 /// Where volumes are attached; `None` where that may not be read.
 async fn attachments(
     cluster: &Cluster,
     journal: &Journal,
 ) -> Result<Option<BTreeMap<String, String>>, Failure> {
-    #[derive(Deserialize)]
-    struct Attachment {
-        spec: Spec,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Spec {
-        node_name: String,
-        source: Source,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Source {
-        persistent_volume_name: Option<String>,
-    }
     if journal.disks.is_empty() {
         return Ok(Some(BTreeMap::new()));
     }
     let path = "/apis/storage.k8s.io/v1/volumeattachments";
     match cluster.get::<List<Attachment>>(path).await {
-        Ok(list) => {
-            let all = list.items.unwrap_or_default().into_iter();
-            let named = |one: Attachment| {
-                Some((one.spec.source.persistent_volume_name?, one.spec.node_name))
-            };
-            Ok(Some(all.filter_map(named).collect()))
-        }
+        Ok(list) => Ok(Some(by_volume(list.items.unwrap_or_default()))),
         Err(Failure::Forbidden(_)) => Ok(None),
         Err(failure) => Err(failure),
     }

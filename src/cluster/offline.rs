@@ -2,6 +2,7 @@
 //! -o yaml|json` printed. The same planners run on both.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Read as _,
     path::{Path, PathBuf},
@@ -10,13 +11,23 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::objects::{
-    AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject, NodeObject, PodObject,
-    RevisionObject, ServiceObject, SetObject, VolumeObject,
+use super::{
+    Resource, moving,
+    objects::{
+        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject, NodeObject,
+        PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+    },
 };
 use crate::{
+    migrate::{
+        begin::Surroundings,
+        journal::{ANNOTATION, Book, Journal, LABEL},
+        object,
+        volumes::Offer,
+        world::{World, annotation, uid},
+    },
     output::{Error, Exit},
-    workload::{Facts, ManagerKind, Read, StatefulSet, Unread},
+    workload::{Facts, ManagerKind, Pod, Read, StatefulSet, Unread},
 };
 
 /// Every object of the input, lists taken apart, in the input's order.
@@ -211,6 +222,176 @@ impl Bundle {
         })
     }
 
+    /// Adds an object as a server gives it.
+    ///
+    /// # Errors
+    /// When it has no apiVersion and kind.
+    pub fn add(&mut self, body: Value) -> Result<(), Error> {
+        self.add_object(body, "the input")
+    }
+
+    /// What the input says around the Deployments that are to be moved. Of a
+    /// dump, what a plan cannot do without and is not there is in
+    /// [`Surroundings::unread`].
+    ///
+    /// # Errors
+    /// When they are in several namespaces and none was named, or an object
+    /// is none of its kind.
+    pub fn surroundings(
+        &self,
+        members: &[String],
+        namespace: Option<&str>,
+        volumes: bool,
+    ) -> Result<Surroundings, Error> {
+        let namespace = match namespace {
+            Some(namespace) => namespace,
+            None => self.namespace_of(members)?,
+        };
+        let near = self.scope(namespace);
+        let around = |object: &&Object| {
+            object.in_namespace(namespace) && moving::is_around(&object.api_version, &object.kind)
+        };
+        let objects: Vec<Value> =
+            self.objects.iter().filter(around).map(|object| object.body.clone()).collect();
+        let live = |wanted: &str| {
+            let mut all = objects.iter();
+            all.any(|one| object::kind(one) == wanted && !uid(one).is_empty())
+        };
+        let is_dump = live("Deployment");
+        let mut unread = Vec::new();
+        let mut note_absent = |kind: &str, resource: &str| {
+            let why = format!("the input has no {kind}");
+            unread.push(Unread { resource: resource.to_owned(), why });
+        };
+        let pods = near.list::<PodObject, _>("Pod", "v1")?;
+        if is_dump && pods.is_none() {
+            note_absent("Pod", "pods");
+        }
+        // Without them nobody knows whose a pod is.
+        let owners = live("ReplicaSet");
+        if is_dump && !owners {
+            note_absent("ReplicaSet", "replicasets.apps");
+        }
+        let found = self.raw("PersistentVolume", "v1");
+        if volumes && live("PersistentVolumeClaim") && found.is_none() {
+            note_absent("PersistentVolume", "persistentvolumes");
+        }
+        let found = found.into_iter().flatten().cloned();
+        Ok(Surroundings {
+            namespace: namespace.to_owned(),
+            pods: pods.filter(|_| owners).unwrap_or_default(),
+            volumes: found.map(|volume| (object::name(&volume).to_owned(), volume)).collect(),
+            nodes: self.raw("Node", "v1").into_iter().flatten().cloned().collect(),
+            offer: self.offer(),
+            objects,
+            unread,
+        })
+    }
+
+    /// What the storage of the dump can do, as far as it says so.
+    fn offer(&self) -> Offer {
+        let all = |kind: &str, api: &str| -> Option<Vec<Value>> {
+            self.raw(kind, api).map(|found| found.cloned().collect())
+        };
+        let snapshot_classes = all("VolumeSnapshotClass", "snapshot.storage.k8s.io/");
+        Offer {
+            classes: all("StorageClass", "storage.k8s.io/"),
+            has_snapshots: snapshot_classes.is_some(),
+            snapshot_classes,
+        }
+    }
+
+    /// The one namespace in which these Deployments are.
+    fn namespace_of(&self, members: &[String]) -> Result<&str, Error> {
+        let named = |object: &&Object| {
+            object::is_deployment(&object.body)
+                && members.iter().any(|member| member == object::name(&object.body))
+        };
+        let all: BTreeSet<&str> =
+            self.objects.iter().filter(named).filter_map(|one| one.namespace.as_deref()).collect();
+        if all.len() > 1 {
+            let names: Vec<&str> = all.into_iter().collect();
+            let message =
+                format!("the input has such Deployments in the namespaces {}", names.join(", "));
+            return Err(Error::usage(message).hint("name the namespace with -n"));
+        }
+        Ok(all.first().copied().unwrap_or("default"))
+    }
+
+    /// The journals of migrations, of one namespace or of all.
+    pub fn journals(&self, namespace: Option<&str>) -> Vec<Value> {
+        let is_journal = |body: &&Value| {
+            let labels = body.pointer("/metadata/labels");
+            labels.and_then(|labels| labels.get(LABEL)).is_some()
+        };
+        let here = |object: &&Object| namespace.is_none_or(|wanted| object.in_namespace(wanted));
+        let all = self.objects.iter().filter(here).filter(|object| object.is("ConfigMap", "v1"));
+        all.map(|object| &object.body).filter(is_journal).cloned().collect()
+    }
+
+    /// Volumes that bear the mark of a migration.
+    pub fn marked_volumes(&self) -> Vec<Value> {
+        let volumes = self.raw("PersistentVolume", "v1").into_iter().flatten();
+        volumes.filter(|volume| annotation(volume, ANNOTATION).is_some()).cloned().collect()
+    }
+
+    /// The objects of one migration, and what of them the input cannot say
+    /// because it has nothing of their kind.
+    ///
+    /// # Errors
+    /// When an object is none of its kind.
+    pub fn world(&self, journal: &Journal) -> Result<(World, Vec<Unread>), Error> {
+        let near = self.scope(&journal.namespace);
+        let mut unread = Vec::new();
+        let mut of_kind = |kind: &str, resource: Resource, api: &str, wanted: bool| {
+            let found = near.bodies(kind, api);
+            if found.is_none() && wanted {
+                let dot = if resource.group.is_empty() { "" } else { "." };
+                unread.push(Unread {
+                    resource: format!("{}{dot}{}", resource.plural, resource.group),
+                    why: format!("the input has no {kind}"),
+                });
+            }
+            found.into_iter().flatten().map(|body| (object::name(body).to_owned(), body.clone()))
+        };
+        let disks = !journal.disks.is_empty();
+        let mut world = World {
+            deployments: of_kind("Deployment", Resource::DEPLOYMENT, "apps/", true).collect(),
+            claims: of_kind("PersistentVolumeClaim", Resource::CLAIM, "v1", disks).collect(),
+            volumes: of_kind("PersistentVolume", Resource::VOLUME, "v1", disks).collect(),
+            ..World::default()
+        };
+        let mut one = |kind: &str, resource: Resource, api: &str, name: &str, wanted: bool| {
+            of_kind(kind, resource, api, wanted).find(|found| found.0 == name).map(|found| found.1)
+        };
+        let set = journal.set_name();
+        world.set = one("StatefulSet", Resource::STATEFUL_SET, "apps/", set, false);
+        world.service = one("Service", Resource::SERVICE, "v1", journal.service_name(), false);
+        let book = one("ConfigMap", Resource::CONFIG_MAP, "v1", &journal.book_name(), false);
+        world.book = book.and_then(|book| Book::of(&book).ok());
+        for scaler in &journal.scalers {
+            let resource = scaler.kind.resource();
+            let name = &scaler.target.name;
+            let api = format!("{}/", resource.group);
+            if let Some(found) = one(scaler.kind.api_name(), resource, &api, name, true) {
+                world.scalers.insert((resource.plural, name.clone()), found);
+            }
+        }
+        let pods = near.list::<PodObject, Pod>("Pod", "v1")?;
+        world.pods = pods.unwrap_or_default();
+        let attachments =
+            near.list_raw::<moving::Attachment>("VolumeAttachment", "storage.k8s.io/")?;
+        world.attachments = attachments.map(moving::by_volume);
+        Ok((world, unread))
+    }
+
+    /// The objects of a kind in all namespaces; `None` when there are none.
+    fn raw(&self, kind: &str, api: &str) -> Option<impl Iterator<Item = &Value>> {
+        let mut found = self.objects.iter().filter(move |one| one.is(kind, api)).peekable();
+        found.peek()?;
+        Some(found.map(|object| &object.body))
+    }
+
     fn set(&self, name: &str, namespace: Option<&str>) -> Result<StatefulSet, Error> {
         let mut found: Vec<StatefulSet> = Vec::new();
         for object in self.objects.iter().filter(|object| object.is("StatefulSet", "apps/")) {
@@ -279,6 +460,15 @@ impl Scope<'_> {
             .map(Object::decode)
             .collect::<Result<Vec<W>, Error>>()
             .map(Some)
+    }
+
+    /// The same, as they stand there.
+    fn bodies(&self, kind: &str, api: &str) -> Option<Vec<&Value>> {
+        let mut of_kind =
+            self.bundle.objects.iter().filter(|object| object.is(kind, api)).peekable();
+        of_kind.peek()?;
+        let here = of_kind.filter(|object| object.in_namespace(self.namespace));
+        Some(here.map(|object| &object.body).collect())
     }
 
     fn autoscalers(&self) -> Result<Read<crate::workload::Autoscaler>, Error> {

@@ -387,6 +387,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub wish: WishArgs,
 
+    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
+    #[arg(short, long = "filename", value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
+    pub filename: Vec<String>,
+
     /// How to write the answer
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
@@ -413,7 +417,10 @@ Examples:
   kubectl stateful migrate plan --from db-a,db-b,db-c --name db
 
   # The manifests for Git beside it
-  kubectl stateful migrate plan deploy/mysql --emit manifests/";
+  kubectl stateful migrate plan deploy/mysql --emit manifests/
+
+  # Without a cluster: from manifests, or a dump that somebody sent
+  kubectl stateful migrate plan deploy/mysql -f dump.yaml";
 
 /// Move a Deployment and its claims to a StatefulSet that keeps the data
 ///
@@ -607,6 +614,10 @@ pub struct StatusArgs {
     /// The set or the Deployment: NAME, sts/NAME, deploy/NAME
     #[arg(value_name = "NAME", num_args = 0..=2, add = completion::sets())]
     pub target: Vec<String>,
+
+    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
+    #[arg(short, long = "filename", value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
+    pub filename: Vec<String>,
 
     /// Those of all namespaces
     #[arg(short = 'A', long, conflicts_with = "target")]

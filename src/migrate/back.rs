@@ -12,7 +12,7 @@ use super::{
         Act, Memory, Move, binding, holds_paused, scaler_points, wait_for_detach, wait_for_pods,
     },
     rules,
-    world::{Reserved, World, generation, has_tag, is_leaving, is_marked, is_ours, replicas, uid},
+    world::{Reserved, World, has_tag, is_leaving, is_marked, is_observed, is_ours, replicas, uid},
 };
 use crate::output::Exit;
 
@@ -30,7 +30,7 @@ pub fn next(world: &World, journal: &Journal, memory: &Memory) -> Move {
     }
     let held = |disk: &Disk| matches!(world.reserved(disk), Reserved::New | Reserved::Stale);
     if let Some(index) = journal.disks.iter().position(held) {
-        return Move::Act(Act::SwapBack(index));
+        return protected(index, world, journal, Act::SwapBack(index));
     }
     let bound =
         |disk: &Disk| world.held_claim(&disk.old).is_some_and(|claim| world.is_bound(disk, claim));
@@ -102,6 +102,10 @@ fn quiet(world: &World, journal: &Journal) -> Option<Move> {
     if replicas(set) > 0 {
         return Some(Move::Act(Act::StopSet));
     }
+    // One that has not seen it may still make a pod.
+    if !is_observed(set) {
+        return Some(Move::Wait { what: "the set's controller to see that".to_owned() });
+    }
     if let Some(wait) = wait_for_pods(world.pods_of_set(uid(set))) {
         return Some(wait);
     }
@@ -126,7 +130,10 @@ fn clear(world: &World, journal: &Journal) -> Move {
     for (index, disk) in journal.disks.iter().enumerate() {
         if let Some(claim) = world.new_claim(disk).filter(|claim| is_ours(claim, journal)) {
             let what = format!("claim {}", disk.new);
-            return gone_or(Act::DeleteNewClaim(index), is_leaving(claim), &what);
+            return match gone_or(Act::DeleteNewClaim(index), is_leaving(claim), &what) {
+                Move::Act(act) => protected(index, world, journal, act),
+                wait => wait,
+            };
         }
     }
     if let Some(next) = without_snapshots(world, journal) {
@@ -143,6 +150,13 @@ fn clear(world: &World, journal: &Journal) -> Move {
     Move::Done
 }
 
+/// Somebody may have changed the policy meanwhile: before anything that would
+/// then cost the volume, it is Retain again.
+pub(super) fn protected(index: usize, world: &World, journal: &Journal, act: Act) -> Move {
+    let is_safe = world.is_protected(&journal.disks[index], journal);
+    Move::Act(if is_safe { act } else { Act::Protect(index) })
+}
+
 /// Deletes what is not being deleted already.
 pub(super) fn gone_or(act: Act, leaving: bool, what: &str) -> Move {
     if leaving { Move::Wait { what: format!("{what} to be gone") } } else { Move::Act(act) }
@@ -153,10 +167,9 @@ pub fn starting<'a>(world: &World, journal: &'a Journal) -> Option<&'a str> {
     let lacks = |member: &&Member| {
         let found = world.deployment(&member.name, &member.uid);
         found.is_some_and(|found| {
-            let number = |path: &str| found.pointer(path).and_then(serde_json::Value::as_i64);
-            let seen = number("/status/observedGeneration").unwrap_or_default();
-            let available = number("/status/availableReplicas").unwrap_or_default();
-            seen < generation(found) || available < i64::from(replicas(found))
+            let available = found.pointer("/status/availableReplicas");
+            let available = available.and_then(serde_json::Value::as_u64).unwrap_or_default();
+            !is_observed(found) || available < u64::from(replicas(found))
         })
     };
     journal.deployments.iter().find(lacks).map(|member| member.name.as_str())

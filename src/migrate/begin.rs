@@ -50,6 +50,8 @@ pub struct Plan {
     pub journal: Journal,
     pub view: convert::SetView,
     pub findings: Vec<Finding>,
+    /// What could not be read, or not checked.
+    pub unread: Vec<Unread>,
 }
 
 /// Beta spelling of `storageClassName`.
@@ -82,6 +84,7 @@ pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Resu
         wish,
         journal: Journal::begin(op.to_owned(), there.namespace.clone(), set, now),
         findings: conversion.findings.into_iter().filter(is_true_live).collect(),
+        unread: there.unread.clone(),
     };
     plan.members(&view);
     plan.disks(&view, &made.claims);
@@ -90,7 +93,7 @@ pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Resu
     plan.service(made.service);
     plan.scalers(&made.retargeted);
     plan.surroundings();
-    let mut findings = plan.findings;
+    let (mut findings, unread) = (plan.findings, plan.unread);
     for finding in &mut findings {
         raise(finding);
         let allowed = wish.options.allow.iter().any(|id| id == finding.id);
@@ -99,10 +102,20 @@ pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Resu
         }
     }
     let mut findings = once(findings);
-    findings.sort_by_key(|finding| finding.severity);
+    // Lists come in any order; a plan does not.
+    findings.sort_by(|one, other| {
+        let key = |finding: &Finding| {
+            (finding.severity, finding.id, finding.object.clone(), finding.message.clone())
+        };
+        key(one).cmp(&key(other))
+    });
     let mut journal = plan.journal;
+    journal.scalers.sort_by(|one, other| {
+        let key = |scaler: &Scaler| (scaler.kind.api_name(), scaler.target.name.clone());
+        key(one).cmp(&key(other))
+    });
     journal.plan = digest(&journal, &findings);
-    Ok(Plan { journal, view, findings })
+    Ok(Plan { journal, view, findings, unread })
 }
 
 /// What several pods get of one claim is said once.
@@ -242,6 +255,7 @@ struct Planner<'a> {
     wish: &'a Wish,
     journal: Journal,
     findings: Vec<Finding>,
+    unread: Vec<Unread>,
 }
 
 impl Planner<'_> {
@@ -265,6 +279,10 @@ impl Planner<'_> {
                 replicas: replicas(found),
                 object: kept_copy(found),
             });
+            if uid(found).is_empty() {
+                self.not_live(found);
+                continue;
+            }
             let available = found.pointer("/status/availableReplicas").and_then(Value::as_u64);
             let available = available.unwrap_or_default();
             if available < u64::from(replicas(found)) {
@@ -294,10 +312,16 @@ impl Planner<'_> {
             let old = self.find("PersistentVolumeClaim", &view.claim_now).cloned();
             let new = claims.iter().find(|made| name(made) == view.claim_then);
             let (Some(old), Some(new)) = (old, new) else { continue };
-            let Some(pv) = self.volume_of(&old) else { continue };
-            self.check_users(&old);
-            self.check_resize(&old);
-            self.check_disk(&old, &pv);
+            let pv = if uid(&old).is_empty() {
+                self.not_live(&old);
+                self.volume_in_manifest(&old)
+            } else {
+                let Some(pv) = self.volume_of(&old) else { continue };
+                self.check_users(&old);
+                self.check_resize(&old);
+                self.check_disk(&old, &pv);
+                pv
+            };
             let (claim, waits_for_pod, snapshot) = if self.wish.mode.fills() {
                 self.volume_of_its_own(&view.volume, new, &old, &pv)
             } else {
@@ -312,9 +336,7 @@ impl Planner<'_> {
                 waits_for_pod,
                 snapshot,
                 pv: Held { name: name(&pv).to_owned(), uid: uid(&pv).to_owned() },
-                policy: text(&pv, "/spec/persistentVolumeReclaimPolicy")
-                    .unwrap_or("Retain")
-                    .to_owned(),
+                policy: policy_of(&pv),
                 bound_by_controller: annotation(&pv, "pv.kubernetes.io/bound-by-controller")
                     .is_some(),
                 object: kept_copy(&old),
@@ -322,6 +344,22 @@ impl Planner<'_> {
             };
             self.journal.disks.push(disk);
         }
+    }
+
+    /// No server has given this: what only a server knows is not checked.
+    fn not_live(&mut self, object: &Value) {
+        let on = label(object);
+        let message =
+            format!("{on} is a manifest: nothing about pods, volumes and binding was checked");
+        self.findings.push(rules::NOT_LIVE.found(on.clone(), message));
+        let why = "the input has a manifest, as no server has given it".to_owned();
+        self.unread.push(Unread { resource: on, why });
+    }
+
+    /// The volume that a manifest asks for, if it names one.
+    fn volume_in_manifest(&self, claim: &Value) -> Value {
+        let called = text(claim, "/spec/volumeName").unwrap_or_default();
+        self.there.volumes.get(called).cloned().unwrap_or_default()
     }
 
     /// The volume of a claim, if both have each other.
@@ -425,6 +463,9 @@ impl Planner<'_> {
         let mut claim = made.clone();
         claim["metadata"]["namespace"] = json!(self.there.namespace);
         claim["metadata"]["annotations"][ANNOTATION] = json!(self.journal.op);
+        if pv.is_null() {
+            return claim;
+        }
         let class = text(pv, "/spec/storageClassName")
             .or_else(|| annotation(pv, LEGACY_CLASS))
             .unwrap_or_default();
@@ -553,6 +594,12 @@ impl Planner<'_> {
             self.findings.push(rules::UNREAD.found(unread.resource.clone(), message));
         }
     }
+}
+
+/// Of a volume that is not known nobody knows the policy.
+fn policy_of(pv: &Value) -> String {
+    let otherwise = if pv.is_null() { "" } else { "Retain" };
+    text(pv, "/spec/persistentVolumeReclaimPolicy").unwrap_or(otherwise).to_owned()
 }
 
 /// The object as a person would need it to make it again.

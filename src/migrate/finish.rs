@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    back::gone_or,
+    back::{gone_or, protected},
     fill::{is_there, without_snapshots},
     journal::{Disk, Journal},
     plan::{Act, Move},
@@ -29,7 +29,10 @@ pub fn next(world: &World, journal: &Journal, now: Timestamp) -> Move {
     for (index, disk) in lost {
         if let Some(claim) = world.held_claim(&disk.old) {
             let what = format!("claim {}", disk.old.name);
-            return gone_or(Act::DeleteOldClaim(index), is_leaving(claim), &what);
+            return match gone_or(Act::DeleteOldClaim(index), is_leaving(claim), &what) {
+                Move::Act(act) => protected(index, world, journal, act),
+                wait => wait,
+            };
         }
     }
     if let Some(next) = without_snapshots(world, journal) {

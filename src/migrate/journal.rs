@@ -241,6 +241,14 @@ impl ScalerKind {
         }
     }
 
+    pub fn api_name(self) -> &'static str {
+        match self {
+            ScalerKind::Hpa => "HorizontalPodAutoscaler",
+            ScalerKind::Vpa => "VerticalPodAutoscaler",
+            ScalerKind::Keda => "ScaledObject",
+        }
+    }
+
     /// Whether it starts pods of a Deployment that is at 0. An HPA leaves such
     /// a one alone.
     pub fn can_wake(self) -> bool {

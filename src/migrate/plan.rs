@@ -12,7 +12,7 @@ use super::{
     journal::{Disk, Journal, Member, Order},
     object::name,
     rules,
-    world::{Reserved, World, generation, is_leaving, is_ours, replicas, uid},
+    world::{Reserved, World, generation, is_leaving, is_observed, is_ours, replicas, uid},
 };
 use crate::{
     output::{
@@ -198,6 +198,16 @@ fn changed(world: &World, journal: &Journal) -> Option<Move> {
             let message = format!("volume {} {why}", disk.pv.name);
             return Some(conflict(rules::CHANGED.found(on, message)));
         }
+        // Nothing can be taken from a claim that is not there any more.
+        let old = world.held_claim(&disk.old);
+        if world.reserved(disk) == Reserved::Old && old.is_none_or(is_leaving) {
+            let on = format!("persistentvolumeclaim/{}", disk.old.name);
+            let message = format!(
+                "claim {} is being deleted, is gone, or is another one by its name; its data is on {}",
+                disk.old.name, disk.pv.name
+            );
+            return Some(conflict(rules::CHANGED.found(on, message)));
+        }
     }
     let set = world.own_set(journal)?;
     let (is, to_be) = (replicas(set), journal.replicas);
@@ -277,6 +287,14 @@ pub(super) fn binding(index: usize, memory: &Memory, claim: &str, pv: &str) -> M
 fn stop(world: &World, journal: &Journal) -> Option<Move> {
     if let Some(next) = halt(world, journal) {
         return Some(next);
+    }
+    // One that has not seen it may still make a pod.
+    for member in &journal.deployments {
+        let found = world.deployment(&member.name, &member.uid);
+        if found.is_some_and(|found| !is_observed(found)) {
+            let what = format!("the controller of Deployment {} to see that", member.name);
+            return Some(Move::Wait { what });
+        }
     }
     let claims: Vec<&str> = journal
         .disks

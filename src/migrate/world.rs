@@ -79,6 +79,12 @@ pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.pointer("/metadata/labels").and_then(|all| all.get(key)).and_then(Value::as_str)
 }
 
+/// Whether the controller of a workload has seen its newest spec.
+pub fn is_observed(object: &Value) -> bool {
+    let seen = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
+    seen.unwrap_or_default() >= generation(object)
+}
+
 /// Whether an object carries the mark of this migration: a set as a label, all
 /// others as an annotation.
 pub fn is_ours(object: &Value, journal: &Journal) -> bool {

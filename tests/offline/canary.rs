@@ -28,7 +28,10 @@ use kubectl_stateful::{
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::canary_model::{Answer, By, Fate, Model, Shape, template};
+use super::{
+    canary_model::{By, Fate, Model, Shape, template},
+    server::Answer,
+};
 
 /// What happens next in the world.
 #[derive(Clone, Copy, Debug)]

@@ -11,12 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use kubectl_stateful::{
     canary::{change, record::ANNOTATION},
-    cluster::{Mode, Write, offline::Bundle},
+    cluster::{Write, offline::Bundle},
     workload::Facts,
 };
 use serde_json::{Value, json};
 
-use super::build;
+use super::{
+    build,
+    server::{self, Answer, Sent},
+};
 
 /// What becomes of a pod that is made from a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,15 +93,6 @@ pub struct Shape {
     pub partition: Option<u32>,
     pub min_ready: u32,
     pub history_limit: usize,
-}
-
-/// How a write went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Done,
-    /// A precondition did not hold.
-    Conflict,
-    NotFound,
 }
 
 #[derive(Clone, Debug)]
@@ -526,30 +520,26 @@ impl Model {
 
     /// Does a write as the server does it.
     pub fn write(&mut self, write: &Write) -> Answer {
-        let line = write.as_kubectl(Mode::ClientDryRun, &[]);
-        if line.starts_with("kubectl delete ") {
-            let (_, only) = line.split_once(" # only while its uid is ").expect("a uid");
-            let (uid, version) = only.split_once(" and its resourceVersion ").expect("a version");
-            let holds = |pod: &Pod| pod.uid == uid && pod.version.to_string() == version;
-            let found = self.pods.iter().find(|(_, pod)| holds(pod));
-            let Some(ordinal) = found.map(|(ordinal, _)| *ordinal) else {
-                let ordinal = write.object().name.rsplit('-').next().and_then(|o| o.parse().ok());
-                let there = ordinal.is_some_and(|ordinal: u32| self.pods.contains_key(&ordinal));
-                return if there { Answer::Conflict } else { Answer::NotFound };
-            };
-            assert_eq!(write.object().name, format!("web-{ordinal}"));
-            self.delete(ordinal, By::Us);
-            return Answer::Done;
-        }
-        let (_, rest) = line.split_once(" -p '").expect("a patch");
-        let (body, _) = rest.rsplit_once("' --namespace=").expect("its end");
-        let body: Value = serde_json::from_str(&body.replace(r"'\''", "'")).expect("JSON");
         let before = self.set["spec"].clone();
-        let patched = if line.contains("--type=strategic") {
-            strategic(&self.set, &body)
-        } else {
-            assert!(line.contains("--type=json"), "{line}");
-            body.as_array().expect("operations").iter().try_fold(self.set.clone(), operation)
+        let patched = match Sent::of(write) {
+            Sent::Delete { uid, version } => {
+                let holds = |pod: &Pod| {
+                    pod.uid == uid && version.as_deref() == Some(&*pod.version.to_string())
+                };
+                let found = self.pods.iter().find(|(_, pod)| holds(pod));
+                let Some(ordinal) = found.map(|(ordinal, _)| *ordinal) else {
+                    let ordinal = write.object().name.rsplit('-').next();
+                    let ordinal = ordinal.and_then(|ordinal| ordinal.parse::<u32>().ok());
+                    let there = ordinal.is_some_and(|ordinal| self.pods.contains_key(&ordinal));
+                    return if there { Answer::Conflict } else { Answer::NotFound };
+                };
+                assert_eq!(write.object().name, format!("web-{ordinal}"));
+                self.delete(ordinal, By::Us);
+                return Answer::Done;
+            }
+            Sent::Merge(body) => strategic(&self.set, &body),
+            Sent::Operations(operations) => server::patched(&self.set, &operations),
+            Sent::Create(body) => panic!("a canary makes nothing: {body}"),
         };
         match patched {
             Some(set) => {
@@ -642,24 +632,4 @@ fn strategic(set: &Value, patch: &Value) -> Option<Value> {
     let fields = patch.as_object().expect("an object");
     merged["spec"]["template"] = change::apply(&set["spec"]["template"], fields);
     Some(merged)
-}
-
-/// One operation of a JSON patch (RFC 6902); `None` where it cannot be done.
-fn operation(mut object: Value, operation: &Value) -> Option<Value> {
-    let path = operation["path"].as_str().expect("a path");
-    let value = &operation["value"];
-    let (parent, key) = path.rsplit_once('/').expect("a place");
-    let key = key.replace("~1", "/").replace("~0", "~");
-    match operation["op"].as_str().expect("an operation") {
-        "test" => return (object.pointer(path)? == value).then_some(object),
-        "replace" => *object.pointer_mut(path)? = value.clone(),
-        "add" => {
-            object.pointer_mut(parent)?.as_object_mut()?.insert(key, value.clone());
-        }
-        "remove" => {
-            object.pointer_mut(parent)?.as_object_mut()?.remove(&key)?;
-        }
-        other => panic!("operation {other}"),
-    }
-    Some(object)
 }

@@ -16,7 +16,7 @@ use crate::{
         Envelope, Error, Exit, Format, Look, Paint, layout, table,
         text::{list, one_line},
     },
-    workload::Finding,
+    workload::{Finding, Unread},
 };
 
 /// The payload of `migrate plan -o json`.
@@ -44,8 +44,9 @@ pub struct PlanView {
     pub steps: Vec<String>,
     /// The same hash, the same plan.
     pub hash: String,
-    pub command: String,
-    pub way_back: String,
+    /// What does it; absent where no cluster was asked.
+    pub command: Option<String>,
+    pub way_back: Option<String>,
 }
 
 /// A disk, before it changes hands.
@@ -57,7 +58,7 @@ pub struct DiskView {
     pub kind: &'static str,
     /// Volumes are of no namespace.
     pub namespace: Option<String>,
-    /// The volume's name.
+    /// The volume's name; empty where manifests do not say it.
     pub name: String,
     /// The volume of the pod.
     pub volume: String,
@@ -68,6 +69,7 @@ pub struct DiskView {
     /// Those of the new claim, where it gets a volume of its own.
     pub new_size: Option<String>,
     pub new_storage_class: Option<String>,
+    /// Empty like the name.
     pub reclaim_policy: String,
 }
 
@@ -95,7 +97,8 @@ impl DiskView {
 }
 
 impl PlanView {
-    pub fn new(plan: &Plan, flags: &str) -> PlanView {
+    /// `flags`: those of the connection, where a cluster was asked.
+    pub fn new(plan: &Plan, flags: Option<&str>) -> PlanView {
         let journal = &plan.journal;
         let SetView { deployments, .. } = &plan.view;
         let namespace = journal.namespace.clone();
@@ -106,12 +109,12 @@ impl PlanView {
             .map(|word| if word == "plan" { "run".to_owned() } else { word })
             .collect();
         PlanView {
-            command: format!(
-                "kubectl stateful {} --confirm-plan {}",
-                again.join(" "),
-                journal.plan
-            ),
-            way_back: format!("kubectl stateful migrate rollback sts/{set} -n {namespace}{flags}"),
+            command: flags.map(|_| {
+                format!("kubectl stateful {} --confirm-plan {}", again.join(" "), journal.plan)
+            }),
+            way_back: flags.map(|flags| {
+                format!("kubectl stateful migrate rollback sts/{set} -n {namespace}{flags}")
+            }),
             deployments: deployments.clone(),
             stateful_set: set,
             mode: journal.mode,
@@ -203,7 +206,12 @@ fn steps(journal: &Journal) -> Vec<String> {
     let mut steps = Vec::new();
     let held = journal.disks.iter().filter(|disk| disk.policy != "Retain" && journal.rebinds());
     for disk in held {
-        steps.push(format!("{}: policy {} -> Retain, until finalize", disk.pv.name, disk.policy));
+        let is = if disk.policy.is_empty() { "" } else { " " };
+        steps.push(format!(
+            "{}: policy{is}{} -> Retain, until finalize",
+            called(disk),
+            disk.policy
+        ));
     }
     let mut make: Vec<String> = journal.disks.iter().map(|disk| new_claim(journal, disk)).collect();
     if journal.service.is_some() {
@@ -215,7 +223,7 @@ fn steps(journal: &Journal) -> Vec<String> {
     let swap: Vec<String> = journal
         .disks
         .iter()
-        .map(|disk| format!("{}: from claim {} to {}", disk.pv.name, disk.old.name, disk.new))
+        .map(|disk| format!("{}: from claim {} to {}", called(disk), disk.old.name, disk.new))
         .collect();
     if journal.fills() {
         steps.extend(steps_to_new(journal, make, stop));
@@ -253,6 +261,14 @@ fn new_claim(journal: &Journal, disk: &Disk) -> String {
     format!("claim {} ({size} of {class}{from})", disk.new)
 }
 
+/// The volume's name, if it is known.
+fn called(disk: &Disk) -> String {
+    match disk.pv.name.as_str() {
+        "" => format!("the volume of {}", disk.old.name),
+        name => name.to_owned(),
+    }
+}
+
 /// The plan as it was asked for.
 ///
 /// # Errors
@@ -261,17 +277,19 @@ pub fn render_plan(
     view: &PlanView,
     exit: Exit,
     findings: &[Finding],
+    unread: &[Unread],
     format: Format,
     look: Look,
 ) -> Result<String, Error> {
     match format {
         Format::Name => {
-            let lines = view.items.iter().map(|item| format!("persistentvolume/{}\n", item.name));
+            let named = view.items.iter().filter(|item| !item.name.is_empty());
+            let lines = named.map(|item| format!("persistentvolume/{}\n", item.name));
             Ok(lines.collect())
         }
         Format::Table => Ok(plan_text(view, findings, look)),
         Format::Wide => Ok(plan_text(view, findings, Look { wide: true, ..look })),
-        _ => Envelope::new("migrate-plan", exit, findings, &[], view).render(format),
+        _ => Envelope::new("migrate-plan", exit, findings, unread, view).render(format),
     }
 }
 
@@ -311,12 +329,14 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     };
     let loses = view.way_back_loses.as_ref();
     let loses = loses.map_or_else(String::new, |what| format!("  ({what})"));
-    command("back", &format!("{}{loses}", view.way_back));
+    if let Some(line) = &view.way_back {
+        command("back", &format!("{line}{loses}"));
+    }
     let refused = findings.iter().any(|f| f.severity == crate::workload::Severity::Error);
     if refused {
         command("plan", &format!("{}: a guard says no; nothing was changed", view.hash));
-    } else {
-        command("do it", &view.command);
+    } else if let Some(line) = &view.command {
+        command("do it", line);
     }
     lines.join("\n") + "\n"
 }
@@ -330,15 +350,17 @@ fn disks(items: &[DiskView]) -> Vec<String> {
         Some(_) if was != is => format!("{} -> {}", or_none(was), or_none(is)),
         _ => or_none(was),
     };
+    let or_unknown =
+        |cell: &str| if cell.is_empty() { "<unknown>".to_owned() } else { one_line(cell) };
     for item in items {
         rows.push(vec![
             one_line(&item.volume),
             one_line(&item.claim_now),
             one_line(&item.claim_then),
-            one_line(&item.name),
+            or_unknown(&item.name),
             becomes(&item.size, &item.new_size),
             becomes(&item.storage_class, &item.new_storage_class),
-            one_line(&item.reclaim_policy),
+            or_unknown(&item.reclaim_policy),
         ]);
     }
     table::columns(rows)

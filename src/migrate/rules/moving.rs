@@ -32,6 +32,7 @@ pub const GUARDS: &[&Rule] = &[
     &NODE_LOCAL_DISK,
     &CLAIMS_GO,
     &BLANK_IS_KEPT,
+    &NOT_LIVE,
 ];
 
 pub const STOPS: &[&Rule] = &[
@@ -207,6 +208,16 @@ rule!(
     "spec.volumeName of the claim that is made again.",
     "Nothing is deleted: the volume stays, Released, under policy Retain. Take from it what is \
      needed; migrate recover puts it back the same way."
+);
+rule!(
+    NOT_LIVE,
+    "MIGRATE-NOT-LIVE",
+    Warning,
+    "The plan is made from manifests: nothing about volumes, pods and binding could be checked, and \
+     the volumes are not known.",
+    "The Deployment or the claim has no uid, so that no server has given it.",
+    "Ask the cluster: migrate plan without -f. Or make the plan from a dump of it: kubectl get \
+     deploy,rs,sts,pod,pvc,svc,hpa -o yaml, and kubectl get pv,node -o yaml."
 );
 rule!(
     LOCKED,

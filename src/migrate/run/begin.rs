@@ -1,6 +1,7 @@
 //! The beginning: what would happen, whether it may, and the first write.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{
     Session,
@@ -12,6 +13,7 @@ use crate::{
     cluster::{
         Cluster, ConnectionArgs, DryRun, Failure, Resource,
         moving::{self, Right},
+        offline::Bundle,
     },
     migrate::{
         args::{PlanArgs, RunArgs},
@@ -24,7 +26,7 @@ use crate::{
         world::World,
         writes,
     },
-    output::{Confirmed, Error, Exit, Question, Terminal},
+    output::{Confirmed, Error, Exit, Look, Question, Terminal},
     workload::{Finding, Severity},
 };
 
@@ -34,22 +36,45 @@ pub async fn plan(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let session = Session::open(args.output, connection, terminal).await?;
     let wish = args.wish.wish()?;
-    let plan = decide(&session, &wish, true, args.wish.admin_steps).await?;
+    let (plan, flags) = if args.filename.is_empty() {
+        let session = Session::open(args.output, connection, terminal).await?;
+        let plan = decide(&session, &wish, true, args.wish.admin_steps).await?;
+        (plan, Some(session.cluster.flags()))
+    } else {
+        (from_files(&args.filename, connection.namespace.as_deref(), &wish)?, None)
+    };
     let refuses = begin::refuses(&plan.findings);
     let exit = match (refuses, args.exit_code) {
         (true, true) => Exit::Refused,
         (false, true) => Exit::Found,
-        _ => Exit::Done,
+        _ if plan.unread.is_empty() => Exit::Done,
+        _ => Exit::Incomplete,
     };
     if let Some(folder) = &args.emit {
         report::emit(&plan.journal, folder, args.yes)?;
     }
-    let view = PlanView::new(&plan, &session.cluster.flags());
-    let text = report::render_plan(&view, exit, &plan.findings, args.output, session.look())?;
-    session.answer(&text)?;
+    let view = PlanView::new(&plan, flags.as_deref());
+    let look = Look::of(terminal, Timestamp::now());
+    let Plan { findings, unread, .. } = &plan;
+    let text = report::render_plan(&view, exit, findings, unread, args.output, look)?;
+    super::answer(terminal, &text)?;
     Ok(exit)
+}
+
+/// The plan without a cluster. A migration that the input has a journal of is
+/// begun already.
+fn from_files(files: &[String], namespace: Option<&str>, wish: &Wish) -> Result<Plan, Error> {
+    let bundle = Bundle::read(files)?;
+    let there = bundle.surroundings(members(wish), namespace, wish.mode != Way::Keep)?;
+    let mut plan = begin::plan(&there, wish, &operation(), Timestamp::now())?;
+    if let Some(book) = begun(&bundle.journals(Some(&there.namespace)), wish) {
+        let on = format!("configmap/{}", book.journal.book_name());
+        let message =
+            format!("a migration to StatefulSet {} is under way", book.journal.set_name());
+        plan.findings.insert(0, rules::UNDER_WAY.found(on, message));
+    }
+    Ok(plan)
 }
 
 /// Runs `run`.
@@ -69,10 +94,11 @@ pub async fn run(
         let what = format!("cannot move to StatefulSet {}", plan.journal.set_name());
         return Err(refused(&what, &plan.findings));
     }
-    let view = PlanView::new(&plan, &session.cluster.flags());
+    let view = PlanView::new(&plan, Some(&session.cluster.flags()));
     if args.dry_run != DryRun::None {
-        let text =
-            report::render_plan(&view, Exit::Done, &plan.findings, args.output, session.look())?;
+        let Plan { findings, unread, .. } = &plan;
+        let look = session.look();
+        let text = report::render_plan(&view, Exit::Done, findings, unread, args.output, look)?;
         session.answer(&text)?;
         return Ok(Exit::Done);
     }
@@ -106,18 +132,22 @@ pub fn manner(args: &RunArgs) -> Manner {
 
 /// The journal of a migration that has been begun with these words already.
 async fn under_way(session: &Session, wish: &Wish) -> Result<Option<Book>, Error> {
-    let members: &[String] =
-        if wish.options.from.is_empty() { &wish.options.deployments } else { &wish.options.from };
-    for found in moving::journals(&session.cluster, false).await? {
-        // One that cannot be read is met again when its name is taken.
-        let Ok(book) = Book::of(&found) else { continue };
-        let theirs: Vec<&str> =
-            book.journal.deployments.iter().map(|member| member.name.as_str()).collect();
-        if members.iter().any(|member| theirs.contains(&member.as_str())) {
-            return Ok(Some(book));
-        }
-    }
-    Ok(None)
+    Ok(begun(&moving::journals(&session.cluster, false).await?, wish))
+}
+
+/// The Deployments that are to be moved.
+fn members(wish: &Wish) -> &[String] {
+    if wish.options.from.is_empty() { &wish.options.deployments } else { &wish.options.from }
+}
+
+fn begun(journals: &[Value], wish: &Wish) -> Option<Book> {
+    // One that cannot be read is met again when its name is taken.
+    let books = journals.iter().filter_map(|found| Book::of(found).ok());
+    let is_theirs = |book: &Book| {
+        let mut theirs = book.journal.deployments.iter();
+        theirs.any(|member| members(wish).contains(&member.name))
+    };
+    books.into_iter().find(is_theirs)
 }
 
 /// What is there, what would be done, and what speaks against it, the server's

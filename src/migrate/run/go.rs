@@ -109,22 +109,20 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
                 if let Some(end) = for_an_administrator(hand, act, &world, manner) {
                     return Ok(end);
                 }
-                let times = match &mut acted {
-                    Some((last, times)) if *last == act => {
-                        *times += 1;
-                        *times
-                    }
-                    other => {
-                        *other = Some((act, 1));
-                        1
-                    }
-                };
-                if times > IN_VAIN {
-                    let message = format!("{act:?} was done {IN_VAIN} times, and it is not so");
-                    return Err(Error::new(Exit::Error, message));
+                match hand.act(act, &world).await? {
+                    Written::Done => {}
+                    // Not done at all: how often that may be is the hand's matter.
+                    Written::LookAgain => continue,
+                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
                 }
-                if let Written::Interrupted(exit) = hand.act(act, &world).await? {
-                    return Ok(interrupted(exit));
+                let times = match acted {
+                    Some((last, times)) if last == act => times + 1,
+                    _ => 1,
+                };
+                acted = Some((act, times));
+                if times > IN_VAIN {
+                    let message = format!("{act:?} was done {times} times, and it is not so");
+                    return Err(Error::new(Exit::Error, message));
                 }
             }
             Move::Wait { what } => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{
     End, Session,
@@ -11,7 +12,7 @@ use super::{
     hand::Hand,
 };
 use crate::{
-    cluster::{ConnectionArgs, moving, read},
+    cluster::{ConnectionArgs, moving, offline::Bundle, read},
     migrate::{
         args::{Finalize, FinalizeArgs, OnArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs},
         fill, finish,
@@ -21,11 +22,11 @@ use crate::{
         world::World,
     },
     output::{
-        Confirmed, Error, Exit, Question, Terminal,
+        Confirmed, Error, Exit, Look, Question, Terminal,
         text::{age, clock},
     },
     steps::Written,
-    workload::{Finding, Reference, WrongReference},
+    workload::{Finding, Reference, Severity, Unread, WrongReference},
 };
 
 /// Runs `resume`.
@@ -168,6 +169,9 @@ pub async fn status(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
+    if !args.filename.is_empty() {
+        return status_of_files(args, connection.namespace.as_deref(), terminal);
+    }
     let session = Session::open(args.output, connection, terminal).await?;
     if args.target.is_empty() {
         let books = moving::journals(&session.cluster, args.all_namespaces).await?;
@@ -181,6 +185,38 @@ pub async fn status(
     let world = moving::world(&session.cluster, &book.journal).await?;
     let end = End::done();
     report_end(&session, &world, &book, &end, None, &[])
+}
+
+/// The same of a dump. What it has nothing of is not known to be gone.
+fn status_of_files(
+    args: &StatusArgs,
+    namespace: Option<&str>,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let bundle = Bundle::read(&args.filename)?;
+    let namespace = namespace.filter(|_| !args.all_namespaces);
+    let books = bundle.journals(namespace);
+    if args.target.is_empty() {
+        let volumes = bundle.marked_volumes();
+        let text = report::render_list(&books, &volumes, namespace, args.output)?;
+        super::answer(terminal, &text)?;
+        return Ok(Exit::Done);
+    }
+    let book = choose(&books, &args.target, "in the input")?;
+    let (world, unread) = bundle.world(&book.journal)?;
+    let mut findings = Vec::new();
+    for Unread { resource, why } in unread {
+        let message = format!("{resource} could not be read: {why}");
+        let severity = Severity::Warning;
+        findings.push(Finding { severity, ..rules::UNREAD.found(resource, message) });
+    }
+    let exit = if findings.is_empty() { Exit::Done } else { Exit::Incomplete };
+    let mut view = View::new(&book, &world, None, &[]);
+    view.commands("");
+    let look = Look::of(terminal, Timestamp::now());
+    let text = report::render(&view, exit, &findings, args.output, look)?;
+    super::answer(terminal, &text)?;
+    Ok(exit)
 }
 
 /// Goes on with a migration that `run` finds begun.
@@ -247,12 +283,17 @@ async fn find_or_over(
 
 /// The journal that these words mean: by the set's name, or a Deployment's.
 async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
+    let journals = moving::journals(&session.cluster, false).await?;
+    choose(&journals, words, &format!("in namespace {}", session.cluster.namespace()))
+}
+
+fn choose(journals: &[Value], words: &[String], place: &str) -> Result<Book, Error> {
     let reference = either_end(words)?;
     let bare = words.len() == 1 && !words[0].contains('/');
     let mut known = Vec::new();
-    for config_map in moving::journals(&session.cluster, false).await? {
-        let name = crate::migrate::object::name(&config_map).to_owned();
-        let book = match Book::of(&config_map) {
+    for config_map in journals {
+        let name = crate::migrate::object::name(config_map).to_owned();
+        let book = match Book::of(config_map) {
             Ok(book) => book,
             Err(why) if name == crate::migrate::journal::book_name(&reference.name) => {
                 let message = format!("cannot use the journal {name}: {}", why.0);
@@ -271,11 +312,7 @@ async fn find(session: &Session, words: &[String]) -> Result<Book, Error> {
         }
         known.push(format!("sts/{}", book.journal.set_name()));
     }
-    let message = format!(
-        "no migration of {} is under way in namespace {}",
-        reference.name,
-        session.cluster.namespace()
-    );
+    let message = format!("no migration of {} is under way {place}", reference.name);
     let error = Error::new(Exit::Refused, message);
     Err(match known.as_slice() {
         [] => {

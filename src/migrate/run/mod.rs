@@ -85,12 +85,16 @@ impl Session {
         Look::of(self.terminal, Timestamp::now())
     }
 
-    /// Whoever read the answer may have left; the exit code is what it is.
     pub fn answer(&self, text: &str) -> Result<(), Error> {
-        match self.terminal.answer(text) {
-            Err(error) if error.reader_left => Ok(()),
-            other => other,
-        }
+        answer(self.terminal, text)
+    }
+}
+
+/// Whoever read the answer may have left; the exit code is what it is.
+pub(super) fn answer(terminal: Terminal, text: &str) -> Result<(), Error> {
+    match terminal.answer(text) {
+        Err(error) if error.reader_left => Ok(()),
+        other => other,
     }
 }
 
