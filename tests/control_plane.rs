@@ -16,6 +16,8 @@ mod convert;
 mod errors;
 #[path = "control_plane/kubeconfig.rs"]
 mod kubeconfig;
+#[path = "control_plane/migrate_modes.rs"]
+mod migrate_modes;
 #[path = "control_plane/mirror.rs"]
 mod mirror;
 #[path = "control_plane/proxy.rs"]

@@ -16,6 +16,8 @@ mod canary_databases;
 mod canary_gates;
 #[path = "node/exec.rs"]
 mod exec;
+#[path = "node/migrate_copy.rs"]
+mod migrate_copy;
 #[path = "node/reach.rs"]
 mod reach;
 #[path = "node/readme.rs"]

@@ -146,7 +146,8 @@ pub async fn offer(cluster: &Cluster, found: &mut Surroundings) -> Result<(), Fa
     found.offer.classes = keep(classes, &mut found.unread);
     if found.offer.has_snapshots {
         let path = format!("/apis/{group}/v1/volumesnapshotclasses");
-        let answer = list::<Value>(cluster, &format!("volumesnapshotclasses.{group}"), &path).await?;
+        let answer =
+            list::<Value>(cluster, &format!("volumesnapshotclasses.{group}"), &path).await?;
         found.offer.snapshot_classes = match answer {
             Answer::Items { items, .. } => Some(items),
             // Only the mode that needs them has to know.

@@ -273,7 +273,11 @@ impl FillingArgs {
     fn filling(&self, mode: journal::Mode) -> Result<Filling, Error> {
         use journal::Mode as Way;
         let modes: &[(bool, &str, &[Way])] = &[
-            (self.storage_class.is_some(), "--storage-class", &[Way::Copy, Way::Clone, Way::Snapshot]),
+            (
+                self.storage_class.is_some(),
+                "--storage-class",
+                &[Way::Copy, Way::Clone, Way::Snapshot],
+            ),
             (!self.size.is_empty(), "--size", &[Way::Copy, Way::Clone, Way::Snapshot]),
             (self.access_mode.is_some(), "--access-mode", &[Way::Copy, Way::Clone, Way::Snapshot]),
             (self.copy_image.is_some(), "--copy-image", &[Way::Copy]),
@@ -288,8 +292,9 @@ impl FillingArgs {
             }
         }
         if mode == Way::Copy && self.copy_image.is_none() {
-            return Err(Error::usage("--mode copy runs Jobs, and needs an image for them")
-                .hint("--copy-image IMAGE: one that has sh and rsync, and that the cluster can pull"));
+            return Err(Error::usage("--mode copy runs Jobs, and needs an image for them").hint(
+                "--copy-image IMAGE: one that has sh and rsync, and that the cluster can pull",
+            ));
         }
         let mut filling = Filling {
             class: self.storage_class.clone(),

@@ -294,7 +294,13 @@ pub(super) fn wait_for_detach(world: &World, journal: &Journal) -> Option<Move> 
 }
 
 /// The set with its pods, and what scales it.
-pub(super) fn up(world: &World, journal: &Journal, terms: Terms, memory: &Memory, now: Timestamp) -> Move {
+pub(super) fn up(
+    world: &World,
+    journal: &Journal,
+    terms: Terms,
+    memory: &Memory,
+    now: Timestamp,
+) -> Move {
     let Some(set) = world.own_set(journal) else { return Move::Act(Act::MakeSet) };
     if replicas(set) != journal.replicas {
         return Move::Act(Act::StartSet);

@@ -76,7 +76,8 @@ impl DiskView {
         let spec = |pointer: &str| text(&disk.claim, pointer).map(str::to_owned);
         let old = |pointer: &str| text(&disk.object, pointer).map(str::to_owned);
         let size = old("/status/capacity/storage");
-        let class = if fills { old("/spec/storageClassName") } else { spec("/spec/storageClassName") };
+        let class =
+            if fills { old("/spec/storageClassName") } else { spec("/spec/storageClassName") };
         DiskView {
             kind: "PersistentVolume",
             namespace: None,
@@ -156,9 +157,8 @@ fn downtime(journal: &Journal) -> &'static str {
 
 /// The steps to volumes of the set's own.
 fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
-    let each = |say: &dyn Fn(&Disk) -> String| -> Vec<String> {
-        journal.disks.iter().map(say).collect()
-    };
+    let each =
+        |say: &dyn Fn(&Disk) -> String| -> Vec<String> { journal.disks.iter().map(say).collect() };
     let online = journal.order == Order::SwapFirst;
     match journal.mode {
         Mode::Copy => {
@@ -166,13 +166,20 @@ fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
             let first = each(&|disk: &Disk| match disk.is_for_one_pod() {
                 true => format!("{}: no first pass, it is for one pod at a time", disk.old.name),
                 false => {
-                    format!("{} -> {}: a Job copies, while it serves ({image})", disk.old.name, disk.new)
+                    format!(
+                        "{} -> {}: a Job copies, while it serves ({image})",
+                        disk.old.name, disk.new
+                    )
                 }
             });
             let last = each(&|disk: &Disk| {
                 format!("{} -> {}: a Job copies the rest, and compares", disk.old.name, disk.new)
             });
-            let before = if online { [vec![make], first, vec![stop]] } else { [vec![stop], vec![make], vec![]] };
+            let before = if online {
+                [vec![make], first, vec![stop]]
+            } else {
+                [vec![stop], vec![make], vec![]]
+            };
             let jobs = "remove the Jobs; wait until the disks are detached".to_owned();
             before.into_iter().flatten().chain(last).chain([jobs]).collect()
         }
@@ -198,8 +205,7 @@ fn steps(journal: &Journal) -> Vec<String> {
     for disk in held {
         steps.push(format!("{}: policy {} -> Retain, until finalize", disk.pv.name, disk.policy));
     }
-    let mut make: Vec<String> =
-        journal.disks.iter().map(|disk| new_claim(journal, disk)).collect();
+    let mut make: Vec<String> = journal.disks.iter().map(|disk| new_claim(journal, disk)).collect();
     if journal.service.is_some() {
         make.push(format!("headless Service {}", journal.service_name()));
     }

@@ -5,8 +5,14 @@ use super::rule;
 use crate::workload::{Rule, Severity};
 
 /// Guards that `--allow ID` overrides, besides those of the conversion.
-pub const BY_MOVE: &[&Rule] =
-    &[&super::convert::GITOPS, &super::convert::AUTOSCALER, &UNHEALTHY, &NOT_TRIED, &UNREAD, &CLASS_UNKNOWN];
+pub const BY_MOVE: &[&Rule] = &[
+    &super::convert::GITOPS,
+    &super::convert::AUTOSCALER,
+    &UNHEALTHY,
+    &NOT_TRIED,
+    &UNREAD,
+    &CLASS_UNKNOWN,
+];
 
 pub const GUARDS: &[&Rule] = &[
     &VOLUME_UNFIT,

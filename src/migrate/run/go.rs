@@ -286,7 +286,10 @@ async fn there(
 /// There, and what is left behind on purpose is said.
 fn arrived(hand: &Hand<'_>, intent: Intent) -> End {
     let finished = intent == Intent::Finish && hand.journal.fills();
-    End { exit: Exit::Done, findings: if finished { fill::kept(&hand.journal) } else { Vec::new() } }
+    End {
+        exit: Exit::Done,
+        findings: if finished { fill::kept(&hand.journal) } else { Vec::new() },
+    }
 }
 
 /// The migration is over; whether the Deployment serves is still worth

@@ -24,7 +24,10 @@ use crate::{
         world::World,
         writes,
     },
-    output::{Confirmed, Error, Exit, Format, text::{clock, one_line}},
+    output::{
+        Confirmed, Error, Exit, Format,
+        text::{clock, one_line},
+    },
 };
 
 /// So often in a row a write may find the world changed, or get no answer.
