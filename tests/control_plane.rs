@@ -18,6 +18,8 @@ mod errors;
 mod kubeconfig;
 #[path = "control_plane/migrate/mod.rs"]
 mod migrate;
+#[path = "control_plane/migrate_modes.rs"]
+mod migrate_modes;
 #[path = "control_plane/mirror.rs"]
 mod mirror;
 #[path = "control_plane/proxy.rs"]

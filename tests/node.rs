@@ -18,6 +18,8 @@ mod canary_gates;
 mod exec;
 #[path = "node/migrate.rs"]
 mod migrate;
+#[path = "node/migrate_copy.rs"]
+mod migrate_copy;
 #[path = "node/migrate_killed.rs"]
 mod migrate_killed;
 #[path = "node/migrate_trouble.rs"]

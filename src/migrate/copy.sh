@@ -45,6 +45,8 @@ fail() {
 whole=
 [ "$(find /old | head -n 1000001 | wc -l)" -gt 1000000 ] || whole=--no-inc-recursive
 report &
+reporter=$!
+trap 'kill "$reporter" 2>/dev/null' EXIT
 
 if [ "$1" = first ]; then
     copy

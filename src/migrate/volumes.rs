@@ -245,3 +245,125 @@ fn snapshot_class(offer: &Offer, filling: &Filling, driver: &str) -> Result<Stri
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRIVER: &str = "csi.example.com";
+
+    fn shaped(mode: Mode, filling: &Filling, pv: &Value, offer: &Offer) -> Shaped {
+        let old = json!({
+            "kind": "PersistentVolumeClaim", "metadata": { "name": "old", "namespace": "shop" },
+            "spec": {
+                "storageClassName": "fast", "volumeName": "pv",
+                "resources": { "requests": { "storage": "1Gi" } },
+            },
+        });
+        shape(offer, filling, mode, "data", (old.clone(), &old, pv), ("op", "db"))
+    }
+
+    fn offer() -> Offer {
+        let class = |name: &str, provisioner: &str| json!({ "metadata": { "name": name }, "provisioner": provisioner });
+        Offer {
+            classes: Some(vec![
+                class("fast", DRIVER),
+                class("other", "csi.other.com"),
+                class("by-hand", NO_PROVISIONER),
+            ]),
+            has_snapshots: true,
+            snapshot_classes: Some(vec![
+                json!({ "metadata": { "name": "snap" }, "driver": DRIVER }),
+            ]),
+        }
+    }
+
+    fn pv(kind: &str) -> Value {
+        let mut pv = json!({
+            "metadata": { "name": "pv" },
+            "spec": { "capacity": { "storage": "2Gi" }, "accessModes": [] },
+        });
+        pv["spec"][kind] = json!({ "driver": DRIVER });
+        pv
+    }
+
+    fn why(shaped: &Shaped) -> String {
+        let said =
+            shaped.findings.iter().map(|finding| format!("{} {}", finding.id, finding.message));
+        said.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_claim_of_its_own_is_as_the_old_one_where_nothing_else_is_asked_for() {
+        let plain = shaped(Mode::Copy, &Filling::default(), &pv("hostPath"), &offer());
+        assert_eq!(why(&plain), "");
+        let spec = &plain.claim["spec"];
+        assert!(spec.get("volumeName").is_none(), "{spec}");
+        assert_eq!(spec["storageClassName"], "fast");
+        assert_eq!(spec["resources"]["requests"]["storage"], "1Gi");
+        let filling = Filling {
+            class: Some("other".to_owned()),
+            size: Some("5Gi".to_owned()),
+            sizes: [("data".to_owned(), "7Gi".to_owned())].into(),
+            access_mode: Some("ReadWriteOnce".to_owned()),
+            ..Filling::default()
+        };
+        let asked = shaped(Mode::Copy, &filling, &pv("hostPath"), &offer());
+        let spec = &asked.claim["spec"];
+        assert_eq!(spec["storageClassName"], "other");
+        assert_eq!(spec["resources"]["requests"]["storage"], "7Gi");
+        assert_eq!(spec["accessModes"], json!(["ReadWriteOnce"]));
+    }
+
+    #[test]
+    fn a_clone_is_refused_with_the_reason() {
+        let clone = |class: Option<&str>, size: Option<&str>, kind: &str| {
+            let own = |word: Option<&str>| word.map(str::to_owned);
+            let filling = Filling { class: own(class), size: own(size), ..Filling::default() };
+            shaped(Mode::Clone, &filling, &pv(kind), &offer())
+        };
+        let fits = clone(None, None, "csi");
+        assert_eq!(why(&fits), "");
+        assert_eq!(fits.claim["spec"]["resources"]["requests"]["storage"], "2Gi");
+        assert_eq!(fits.claim["spec"]["dataSource"]["name"], "old");
+        for (class, size, kind, wanted) in [
+            (None, None, "hostPath", "pv is a hostPath volume"),
+            (None, None, "gcePersistentDisk", "pv is a gcePersistentDisk volume"),
+            (Some("other"), None, "csi", "class other is of csi.other.com"),
+            (Some("by-hand"), None, "csi", "class by-hand makes no volumes"),
+            (None, Some("1Gi"), "csi", "a clone of 1Gi is smaller than the 2Gi of the volume"),
+        ] {
+            let said = why(&clone(class, size, kind));
+            assert!(said.starts_with("MIGRATE-NO-CLONE") && said.contains(wanted), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_of_the_class_of_the_driver() {
+        let snapshot = |offer: &Offer, class: Option<&str>| {
+            let filling =
+                Filling { snapshot_class: class.map(str::to_owned), ..Filling::default() };
+            shaped(Mode::Snapshot, &filling, &pv("csi"), offer)
+        };
+        let fits = snapshot(&offer(), None);
+        let made = fits.snapshot.as_ref().expect("a snapshot");
+        assert_eq!(made["spec"]["volumeSnapshotClassName"], "snap");
+        assert_eq!(fits.claim["spec"]["dataSource"]["name"], made["metadata"]["name"]);
+        let without = Offer { has_snapshots: false, ..offer() };
+        assert!(why(&snapshot(&without, None)).contains("has no snapshot.storage.k8s.io"));
+        let unread = Offer { snapshot_classes: None, ..offer() };
+        assert!(why(&snapshot(&unread, None)).contains("cannot be read"));
+        let none = Offer { snapshot_classes: Some(Vec::new()), ..offer() };
+        assert!(why(&snapshot(&none, None)).contains("no snapshot class is of csi.example.com"));
+        assert!(why(&snapshot(&offer(), Some("no"))).contains("there is no snapshot class no"));
+    }
+
+    #[test]
+    fn a_class_that_is_not_there_makes_no_volume() {
+        let filling = Filling { class: Some("gone".to_owned()), ..Filling::default() };
+        let said = why(&shaped(Mode::Copy, &filling, &pv("csi"), &offer()));
+        assert!(said.starts_with("MIGRATE-CLASS-UNKNOWN"), "{said}");
+        let unread = Offer::default();
+        assert_eq!(why(&shaped(Mode::Copy, &filling, &pv("csi"), &unread)), "");
+    }
+}

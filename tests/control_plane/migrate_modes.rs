@@ -1,0 +1,383 @@
+//! `migrate` in the modes that give the set volumes of its own: which objects
+//! are made in which order, and that nothing touches the old ones. The nodes
+//! are simulated, and so are the storage's clones and snapshots: the test makes
+//! the volumes and says that the snapshots are ready.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::support::{Namespace, Output, Running, TestCluster, wait_for};
+
+const SOON: Duration = Duration::from_secs(120);
+const DRIVER: &str = "csi.stateful.test";
+const COPY: [&str; 4] = ["--mode", "copy", "--copy-image", "rsync:1"];
+
+fn apply(namespace: &Namespace, objects: &Value) {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+    namespace.apply(&list.to_string());
+}
+
+/// A Deployment `app` over the claim `app-claim`.
+fn deployment(replicas: u32) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "app" },
+        "spec": {
+            "replicas": replicas, "strategy": { "type": "Recreate" },
+            "selector": { "matchLabels": { "app": "app" } },
+            "template": {
+                "metadata": { "labels": { "app": "app" } },
+                "spec": {
+                    "containers": [{
+                        "name": "main", "image": "app:1",
+                        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+                    }],
+                    "volumes": [{
+                        "name": "data", "persistentVolumeClaim": { "claimName": "app-claim" },
+                    }],
+                },
+            },
+        },
+    })
+}
+
+fn claim(class: &str, mode: &str, volume: Option<&str>) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "app-claim" },
+        "spec": {
+            "storageClassName": class, "accessModes": [mode], "volumeName": volume,
+            "resources": { "requests": { "storage": "1Gi" } },
+        },
+    })
+}
+
+#[track_caller]
+fn begin(namespace: &Namespace, objects: &Value) {
+    apply(namespace, objects);
+    namespace.wait("pvc/app-claim", "jsonpath={.status.phase}=Bound");
+    let words = ["rollout", "status", "deploy/app", "--timeout=100s"];
+    namespace.kubectl(words).deadline(SOON).output().expect(0);
+}
+
+#[track_caller]
+fn migrate(namespace: &Namespace, words: &[&str], code: i32) -> Output {
+    namespace.stateful([&["migrate"], words].concat()).deadline(SOON).output().expect(code)
+}
+
+/// Lines of what was written, which come in this order.
+#[track_caller]
+fn in_order(output: &Output, lines: &[&str]) {
+    let mut rest = output.stderr.as_str();
+    for line in lines {
+        let at = rest
+            .find(line)
+            .unwrap_or_else(|| panic!("{line} is not there, or too early\n{output}"));
+        rest = &rest[at + line.len()..];
+    }
+}
+
+fn claim_now(namespace: &Namespace, name: &str) -> Option<Value> {
+    namespace.get("v1", "persistentvolumeclaims", name)
+}
+
+/// The claim and its volume: what nobody may touch.
+fn old(namespace: &Namespace) -> (Value, Value) {
+    let claim = claim_now(namespace, "app-claim").expect("the old claim");
+    let name = claim["spec"]["volumeName"].as_str().expect("it is bound");
+    let volume = namespace.cluster().api().get(&format!("/api/v1/persistentvolumes/{name}"));
+    let volume = volume.expect("its volume");
+    let lasting = |object: Value| {
+        json!([object["metadata"]["uid"], object["metadata"]["annotations"], object["spec"]])
+    };
+    (lasting(claim), lasting(volume))
+}
+
+#[track_caller]
+fn nothing_is_left(namespace: &Namespace) {
+    let kinds = "jobs,configmaps,statefulsets,services,persistentvolumeclaims";
+    let all = namespace.kubectl(["get", kinds, "-o", "json"]).output().success();
+    assert!(!all.contains("kubectl-stateful.dev"), "{all}");
+}
+
+#[test]
+fn a_copy_goes_over_it_twice_and_leaves_the_old_claim() {
+    let namespace = TestCluster::shared().namespace("modes-copy");
+    begin(&namespace, &json!([claim("standard", "ReadWriteOnce", None), deployment(1)]));
+    let before = old(&namespace);
+    let words = [&["run", "deploy/app", "--yes", "--storage-class", "standard-retain"], &COPY[..]];
+    let run = migrate(&namespace, &words.concat(), 0);
+    in_order(
+        &run,
+        &[
+            "persistentvolumeclaim/data-app-0 created",
+            "statefulset.apps/app created",
+            "job.batch/app-copy1-0 created",
+            "deployment.apps/app patched (replicas 1 -> 0)",
+            "job.batch/app-copy2-0 created",
+            "persistentvolumeclaim/data-app-0 patched",
+            "job.batch/app-copy1-0 deleted",
+            "job.batch/app-copy2-0 deleted",
+            "statefulset.apps/app patched (replicas 0 -> 1)",
+        ],
+    );
+    assert!(!run.stderr.contains("persistentvolume/"), "no volume is written to: {run}");
+    assert_eq!(old(&namespace), before);
+
+    let back = migrate(&namespace, &["rollback", "sts/app", "--yes"], 0);
+    in_order(
+        &back,
+        &[
+            "statefulset.apps/app patched (replicas 1 -> 0)",
+            "deployment.apps/app patched (replicas 0 -> 1)",
+            "statefulset.apps/app deleted",
+            "persistentvolumeclaim/data-app-0 deleted",
+        ],
+    );
+    assert!(claim_now(&namespace, "data-app-0").is_none());
+    assert_eq!(old(&namespace), before);
+    nothing_is_left(&namespace);
+
+    let run = migrate(&namespace, &[&words.concat()[..], &["--stop-first"]].concat(), 0);
+    assert!(!run.stderr.contains("app-copy1-0"), "one pass is enough: {run}");
+    let end = migrate(&namespace, &["finalize", "sts/app", "--yes"], 0);
+    assert!(end.stdout.contains("kubectl delete pvc/app-claim"), "{end}");
+    assert_eq!(old(&namespace), before);
+    nothing_is_left(&namespace);
+}
+
+/// The one pod that may have the claim has it: nothing can be copied before it
+/// is gone.
+#[test]
+fn a_claim_for_one_pod_has_no_first_pass() {
+    let namespace = TestCluster::shared().namespace("modes-one-pod");
+    begin(&namespace, &json!([claim("standard", "ReadWriteOncePod", None), deployment(1)]));
+    let run = migrate(&namespace, &[&["run", "deploy/app", "--yes"], &COPY[..]].concat(), 0);
+    assert!(!run.stderr.contains("app-copy1-0"), "{run}");
+    in_order(&run, &["(replicas 1 -> 0)", "job.batch/app-copy2-0 created"]);
+}
+
+/// Somebody starts the Deployment after it was copied, and stops it again: what
+/// it wrote is copied, too.
+#[test]
+fn what_was_written_after_the_copy_is_copied_again() {
+    let namespace = TestCluster::shared().namespace("modes-again");
+    begin(&namespace, &json!([claim("standard", "ReadWriteMany", None), deployment(2)]));
+    // The set's pods are never Ready, so that the run stops in between.
+    let words = ["run", "deploy/app", "--yes", "--timeout", "5s", "--verify-exec", "false"];
+    let run = migrate(&namespace, &[&words[..], &COPY[..]].concat(), 5);
+    in_order(
+        &run,
+        &["job.batch/app-copy2-1 created", "statefulset.apps/app patched (replicas 0 -> 2)"],
+    );
+    namespace.kubectl(["scale", "sts/app", "--replicas=0"]).output().expect(0);
+    for replicas in ["--replicas=1", "--replicas=0"] {
+        namespace.kubectl(["scale", "deploy/app", replicas]).output().expect(0);
+    }
+    let again = migrate(&namespace, &["resume", "sts/app", "--yes"], 0);
+    in_order(
+        &again,
+        &["job.batch/app-copy2-0 created", "job.batch/app-copy2-1 created", "(replicas 0 -> 2)"],
+    );
+}
+
+/// The words that a mode needs, and those that are for another.
+#[test]
+fn words_for_another_mode_are_refused() {
+    let namespace = TestCluster::shared().namespace("modes-words");
+    let says = |words: &[&str], wanted: &str| {
+        let output = migrate(&namespace, &[&["plan", "deploy/app"], words].concat(), 2);
+        assert!(output.stderr.contains(wanted), "{output}");
+    };
+    says(&["--mode", "copy"], "--copy-image");
+    says(&["--size", "2Gi"], "--size is for --mode copy, clone, snapshot");
+    says(&["--mode", "clone", "--copy-image", "rsync:1"], "--copy-image is for --mode copy");
+    says(
+        &["--mode", "clone", "--snapshot-class", "fast"],
+        "--snapshot-class is for --mode snapshot",
+    );
+}
+
+/// Directories of a node cannot be cloned, and a class must be there.
+#[test]
+fn what_the_storage_cannot_do_is_refused_with_the_reason() {
+    let namespace = TestCluster::shared().namespace("modes-refused");
+    begin(&namespace, &json!([claim("standard", "ReadWriteOnce", None), deployment(1)]));
+    let before = old(&namespace);
+    let says = |words: &[&str], id: &str, wanted: &str| {
+        let output = migrate(&namespace, &[&["run", "deploy/app", "--yes"], words].concat(), 4);
+        assert!(output.stderr.contains(id) && output.stderr.contains(wanted), "{output}");
+    };
+    let why = "is a hostPath volume, not one of a CSI driver";
+    says(&["--mode", "clone"], "MIGRATE-NO-CLONE", why);
+    says(&["--mode", "snapshot"], "MIGRATE-NO-SNAPSHOT", why);
+    let class = [&COPY[..], &["--storage-class", "none-such"]].concat();
+    says(&class, "MIGRATE-CLASS-UNKNOWN", "there is no storage class \"none-such\"");
+    assert_eq!(old(&namespace), before);
+    nothing_is_left(&namespace);
+}
+
+/// A driver that attaches nothing, a class of it, and a volume of it.
+fn csi(namespace: &Namespace) -> Value {
+    let class = format!("{}-class", namespace.name());
+    let volume = format!("{}-volume", namespace.name());
+    apply(
+        namespace,
+        &json!([
+            { "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
+              "metadata": { "name": DRIVER }, "spec": { "attachRequired": false } },
+            { "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+              "metadata": { "name": class }, "provisioner": DRIVER },
+            { "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": volume },
+              "spec": {
+                "storageClassName": class, "accessModes": ["ReadWriteOnce"],
+                "capacity": { "storage": "2Gi" }, "persistentVolumeReclaimPolicy": "Retain",
+                "claimRef": { "namespace": namespace.name(), "name": "app-claim" },
+                "csi": { "driver": DRIVER, "volumeHandle": volume },
+              } },
+        ]),
+    );
+    json!([claim(&class, "ReadWriteOnce", Some(&volume)), deployment(1)])
+}
+
+/// Plays the provisioner: a volume for the new claim, and what it is made from.
+fn provision(namespace: &Namespace) -> Value {
+    let claim = wait_for(SOON, "the new claim", || claim_now(namespace, "data-app-0"));
+    let volume = format!("{}-new", namespace.name());
+    apply(
+        namespace,
+        &json!([{ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": volume },
+            "spec": {
+                "storageClassName": claim["spec"]["storageClassName"],
+                "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+                "capacity": { "storage": claim["spec"]["resources"]["requests"]["storage"] },
+                "claimRef": {
+                    "namespace": namespace.name(), "name": "data-app-0",
+                    "uid": claim["metadata"]["uid"],
+                },
+                "csi": { "driver": DRIVER, "volumeHandle": volume },
+            } }]),
+    );
+    claim
+}
+
+fn start(namespace: &Namespace, words: &[&str]) -> Running {
+    let all = [&["migrate", "run", "deploy/app", "--yes"], words].concat();
+    namespace.stateful(all).deadline(SOON).start()
+}
+
+fn is_stopped(namespace: &Namespace) -> bool {
+    namespace.get("apps/v1", "deployments", "app").expect("it")["spec"]["replicas"] == 0
+}
+
+#[test]
+fn a_clone_is_made_of_a_claim_that_nobody_uses() {
+    let namespace = TestCluster::shared().namespace("modes-clone");
+    let objects = csi(&namespace);
+    begin(&namespace, &objects);
+    let before = old(&namespace);
+    let small = migrate(&namespace, &["plan", "deploy/app", "--mode", "clone", "--size", "1Gi"], 0);
+    assert!(small.stdout.contains("MIGRATE-NO-CLONE"), "{small}");
+    let run = start(&namespace, &["--mode", "clone"]);
+    let claim = provision(&namespace);
+    assert!(is_stopped(&namespace));
+    let source = &claim["spec"]["dataSource"];
+    assert_eq!(
+        (&source["kind"], &source["name"]),
+        (&json!("PersistentVolumeClaim"), &json!("app-claim"))
+    );
+    assert_eq!(claim["spec"]["resources"]["requests"]["storage"], "2Gi", "what the volume has");
+    let run = run.finish().expect(0);
+    in_order(&run, &["(replicas 1 -> 0)", "data-app-0 created", "(replicas 0 -> 1)"]);
+    assert_eq!(old(&namespace), before);
+    migrate(&namespace, &["rollback", "sts/app", "--yes"], 0);
+    assert!(claim_now(&namespace, "data-app-0").is_none());
+    assert_eq!(old(&namespace), before);
+    nothing_is_left(&namespace);
+}
+
+/// The API of snapshots, without the controller.
+fn snapshots(namespace: &Namespace) {
+    let group = "snapshot.storage.k8s.io";
+    let crd = |plural: &str, kind: &str, scope: &str, status: Value| {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": format!("{plural}.{group}"),
+                "annotations": { "api-approved.kubernetes.io": "https://example.org" },
+            },
+            "spec": {
+                "group": group, "scope": scope,
+                "names": { "plural": plural, "kind": kind, "singular": kind.to_lowercase() },
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true, "subresources": status,
+                    "schema": { "openAPIV3Schema": {
+                        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                    } },
+                }],
+            },
+        })
+    };
+    apply(
+        namespace,
+        &json!([
+            crd("volumesnapshots", "VolumeSnapshot", "Namespaced", json!({ "status": {} })),
+            crd("volumesnapshotclasses", "VolumeSnapshotClass", "Cluster", json!({})),
+        ]),
+    );
+    for plural in ["volumesnapshots", "volumesnapshotclasses"] {
+        namespace.wait(&format!("crd/{plural}.{group}"), "condition=Established");
+    }
+    wait_for(SOON, "the class of snapshots", || {
+        let class = json!({
+            "apiVersion": format!("{group}/v1"), "kind": "VolumeSnapshotClass",
+            "metadata": { "name": "snapshots" }, "driver": DRIVER, "deletionPolicy": "Delete",
+        });
+        let words = ["apply", "-f", "-"];
+        (namespace.kubectl(words).stdin(class.to_string()).output().code() == Some(0)).then_some(())
+    });
+}
+
+#[test]
+fn a_snapshot_is_waited_for_and_made_a_claim_of() {
+    let namespace = TestCluster::shared().namespace("modes-snapshot");
+    let objects = csi(&namespace);
+    begin(&namespace, &objects);
+    snapshots(&namespace);
+    let before = old(&namespace);
+    let words = ["plan", "deploy/app", "--mode", "snapshot", "--snapshot-class", "others"];
+    let other = migrate(&namespace, &words, 0);
+    assert!(other.stdout.contains("there is no snapshot class others"), "{other}");
+    let run = start(&namespace, &["--mode", "snapshot"]);
+    let group = "snapshot.storage.k8s.io/v1";
+    let found = || namespace.get(group, "volumesnapshots", "app-from-app-claim");
+    let snapshot = wait_for(SOON, "the snapshot", found);
+    assert!(is_stopped(&namespace), "of a state that is the last");
+    assert_eq!(snapshot["spec"]["source"]["persistentVolumeClaimName"], "app-claim");
+    assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], "snapshots");
+    assert!(claim_now(&namespace, "data-app-0").is_none(), "not before it is ready");
+    let path = namespace.path(group, "volumesnapshots", "app-from-app-claim/status");
+    let ready = json!({ "status": { "readyToUse": true, "restoreSize": "3Gi" } });
+    namespace.cluster().api().patch(&path, &ready);
+    let claim = provision(&namespace);
+    let source = &claim["spec"]["dataSource"];
+    assert_eq!(
+        (&source["kind"], &source["name"]),
+        (&json!("VolumeSnapshot"), &json!("app-from-app-claim"))
+    );
+    assert_eq!(claim["spec"]["resources"]["requests"]["storage"], "3Gi", "what a restore needs");
+    let run = run.finish().expect(0);
+    in_order(
+        &run,
+        &[
+            "(replicas 1 -> 0)",
+            "app-from-app-claim created",
+            "data-app-0 created",
+            "(replicas 0 -> 1)",
+        ],
+    );
+    let end = migrate(&namespace, &["finalize", "sts/app", "--yes"], 0);
+    assert!(end.stdout.contains("its policy is Retain"), "{end}");
+    assert!(found().is_none(), "it has served");
+    assert_eq!(old(&namespace), before);
+    nothing_is_left(&namespace);
+}
