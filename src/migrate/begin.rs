@@ -513,15 +513,6 @@ impl Planner<'_> {
 
     /// The set, born without pods.
     fn set(&mut self) {
-        let called = self.journal.set_name().to_owned();
-        if self.find("StatefulSet", &called).is_some() {
-            let message = format!("StatefulSet {called} is there already");
-            self.findings.push(
-                rules::NAME_TAKEN
-                    .found(format!("StatefulSet/{called}"), message)
-                    .hint("choose another: --name"),
-            );
-        }
         let taken: Vec<String> = self
             .journal
             .disks

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{
     convert,
     object::{name, text},
+    world::annotation,
 };
 use crate::cluster::Resource;
 
@@ -266,6 +267,18 @@ pub struct Tag {
     pub policy: String,
     pub old: Held,
     pub new: String,
+}
+
+impl Tag {
+    /// What stands on a volume whose journal is none of these.
+    pub fn without_journal(volume: &Value, books: &[Value]) -> Option<Tag> {
+        let tag: Tag = serde_json::from_str(annotation(volume, ANNOTATION)?).ok()?;
+        let of = |book: &Value| {
+            text(book, "/metadata/namespace") == Some(tag.namespace.as_str())
+                && name(book) == tag.journal
+        };
+        (!books.iter().any(of)).then_some(tag)
+    }
 }
 
 /// The ConfigMap: the facts, and what changes while it goes.

@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::{
     migrate::{
         fill,
-        journal::{ANNOTATION, Book, Disk, Intent, Journal, Mode, Tag},
+        journal::{Book, Disk, Intent, Journal, Mode, Tag},
         object::{name, text},
-        world::{Reserved, World, annotation, phase, replicas},
+        world::{Reserved, World, phase, replicas},
     },
     output::{
         Envelope, Error, Exit, Format, Look, Paint, layout, table,
@@ -398,13 +398,8 @@ impl Listed {
 
     /// A volume whose journal is none of these.
     fn left_behind(volume: &Value, books: &[Value], within: Option<&str>) -> Option<Listed> {
-        let tag: Tag = serde_json::from_str(annotation(volume, ANNOTATION)?).ok()?;
-        let of = |book: &Value| {
-            text(book, "/metadata/namespace") == Some(tag.namespace.as_str())
-                && name(book) == tag.journal
-        };
-        let elsewhere = within.is_some_and(|namespace| namespace != tag.namespace);
-        if elsewhere || books.iter().any(of) {
+        let tag = Tag::without_journal(volume, books)?;
+        if within.is_some_and(|namespace| namespace != tag.namespace) {
             return None;
         }
         Some(Listed {

@@ -16,7 +16,7 @@ use crate::{
     migrate::{
         args::{Finalize, FinalizeArgs, OnArgs, ResumeArgs, RollbackArgs, RunArgs, StatusArgs},
         fill, finish,
-        journal::{Book, Intent},
+        journal::{Book, Intent, Tag},
         report::{self, View},
         rules,
         world::World,
@@ -278,7 +278,35 @@ async fn find_or_over(
     };
     let reference = either_end(words)?;
     let names = read::workload_names(&session.cluster, workload).await?;
-    if names.contains(&reference.name) { Ok(None) } else { Err(missing) }
+    if !names.contains(&reference.name) {
+        return Err(missing);
+    }
+    match lost_journal(session).await? {
+        Some(error) => Err(error),
+        None => Ok(None),
+    }
+}
+
+/// A journal that somebody deleted leaves its volumes marked: then it is not
+/// over.
+async fn lost_journal(session: &Session) -> Result<Option<Error>, Error> {
+    let books = moving::journals(&session.cluster, false).await?;
+    let volumes = moving::marked_volumes(&session.cluster).await?.unwrap_or_default();
+    Ok(volumes.iter().find_map(|volume| {
+        let tag = Tag::without_journal(volume, &books)?;
+        if tag.namespace != session.cluster.namespace() {
+            return None;
+        }
+        let name = crate::migrate::object::name(volume);
+        let message = format!(
+            "volume {name} is in the hand of a migration whose journal {} is gone",
+            tag.journal
+        );
+        let on = format!("persistentvolume/{name}");
+        let finding = rules::JOURNAL_UNUSABLE.found(on, message.clone());
+        let hint = format!("kubectl get persistentvolume/{name} -o yaml");
+        Some(Error::new(Exit::Manual, message).hint(hint).because(vec![finding]))
+    }))
 }
 
 /// The journal that these words mean: by the set's name, or a Deployment's.

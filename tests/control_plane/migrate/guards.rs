@@ -191,7 +191,7 @@ fn a_claim_without_a_volume_has_nothing_to_move() {
     create(&namespace, &claim("mysql-data", "standard-wait", "ReadWriteOnce"));
     create(&namespace, &deployment("mysql", 0, &[("data", "mysql-data")]));
     let run = namespace.stateful(["migrate", "run", "deploy/mysql", "--yes", "-o", "json"]);
-    assert_eq!(errors(&run.output().expect(4)), ["MIGRATE-PVC-UNUSABLE"]);
+    assert_eq!(errors(&run.output().expect(4)), ["MIGRATE-PVC-UNUSABLE", "MIGRATE-VOLUME-UNFIT"]);
 }
 
 #[test]

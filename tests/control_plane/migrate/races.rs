@@ -253,9 +253,12 @@ fn without_its_journal_a_run_stops_where_it_is() {
     let tag = disk["metadata"]["annotations"]["kubectl-stateful.dev/migration"].as_str();
     assert!(tag.is_some_and(|tag| tag.contains("\"policy\":\"Delete\"")), "{disk:#}");
     assert_eq!(disk["spec"]["persistentVolumeReclaimPolicy"], "Retain");
-    for verb in ["resume", "rollback", "finalize"] {
-        place.on(verb, "").output().expect(4);
+    place.on("resume", "").output().expect(4);
+    for verb in ["rollback", "finalize"] {
+        let output = place.on(verb, "-o json").output().expect(11);
+        assert_eq!(ids(&output), ["MIGRATE-JOURNAL-UNUSABLE"], "{output}");
     }
+    assert!(place.ends("status", 0).stdout.contains("volume without a journal"));
     let output = place.run("-o json").output().expect(4);
     assert!(ids(&output).iter().any(|id| id == "MIGRATE-UNDER-WAY"), "{output}");
 }
