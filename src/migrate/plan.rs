@@ -12,7 +12,7 @@ use super::{
     journal::{Disk, Journal, Member, Order},
     object::name,
     rules,
-    world::{Reserved, World, generation, is_leaving, is_observed, is_ours, replicas, uid},
+    world::{Reserved, World, generation, is_leaving, is_observed, is_ours, phase, replicas, uid},
 };
 use crate::{
     output::{
@@ -269,9 +269,19 @@ fn swap(world: &World, journal: &Journal, memory: &Memory) -> Option<Move> {
     }
     let bound =
         |disk: &Disk| world.new_claim(disk).is_some_and(|claim| world.is_bound(disk, claim));
-    let index = find(journal, |disk| !bound(disk))?;
+    if let Some(index) = find(journal, |disk| !bound(disk)) {
+        let disk = &journal.disks[index];
+        return Some(binding(index, memory, &disk.new, &disk.pv.name));
+    }
+    // Until then a pod could still be placed with the old one.
+    let has_lost =
+        |disk: &Disk| world.held_claim(&disk.old).is_none_or(|claim| phase(claim) != "Bound");
+    let index = find(journal, |disk| !has_lost(disk))?;
+    if !memory.touched.contains(&index) {
+        return Some(Move::Act(Act::Touch(index)));
+    }
     let disk = &journal.disks[index];
-    Some(binding(index, memory, &disk.new, &disk.pv.name))
+    Some(Move::Wait { what: format!("claim {} to have lost {}", disk.old.name, disk.pv.name) })
 }
 
 /// Until the binder has seen that a volume changed hands.

@@ -299,7 +299,8 @@ impl<'a> Hand<'a> {
         for (place, write) in writes.iter().enumerate() {
             match self.write(write).await? {
                 Written::Done => {}
-                Written::LookAgain if place > 0 => break,
+                // Whoever was not touched is, next.
+                Written::LookAgain if place > 0 => return Ok(Written::Done),
                 other => return Ok(other),
             }
         }
