@@ -342,6 +342,7 @@ fn runs(namespace: &Namespace) -> bool {
         let wanted = number("/spec/replicas");
         number("/status/observedGeneration") == number("/metadata/generation")
             && number("/status/availableReplicas") == wanted
+            && number("/status/updatedReplicas") == wanted
             && number("/status/replicas") == wanted
     }) && are_bound(namespace)
 }
