@@ -608,6 +608,7 @@ mod tests {
             object: json!({ "spec": { "accessModes": modes } }),
             waits_for_pod: false,
             snapshot: None,
+            blank: None,
         });
         journal
     }
@@ -657,7 +658,8 @@ mod tests {
         assert_eq!(forward(&serves, &shared), Move::Act(Act::MakeJob(0, Pass::First)));
         let alone = journal(&["ReadWriteOncePod"]);
         assert_eq!(forward(&world(&alone, 1, 1), &alone), Move::Act(Act::StopDeployment(0)));
-        let late = Journal { order: Order::StopFirst, ..shared };
+        let mut late = shared;
+        late.order = Order::StopFirst;
         assert_eq!(forward(&world(&late, 1, 1), &late), Move::Act(Act::StopDeployment(0)));
     }
 

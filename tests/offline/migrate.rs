@@ -329,6 +329,7 @@ impl Run<'_> {
             }
             Intent::Back => back::next(&world, journal, &self.process.memory),
             Intent::Finish => finish::next(&world, journal, self.model.now),
+            Intent::Recover => panic!("nobody asked for that"),
         };
         match next {
             Move::Act(act) => match writes::of(act, journal, &world) {
@@ -343,7 +344,7 @@ impl Run<'_> {
                     Decided::Nothing { waits: false }
                 }
             },
-            Move::Wait { what } => {
+            Move::Wait { what } | Move::Watch { what, .. } => {
                 assert!(!what.is_empty());
                 Decided::Nothing { waits: true }
             }
@@ -418,7 +419,7 @@ impl Run<'_> {
             Ok(plan) if begin::refuses(&plan.findings) => {
                 refused(plan.findings.iter().map(|finding| finding.id).collect())
             }
-            Ok(plan) => Decided::Open(writes::open(&plan.journal, &self.name())),
+            Ok(plan) => Decided::Open(writes::open(&plan.journal, &self.name(), Intent::Forward)),
         }
     }
 
@@ -528,7 +529,7 @@ fn wish(shape: &Shape) -> Wish {
         options.keep.insert(format!("v{}", shape.disks - 1));
     }
     let mode = if shape.keeps { Mode::Keep } else { Mode::Rebind };
-    Wish { options, mode, order: shape.order }
+    Wish { options, mode, order: shape.order, ..Wish::default() }
 }
 
 /// A migration whose journal has just been written.

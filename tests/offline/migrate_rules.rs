@@ -12,7 +12,7 @@ use kubectl_stateful::{
         convert::Options,
         files::Manifests,
         finish,
-        journal::{ANNOTATION, Book, Journal, Order},
+        journal::{ANNOTATION, Book, Intent, Journal, Order},
         plan::{self, Memory, Move, Terms},
         rules,
         world::World,
@@ -314,7 +314,7 @@ fn a_dump_without_pods_proves_nothing_about_them() {
 fn a_journal_is_read_as_it_was_written() {
     let mut journal = plan_of(&there(|_| ())).journal;
     journal.service = Some(json!({"kind": "Service"}));
-    let book = Book::of(&journal.book("me")).expect("a journal");
+    let book = Book::of(&journal.book("me", Intent::Forward)).expect("a journal");
     assert_eq!(book.journal, journal);
     assert_eq!(book.holder.as_deref(), Some("me"));
     assert_eq!(book.arrived, None);
@@ -322,7 +322,7 @@ fn a_journal_is_read_as_it_was_written() {
 
 #[test]
 fn a_journal_of_a_newer_format_is_not_used() {
-    let mut book = plan_of(&there(|_| ())).journal.book("me");
+    let mut book = plan_of(&there(|_| ())).journal.book("me", Intent::Forward);
     let text = book["data"]["journal"].as_str().expect("text").to_owned();
     let mut facts: Value = serde_json::from_str(&text).expect("JSON");
     let format = facts["format"].as_u64().expect("a number");
