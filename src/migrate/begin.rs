@@ -63,7 +63,6 @@ const LEGACY_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 /// When the words name what is not there, or the conversion refuses: then
 /// there is nothing to plan with.
 pub fn plan(there: &Surroundings, wish: &Wish, op: &str, now: Timestamp) -> Result<Plan, Error> {
-    all_there(there, &wish.options)?;
     let mut options = wish.options.clone();
     options.mode = wish.mode.of_claims();
     options.copies = wish.mode.fills();
@@ -163,8 +162,11 @@ fn refused(findings: Vec<Finding>) -> Error {
     error.because(wrong)
 }
 
-/// Says it as kubectl does.
-fn all_there(there: &Surroundings, options: &Options) -> Result<(), Error> {
+/// Whether the Deployments are there; says it as kubectl does.
+///
+/// # Errors
+/// When one is not.
+pub fn all_there(there: &Surroundings, options: &Options) -> Result<(), Error> {
     let known = |wanted: &str| {
         there.objects.iter().any(|object| is_deployment(object) && name(object) == wanted)
     };

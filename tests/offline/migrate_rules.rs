@@ -220,7 +220,7 @@ fn stops() -> Vec<Case> {
             Exit::Manual,
             stop(back::next(&back_world, &journal, &Memory::default())),
         ),
-        case("MIGRATE-NOT-ARRIVED", Exit::Refused, stop(next)),
+        case("MIGRATE-NOT-ARRIVED", Exit::Failed, stop(next)),
         Case { id: "MIGRATE-JOURNAL-UNUSABLE", found: unusable() },
     ];
     // Before that stands what comes before the set.

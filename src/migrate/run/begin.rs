@@ -163,6 +163,7 @@ async fn decide(
     if wish.mode.fills() {
         moving::offer(cluster, &mut there).await?;
     }
+    begin::all_there(&there, &wish.options)?;
     let now = Timestamp::now();
     let mut plan = begin::plan(&there, wish, &operation(), now)?;
     if tries && !begin::refuses(&plan.findings) {
