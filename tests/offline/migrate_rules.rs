@@ -40,6 +40,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("MIGRATE-DEADLINE", "told by whoever waits"),
     ("MIGRATE-SOAKING", "told by the clock of whoever finalizes"),
     ("MIGRATE-ADMIN-STEP", "told by whoever may not write"),
+    ("MIGRATE-CLASS-UNKNOWN", "beside the code, in volumes.rs"),
+    ("MIGRATE-NO-COPY", "beside the code, in volumes.rs"),
+    ("MIGRATE-NO-CLONE", "beside the code, in volumes.rs"),
+    ("MIGRATE-NO-SNAPSHOT", "beside the code, in volumes.rs"),
+    ("MIGRATE-COPY-FAILED", "beside the code, in fill.rs"),
+    ("MIGRATE-SNAPSHOT-FAILED", "beside the code, in fill.rs"),
+    ("MIGRATE-CLAIMS-GO", "in migrate_recover.rs"),
+    ("MIGRATE-BLANK-IS-KEPT", "in migrate_recover.rs"),
 ];
 
 fn one() -> Shape {

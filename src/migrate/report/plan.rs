@@ -319,6 +319,9 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     for (number, step) in view.steps.iter().enumerate() {
         say(if number == 0 { "steps" } else { "" }, &format!("{}. {step}", number + 1));
     }
+    if let Some(what) = &view.way_back_loses {
+        say("mind", &format!("on the way back {what}"));
+    }
     // What tools write for themselves is left behind without a word.
     let quiet = |finding: &&Finding| finding.id == rules::KEY_DROPPED.id && !look.wide;
     for finding in findings.iter().filter(|finding| !quiet(finding)) {
@@ -327,10 +330,8 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     let mut command = |word: &str, line: &str| {
         lines.push(format!("{}  {}", layout::label(word, Paint::Dim, look), one_line(line)));
     };
-    let loses = view.way_back_loses.as_ref();
-    let loses = loses.map_or_else(String::new, |what| format!("  ({what})"));
     if let Some(line) = &view.way_back {
-        command("back", &format!("{line}{loses}"));
+        command("back", line);
     }
     let refused = findings.iter().any(|f| f.severity == crate::workload::Severity::Error);
     if refused {
