@@ -12,6 +12,7 @@ mod offline {
     mod findings;
     mod migrate;
     mod migrate_model;
+    mod migrate_recover;
     mod migrate_rules;
     mod properties;
     mod scenarios;

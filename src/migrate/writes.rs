@@ -19,6 +19,33 @@ use crate::cluster::{Object, Patch, Propagation, Resource, Write};
 /// What an act writes, in this order. `None` when what it is about is not
 /// there any more: look again.
 pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+    match act {
+        Act::Protect(..)
+        | Act::ProtectBlank(..)
+        | Act::Reserve(..)
+        | Act::LeaveBlank(..)
+        | Act::Swap(..)
+        | Act::SwapBack(..)
+        | Act::Touch(..)
+        | Act::Release(..) => hand_over(act, journal, world),
+        Act::MakeClaim(..)
+        | Act::MakeJob(..)
+        | Act::MakeSnapshot(..)
+        | Act::MakeService
+        | Act::MakeSet => create(act, journal, world),
+        Act::DeleteJob(..)
+        | Act::DeleteSnapshot(..)
+        | Act::DeleteSet
+        | Act::DeleteService
+        | Act::DeleteNewClaim(..)
+        | Act::DeleteOldClaim(..)
+        | Act::DeleteDeployment(..) => take_away(act, journal, world),
+        _ => change(act, journal, world),
+    }
+}
+
+/// Volumes, and the claims that have them.
+fn hand_over(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
         Act::Protect(index) => {
@@ -36,53 +63,6 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
             let pv = world.held_volume(blank)?;
             let gone = annotate(pv, ANNOTATION, None);
             one(patch(volume(blank), pv, gone, "kept, under policy Retain"))
-        }
-        Act::MakeClaim(index) => {
-            let disk = journal.disk(index)?;
-            let summary = match journal.mode {
-                Mode::Rebind | Mode::Keep => format!("for volume {}", disk.pv.name),
-                Mode::Copy => format!("to copy {} to", disk.old.name),
-                Mode::Clone => format!("a clone of {}", disk.old.name),
-                Mode::Snapshot => format!("from a snapshot of {}", disk.old.name),
-            };
-            let object = object(journal, Resource::CLAIM, &disk.new);
-            one(Write::create(object, fill::claim(journal, world, disk), summary))
-        }
-        Act::MakeJob(index, pass) => {
-            let disk = journal.disk(index)?;
-            let job = fill::job(journal, world, index, pass)?;
-            let object = object(journal, Resource::JOB, super::object::name(&job));
-            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.word());
-            one(Write::create(object, job, summary))
-        }
-        Act::DeleteJob(index, pass) => {
-            let job = world.jobs.get(&fill::job_name(journal, index, pass))?;
-            one(delete(journal, Resource::JOB, job, ""))
-        }
-        Act::Mark(index) => {
-            let claim = world.new_claim(journal.disk(index)?)?;
-            let state = fill::state(world, journal);
-            let target = object(journal, Resource::CLAIM, super::object::name(claim));
-            let operations = annotate(claim, FILLED, Some(&state));
-            one(patch(target, claim, operations, "it has all data, compared by checksum"))
-        }
-        Act::MakeSnapshot(index) => {
-            let disk = journal.disk(index)?;
-            let snapshot = fill::snapshot_to_make(journal, world, disk)?;
-            let object = object(journal, Resource::SNAPSHOT, super::object::name(&snapshot));
-            one(Write::create(object, snapshot, format!("of {}", disk.old.name)))
-        }
-        Act::DeleteSnapshot(index) => {
-            let found = fill::snapshot(world, journal.disk(index)?)?;
-            one(delete(journal, Resource::SNAPSHOT, found, ""))
-        }
-        Act::MakeService => {
-            let object = object(journal, Resource::SERVICE, journal.service_name());
-            one(Write::create(object, journal.service.clone()?, "headless"))
-        }
-        Act::MakeSet => {
-            let object = object(journal, Resource::STATEFUL_SET, journal.set_name());
-            one(Write::create(object, journal.set.clone(), "no pods yet"))
         }
         Act::Swap(index) => {
             let disk = journal.disk(index)?;
@@ -106,19 +86,62 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
             let both = [old, new].into_iter().flatten();
             Some(both.filter_map(|claim| touch(journal, claim)).collect())
         }
-        Act::StopDeployment(index) => one(scale_deployment(journal, world, index, 0)?),
-        Act::StartDeployment(index) => {
-            let wanted = journal.deployments.get(index)?.replicas;
-            one(scale_deployment(journal, world, index, wanted)?)
+        Act::Release(index) => one(release(journal.disk(index)?, world)?),
+        _ => None,
+    }
+}
+
+/// What was not there before.
+fn create(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+    let one = |write: Write| Some(vec![write]);
+    match act {
+        Act::MakeClaim(index) => {
+            let disk = journal.disk(index)?;
+            let summary = match journal.mode {
+                Mode::Rebind | Mode::Keep => format!("for volume {}", disk.pv.name),
+                Mode::Copy => format!("to copy {} to", disk.old.name),
+                Mode::Clone => format!("a clone of {}", disk.old.name),
+                Mode::Snapshot => format!("from a snapshot of {}", disk.old.name),
+            };
+            let object = object(journal, Resource::CLAIM, &disk.new);
+            one(Write::create(object, fill::claim(journal, world, disk), summary))
         }
-        Act::StartSet => one(scale_set(journal, world, journal.replicas)?),
-        Act::StopSet => one(scale_set(journal, world, journal.down_to)?),
-        Act::PointScaler(index) => one(point(journal, world, index, true)?),
-        Act::PointScalerBack(index) => one(point(journal, world, index, false)?),
-        Act::PauseScaler(index) => one(pause(journal, world, index, Some("true"))?),
-        Act::ResumeScaler(index) => {
-            let was = journal.scalers.get(index)?.paused.as_deref();
-            one(pause(journal, world, index, was)?)
+        Act::MakeJob(index, pass) => {
+            let disk = journal.disk(index)?;
+            let job = fill::job(journal, world, index, pass)?;
+            let object = object(journal, Resource::JOB, super::object::name(&job));
+            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.word());
+            one(Write::create(object, job, summary))
+        }
+        Act::MakeSnapshot(index) => {
+            let disk = journal.disk(index)?;
+            let snapshot = fill::snapshot_to_make(journal, world, disk)?;
+            let object = object(journal, Resource::SNAPSHOT, super::object::name(&snapshot));
+            one(Write::create(object, snapshot, format!("of {}", disk.old.name)))
+        }
+        Act::MakeService => {
+            let object = object(journal, Resource::SERVICE, journal.service_name());
+            one(Write::create(object, journal.service.clone()?, "headless"))
+        }
+        Act::MakeSet => {
+            let object = object(journal, Resource::STATEFUL_SET, journal.set_name());
+            one(Write::create(object, journal.set.clone(), "no pods yet"))
+        }
+        _ => None,
+    }
+}
+
+/// What goes.
+fn take_away(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+    let one = |write: Write| Some(vec![write]);
+    match act {
+        Act::DeleteJob(index, pass) => {
+            let job = world.jobs.get(&fill::job_name(journal, index, pass))?;
+            one(delete(journal, Resource::JOB, job, ""))
+        }
+        Act::DeleteSnapshot(index) => {
+            let found = fill::snapshot(world, journal.disk(index)?)?;
+            one(delete(journal, Resource::SNAPSHOT, found, ""))
         }
         Act::DeleteSet => one(delete(journal, Resource::STATEFUL_SET, world.own_set(journal)?, "")),
         Act::DeleteService => one(delete(journal, Resource::SERVICE, world.service.as_ref()?, "")),
@@ -144,7 +167,35 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
             let found = world.deployment(&member.name, &member.uid)?;
             one(delete(journal, Resource::DEPLOYMENT, found, "it has no pods"))
         }
-        Act::Release(index) => one(release(journal.disk(index)?, world)?),
+        _ => None,
+    }
+}
+
+/// Workloads and what scales them, and marks of ours.
+fn change(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+    let one = |write: Write| Some(vec![write]);
+    match act {
+        Act::Mark(index) => {
+            let claim = world.new_claim(journal.disk(index)?)?;
+            let state = fill::state(world, journal);
+            let target = object(journal, Resource::CLAIM, super::object::name(claim));
+            let operations = annotate(claim, FILLED, Some(&state));
+            one(patch(target, claim, operations, "it has all data, compared by checksum"))
+        }
+        Act::StopDeployment(index) => one(scale_deployment(journal, world, index, 0)?),
+        Act::StartDeployment(index) => {
+            let wanted = journal.deployments.get(index)?.replicas;
+            one(scale_deployment(journal, world, index, wanted)?)
+        }
+        Act::StartSet => one(scale_set(journal, world, journal.replicas)?),
+        Act::StopSet => one(scale_set(journal, world, journal.down_to)?),
+        Act::PointScaler(index) => one(point(journal, world, index, true)?),
+        Act::PointScalerBack(index) => one(point(journal, world, index, false)?),
+        Act::PauseScaler(index) => one(pause(journal, world, index, Some("true"))?),
+        Act::ResumeScaler(index) => {
+            let was = journal.scalers.get(index)?.paused.as_deref();
+            one(pause(journal, world, index, was)?)
+        }
         Act::CleanOldClaim(index) => {
             clean(journal, Resource::CLAIM, world.held_claim(&journal.disk(index)?.old)?)
         }
@@ -153,6 +204,7 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::CleanService => clean(journal, Resource::SERVICE, world.service.as_ref()?),
         Act::CleanSet => clean(journal, Resource::STATEFUL_SET, world.set.as_ref()?),
+        _ => None,
     }
 }
 

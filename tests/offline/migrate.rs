@@ -267,7 +267,7 @@ impl Run<'_> {
             Other::DeleteSet => model.delete(SET, "db"),
             Other::DeleteClaim(place) => {
                 let names = model.names(CLAIM);
-                let name = names[place % names.len()].clone();
+                let Some(name) = names.get(place % names.len().max(1)).cloned() else { return };
                 if model.get(CLAIM, &name).is_some_and(|claim| !is_safe(model, claim)) {
                     model.endangered = true;
                 }

@@ -45,7 +45,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("MIGRATE-NO-CLONE", "beside the code, in volumes.rs"),
     ("MIGRATE-NO-SNAPSHOT", "beside the code, in volumes.rs"),
     ("MIGRATE-COPY-FAILED", "beside the code, in fill.rs"),
-    ("MIGRATE-SNAPSHOT-FAILED", "beside the code, in fill.rs"),
+    ("MIGRATE-OLD-KEPT", "told at the end of a finalize, in control_plane/migrate_modes.rs"),
     ("MIGRATE-CLAIMS-GO", "in migrate_recover.rs"),
     ("MIGRATE-BLANK-IS-KEPT", "in migrate_recover.rs"),
 ];

@@ -166,14 +166,12 @@ fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
     match journal.mode {
         Mode::Copy => {
             let image = journal.copying.as_ref().map_or("", |copying| copying.image.as_str());
-            let first = each(&|disk: &Disk| match disk.is_for_one_pod() {
-                true => format!("{}: no first pass, it is for one pod at a time", disk.old.name),
-                false => {
-                    format!(
-                        "{} -> {}: a Job copies, while it serves ({image})",
-                        disk.old.name, disk.new
-                    )
+            let first = each(&|disk: &Disk| {
+                let (old, new) = (&disk.old.name, &disk.new);
+                if disk.is_for_one_pod() {
+                    return format!("{old}: no first pass, it is for one pod at a time");
                 }
+                format!("{old} -> {new}: a Job copies, while it serves ({image})")
             });
             let last = each(&|disk: &Disk| {
                 format!("{} -> {}: a Job copies the rest, and compares", disk.old.name, disk.new)
