@@ -657,7 +657,8 @@ mod tests {
         assert_eq!(forward(&serves, &shared), Move::Act(Act::MakeJob(0, Pass::First)));
         let alone = journal(&["ReadWriteOncePod"]);
         assert_eq!(forward(&world(&alone, 1, 1), &alone), Move::Act(Act::StopDeployment(0)));
-        let late = Journal { order: Order::StopFirst, ..shared };
+        let mut late = shared.clone();
+        late.order = Order::StopFirst;
         assert_eq!(forward(&world(&late, 1, 1), &late), Move::Act(Act::StopDeployment(0)));
     }
 
