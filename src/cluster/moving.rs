@@ -151,7 +151,7 @@ pub async fn offer(cluster: &Cluster, found: &mut Surroundings) -> Result<(), Fa
         found.offer.snapshot_classes = match answer {
             Answer::Items { items, .. } => Some(items),
             // Only the mode that needs them has to know.
-            _ => None,
+            Answer::NoRight(_) => None,
         };
     }
     Ok(())

@@ -22,45 +22,12 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
         Act::Protect(index) => one(protect(journal, journal.disk(index)?, world)?),
-        Act::MakeClaim(index) => {
-            let disk = journal.disk(index)?;
-            let summary = match journal.mode {
-                Mode::Rebind | Mode::Keep => format!("for volume {}", disk.pv.name),
-                Mode::Copy => format!("to copy {} to", disk.old.name),
-                Mode::Clone => format!("a clone of {}", disk.old.name),
-                Mode::Snapshot => format!("from a snapshot of {}", disk.old.name),
-            };
-            let object = object(journal, Resource::CLAIM, &disk.new);
-            one(Write::create(object, fill::claim(journal, world, disk), summary))
-        }
-        Act::MakeJob(index, pass) => {
-            let disk = journal.disk(index)?;
-            let job = fill::job(journal, world, index, pass)?;
-            let object = object(journal, Resource::JOB, super::object::name(&job));
-            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.word());
-            one(Write::create(object, job, summary))
-        }
-        Act::DeleteJob(index, pass) => {
-            let job = world.jobs.get(&fill::job_name(journal, index, pass))?;
-            one(delete(journal, Resource::JOB, job, ""))
-        }
-        Act::Mark(index) => {
-            let claim = world.new_claim(journal.disk(index)?)?;
-            let state = fill::state(world, journal);
-            let target = object(journal, Resource::CLAIM, super::object::name(claim));
-            let operations = annotate(claim, FILLED, Some(&state));
-            one(patch(target, claim, operations, "it has all data, compared by checksum"))
-        }
-        Act::MakeSnapshot(index) => {
-            let disk = journal.disk(index)?;
-            let snapshot = fill::snapshot_to_make(journal, world, disk)?;
-            let object = object(journal, Resource::SNAPSHOT, super::object::name(&snapshot));
-            one(Write::create(object, snapshot, format!("of {}", disk.old.name)))
-        }
-        Act::DeleteSnapshot(index) => {
-            let found = fill::snapshot(world, journal.disk(index)?)?;
-            one(delete(journal, Resource::SNAPSHOT, found, ""))
-        }
+        Act::MakeClaim(_)
+        | Act::MakeJob(..)
+        | Act::DeleteJob(..)
+        | Act::Mark(_)
+        | Act::MakeSnapshot(_)
+        | Act::DeleteSnapshot(_) => one(for_claim(act, journal, world)?),
         Act::MakeService => {
             let object = object(journal, Resource::SERVICE, journal.service_name());
             one(Write::create(object, journal.service.clone()?, "headless"))
@@ -131,6 +98,52 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         }
         Act::CleanService => clean(journal, Resource::SERVICE, world.service.as_ref()?),
         Act::CleanSet => clean(journal, Resource::STATEFUL_SET, world.set.as_ref()?),
+    }
+}
+
+/// A new claim, and what fills it.
+fn for_claim(act: Act, journal: &Journal, world: &World) -> Option<Write> {
+    match act {
+        Act::MakeClaim(index) => {
+            let disk = journal.disk(index)?;
+            let summary = match journal.mode {
+                Mode::Rebind | Mode::Keep => format!("for volume {}", disk.pv.name),
+                Mode::Copy => format!("to copy {} to", disk.old.name),
+                Mode::Clone => format!("a clone of {}", disk.old.name),
+                Mode::Snapshot => format!("from a snapshot of {}", disk.old.name),
+            };
+            let object = object(journal, Resource::CLAIM, &disk.new);
+            Some(Write::create(object, fill::claim(journal, world, disk), summary))
+        }
+        Act::MakeJob(index, pass) => {
+            let disk = journal.disk(index)?;
+            let job = fill::job(journal, world, index, pass)?;
+            let object = object(journal, Resource::JOB, super::object::name(&job));
+            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.word());
+            Some(Write::create(object, job, summary))
+        }
+        Act::DeleteJob(index, pass) => {
+            let job = world.jobs.get(&fill::job_name(journal, index, pass))?;
+            Some(delete(journal, Resource::JOB, job, ""))
+        }
+        Act::Mark(index) => {
+            let claim = world.new_claim(journal.disk(index)?)?;
+            let state = fill::state(world, journal);
+            let target = object(journal, Resource::CLAIM, super::object::name(claim));
+            let operations = annotate(claim, FILLED, Some(&state));
+            Some(patch(target, claim, operations, "it has all data, compared by checksum"))
+        }
+        Act::MakeSnapshot(index) => {
+            let disk = journal.disk(index)?;
+            let snapshot = fill::snapshot_to_make(journal, world, disk)?;
+            let object = object(journal, Resource::SNAPSHOT, super::object::name(&snapshot));
+            Some(Write::create(object, snapshot, format!("of {}", disk.old.name)))
+        }
+        Act::DeleteSnapshot(index) => {
+            let found = fill::snapshot(world, journal.disk(index)?)?;
+            Some(delete(journal, Resource::SNAPSHOT, found, ""))
+        }
+        _ => None,
     }
 }
 

@@ -163,13 +163,12 @@ fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
     match journal.mode {
         Mode::Copy => {
             let image = journal.copying.as_ref().map_or("", |copying| copying.image.as_str());
-            let first = each(&|disk: &Disk| match disk.is_for_one_pod() {
-                true => format!("{}: no first pass, it is for one pod at a time", disk.old.name),
-                false => {
-                    format!(
-                        "{} -> {}: a Job copies, while it serves ({image})",
-                        disk.old.name, disk.new
-                    )
+            let first = each(&|disk: &Disk| {
+                let Disk { old, new, .. } = disk;
+                if disk.is_for_one_pod() {
+                    format!("{}: no first pass, it is for one pod at a time", old.name)
+                } else {
+                    format!("{} -> {new}: a Job copies, while it serves ({image})", old.name)
                 }
             });
             let last = each(&|disk: &Disk| {
