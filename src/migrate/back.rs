@@ -94,9 +94,16 @@ fn impossible(world: &World, journal: &Journal) -> Option<Move> {
 
 /// The set without pods, and the disks free of them.
 fn quiet(world: &World, journal: &Journal) -> Option<Move> {
+    let runs = |member: &Member| {
+        world.deployment(&member.name, &member.uid).is_some_and(|found| replicas(found) > 0)
+    };
+    let serves = journal.deployments.iter().any(runs);
     let Some(set) = world.own_set(journal) else {
-        // Somebody else's pods may be on the new claims all the same.
-        let claims: Vec<&str> = journal.disks.iter().map(|disk| disk.new.as_str()).collect();
+        // Pods may be left of it, or be somebody else's; claims that are kept
+        // are the Deployment's own where it runs.
+        let kept = journal.kept.iter().filter(|_| !serves);
+        let new = journal.disks.iter().map(|disk| &disk.new);
+        let claims: Vec<&str> = kept.chain(new).map(String::as_str).collect();
         return wait_for_pods(world.users(&claims, None));
     };
     if replicas(set) > 0 {
@@ -110,13 +117,7 @@ fn quiet(world: &World, journal: &Journal) -> Option<Move> {
         return Some(wait);
     }
     // Where the Deployment runs, its own pods have the disks.
-    let runs = |member: &Member| {
-        world.deployment(&member.name, &member.uid).is_some_and(|found| replicas(found) > 0)
-    };
-    if journal.deployments.iter().any(runs) {
-        return None;
-    }
-    wait_for_detach(world, journal)
+    if serves { None } else { wait_for_detach(world, journal) }
 }
 
 /// What the forward way had made goes, and what it had changed.
