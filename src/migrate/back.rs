@@ -152,9 +152,10 @@ fn clear(world: &World, journal: &Journal) -> Move {
 }
 
 /// Somebody may have changed the policy meanwhile: before anything that would
-/// then cost the volume, it is Retain again.
+/// then cost the volume, it is Retain again. Where the set has volumes of its
+/// own, the old ones are not ours to change.
 pub(super) fn protected(index: usize, world: &World, journal: &Journal, act: Act) -> Move {
-    let is_safe = world.is_protected(&journal.disks[index], journal);
+    let is_safe = !journal.rebinds() || world.is_protected(&journal.disks[index], journal);
     Move::Act(if is_safe { act } else { Act::Protect(index) })
 }
 
