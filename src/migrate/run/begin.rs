@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Session,
     go::{Manner, go},
-    hand::Hand,
+    hand::{Hand, locked},
     later,
 };
 use crate::{
@@ -91,6 +91,10 @@ pub async fn run(
     let tries = args.dry_run != DryRun::Client;
     let plan = decide(&session, &wish, tries, args.wish.admin_steps).await?;
     if begin::refuses(&plan.findings) {
+        // Whoever began while this one was looking is what it met.
+        if let Some(book) = under_way(&session, &wish).await? {
+            return Err(locked(&book, &book.journal));
+        }
         let what = format!("cannot move to StatefulSet {}", plan.journal.set_name());
         return Err(refused(&what, &plan.findings));
     }

@@ -443,7 +443,7 @@ impl<'a> Hand<'a> {
 }
 
 /// Somebody else is at it.
-fn locked(book: &Book, journal: &Journal) -> Error {
+pub fn locked(book: &Book, journal: &Journal) -> Error {
     let holder = book.holder.as_deref().unwrap_or("nobody");
     let message = format!(
         "{holder} has the migration to {} in hand, last heard of at {}",

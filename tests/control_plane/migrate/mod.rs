@@ -195,6 +195,11 @@ impl Place {
         Place { namespace, story, before, vigil }
     }
 
+    /// Looks away from what was: the server remembers no more than minutes.
+    fn watch_anew(&mut self) {
+        self.vigil = Vigil::begin(&self.namespace);
+    }
+
     /// `migrate WORDS`; who changes something agrees to it.
     fn migrate(&self, words: &str) -> Run {
         let all = ["migrate"].into_iter().chain(words.split_whitespace());

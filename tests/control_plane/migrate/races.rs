@@ -48,7 +48,7 @@ impl Held {
 #[test]
 fn of_two_that_begin_at_once_one_wins() {
     let full = std::env::var_os("KUBECTL_STATEFUL_TEST_FULL").is_some();
-    let place = Place::make(Story { name: "race", ..STATIC });
+    let mut place = Place::make(Story { name: "race", ..STATIC });
     for round in 0..if full { ALL_RACES } else { RACES } {
         let both = [(); 2].map(|()| {
             let proxy = place.namespace.cluster().proxy();
@@ -87,6 +87,7 @@ fn of_two_that_begin_at_once_one_wins() {
         place.is_moved();
         place.on("rollback", "").output().expect(0);
         place.is_home();
+        place.watch_anew();
     }
 }
 
@@ -100,7 +101,7 @@ fn a_live_run_can_be_taken_over() {
         (Method::PATCH, "/deployments/"),
         (Method::PATCH, "/statefulsets/"),
     ];
-    let place = Place::make(Story { name: "takeover", ..STATIC });
+    let mut place = Place::make(Story { name: "takeover", ..STATIC });
     for (method, part) in points {
         let old = Held::before(&place, place.run("-o json"), method, part);
         // Without a word it is left alone for as long as it lives.
@@ -111,6 +112,7 @@ fn a_live_run_can_be_taken_over() {
         place.is_moved();
         place.on("rollback", "").output().expect(0);
         place.is_home();
+        place.watch_anew();
     }
 }
 
@@ -141,7 +143,7 @@ fn a_live_run_is_left_alone() {
 /// The pod cannot start, because the volume is the set's; but it is there.
 #[test]
 fn whoever_scales_the_deployment_up_is_noticed() {
-    let place = Place::make(Story { name: "scaled", ..STATIC });
+    let mut place = Place::make(Story { name: "scaled", ..STATIC });
     for (method, part) in
         [(Method::PATCH, "/statefulsets/"), (Method::PATCH, "/persistentvolumes/")]
     {
@@ -156,6 +158,7 @@ fn whoever_scales_the_deployment_up_is_noticed() {
         place.is_moved();
         place.on("rollback", "").output().expect(0);
         place.is_home();
+        place.watch_anew();
     }
 }
 
@@ -186,7 +189,7 @@ fn whoever_edits_the_template_is_noticed() {
 /// A name that is needed is taken between plan and deed.
 #[test]
 fn whoever_takes_a_name_keeps_it() {
-    let place = Place::make(Story { name: "taken", ..STATIC });
+    let mut place = Place::make(Story { name: "taken", ..STATIC });
     let set = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "mysql"},
         "spec": {
@@ -222,6 +225,7 @@ fn whoever_takes_a_name_keeps_it() {
         place.is_moved();
         place.on("rollback", "").output().expect(0);
         place.is_home();
+        place.watch_anew();
     }
 }
 

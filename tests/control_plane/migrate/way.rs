@@ -5,7 +5,7 @@ use super::*;
 /// The whole way, and what is told on it.
 #[track_caller]
 fn goes_the_whole_way(story: Story) -> Place {
-    let place = Place::make(story);
+    let mut place = Place::make(story);
     let plan = document(&place.ends(&format!("plan {} --exit-code -o json", story.words), 3));
     assert_eq!(plan["statefulSet"], story.set);
     assert_eq!(plan["items"].as_array().map(Vec::len), Some(story.claims.len()));
@@ -29,6 +29,7 @@ fn goes_the_whole_way(story: Story) -> Place {
 
     is_told(&place.on("rollback", "-o json").output().expect(0), "rolled-back", story);
     place.is_home();
+    place.watch_anew();
     assert_eq!(place.ends("status", 0).stdout, "no migration is under way\n");
 
     place.moves();
