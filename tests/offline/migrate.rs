@@ -126,7 +126,7 @@ struct Hand {
 /// A decision that has not been carried out yet.
 enum Decided {
     Open(Write),
-    Take(Write, Hand),
+    Take(Write, Box<Hand>),
     Act(Act, Vec<Write>),
     Last(Write, End),
     Nothing { waits: bool },
@@ -228,11 +228,15 @@ impl Run<'_> {
             Action::Work(who, place) => model.work(who, place),
             Action::Run(place) => {
                 let pod = pick(model.names(POD), place);
-                pod.into_iter().for_each(|pod| model.run_pod(&pod));
+                if let Some(pod) = pod {
+                    model.run_pod(&pod);
+                }
             }
             Action::Die(place) => {
                 let pod = pick(model.names(POD), place).filter(|pod| pod != "other");
-                pod.into_iter().for_each(|pod| model.delete(POD, &pod));
+                if let Some(pod) = pod {
+                    model.delete(POD, &pod);
+                }
             }
             Action::Protect => model.protect(),
             Action::Detach => model.detach(),
@@ -332,18 +336,17 @@ impl Run<'_> {
             Intent::Recover => panic!("nobody asked for that"),
         };
         match next {
-            Move::Act(act) => match writes::of(act, journal, &world) {
-                Some(writes) => {
+            Move::Act(act) => {
+                if let Some(writes) = writes::of(act, journal, &world) {
                     check_act(act, journal, &world);
                     self.process.vain = 0;
                     Decided::Act(act, writes)
-                }
-                None => {
+                } else {
                     self.process.vain += 1;
                     assert!(self.process.vain < 50, "{act:?} is not as it should be");
                     Decided::Nothing { waits: false }
                 }
-            },
+            }
             Move::Wait { what } | Move::Watch { what, .. } => {
                 assert!(!what.is_empty());
                 Decided::Nothing { waits: true }
@@ -401,7 +404,7 @@ impl Run<'_> {
         };
         let Book { journal, uid, holder, .. } = book;
         let write = writes::take(&journal, &uid, holder.as_deref(), &self.name(), intent);
-        Decided::Take(write, Hand { journal, uid, intent })
+        Decided::Take(write, Box::new(Hand { journal, uid, intent }))
     }
 
     fn open(&self) -> Decided {
@@ -435,7 +438,7 @@ impl Run<'_> {
             }
             Decided::Take(write, hand) => {
                 if self.model.write(&write) == Answer::Done {
-                    self.process.hand = Some(Rc::new(hand));
+                    self.process.hand = Some(Rc::new(*hand));
                 }
             }
             Decided::Last(write, end) => {

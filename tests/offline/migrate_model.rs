@@ -65,6 +65,7 @@ pub const ALL: [Who; 4] = [Who::Binder, Who::Provisioner, Who::Deployments, Who:
 
 /// What a move begins with.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a case of its own")]
 pub struct Shape {
     /// Volumes of each Deployment.
     pub disks: u32,
@@ -110,6 +111,7 @@ struct Mount {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that happened")]
 pub struct Model {
     pub now: Timestamp,
     objects: Rc<Known>,
@@ -784,7 +786,7 @@ impl Model {
         self.all(POD).filter(|pod| owner(pod) == owner_uid).cloned().collect()
     }
 
-    fn make_pod(&mut self, name: &str, template: &Value, owner: Value) {
+    fn make_pod(&mut self, name: &str, template: &Value, owner: &Value) {
         let metadata = json!({
             "name": name, "labels": template["metadata"]["labels"], "ownerReferences": [owner],
         });
@@ -813,7 +815,7 @@ impl Model {
                 "controller": true,
             });
             let pod = format!("{name}-1-{}", self.version);
-            self.make_pod(&pod, &deployment["spec"]["template"], owner);
+            self.make_pod(&pod, &deployment["spec"]["template"], &owner);
         }
         for pod in active.iter().skip(wanted) {
             self.delete(POD, text(pod, "/metadata/name"));
@@ -911,7 +913,7 @@ impl Model {
             "apiVersion": "apps/v1", "kind": SET, "name": name, "uid": uid(set),
             "controller": true,
         });
-        self.make_pod(&format!("{name}-{ordinal}"), &template, owner);
+        self.make_pod(&format!("{name}-{ordinal}"), &template, &owner);
         true
     }
 
@@ -965,8 +967,8 @@ impl Model {
         }
         let node = if self.version.is_multiple_of(2) { "a" } else { "b" };
         let since = self.now.to_string();
-        self.change(POD, name, |pod| match why {
-            Some(message) => {
+        self.change(POD, name, |pod| {
+            if let Some(message) = why {
                 let before = text(pod, "/status/conditions/0/message");
                 if before != message {
                     pod["status"]["conditions"] = json!([{
@@ -974,8 +976,7 @@ impl Model {
                         "message": message, "lastTransitionTime": since,
                     }]);
                 }
-            }
-            None => {
+            } else {
                 pod["spec"]["nodeName"] = json!(node);
                 pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
             }
