@@ -558,7 +558,7 @@ fn a_plan_from_files_ends_as_it_is_documented() {
     assert_eq!(code(&[], &dump), 0);
     assert_eq!(code(&["--exit-code"], &dump), 3);
     assert_eq!(code(&[], &manifests), 8);
-    assert_eq!(code(&["-n", "shop"], &dump), 1);
+    assert_eq!(code(&["-n", "shop"], &dump), 2);
     let unhealthy = dump.replace("\"availableReplicas\":1", "\"availableReplicas\":0");
     assert_eq!(code(&["--exit-code"], &unhealthy), 4);
     assert_eq!(code(&["--exit-code", "--allow", "MIGRATE-UNHEALTHY"], &unhealthy), 3);
