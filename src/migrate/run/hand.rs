@@ -322,12 +322,17 @@ impl<'a> Hand<'a> {
     /// When a line of the answer cannot be written.
     pub async fn wait(&mut self, what: &str, until: Timestamp) -> Result<Option<Exit>, Error> {
         if self.beaten.elapsed() >= BEAT {
-            self.beaten = Instant::now();
-            let beat = writes::beat(&self.journal, &self.book_uid, &self.session.run);
-            // Whether the lock is still ours, the next look says.
-            let _ = self.session.cluster.write_quietly(&beat, &self.confirmed).await;
+            self.beat().await;
         }
         self.wait_unlocked(what, until).await
+    }
+
+    /// Says that we are alive. Whether the lock is still ours, the next look
+    /// says.
+    async fn beat(&mut self) {
+        self.beaten = Instant::now();
+        let beat = writes::beat(&self.journal, &self.book_uid, &self.session.run);
+        let _ = self.session.cluster.write_quietly(&beat, &self.confirmed).await;
     }
 
     /// The same when there is no lock any more.
@@ -379,11 +384,15 @@ impl<'a> Hand<'a> {
         Ok(None)
     }
 
-    /// Waits for `work`, or for a signal.
+    /// Waits for `work`, or for a signal, and says meanwhile that it is alive.
     pub async fn work<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Exit> {
-        tokio::select! {
-            done = work => Ok(done),
-            exit = &mut self.signal => Err(exit),
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                exit = &mut self.signal => return Err(exit),
+                () = tokio::time::sleep(BEAT) => self.beat().await,
+            }
         }
     }
 

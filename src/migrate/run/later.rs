@@ -373,7 +373,15 @@ pub async fn close(
         end = finish_by_itself(&mut hand, soak, manner).await?;
     }
     let session = hand.session;
-    let world = moving::world(&session.cluster, &hand.journal).await?;
+    let world = if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
+        moving::world(&session.cluster, &hand.journal).await?
+    } else {
+        // A server that is away for a moment does not undo what was done.
+        match hand.look().await? {
+            Ok(world) => world,
+            Err(exit) => return Ok(exit),
+        }
+    };
     if let Some(book) = world.book.clone() {
         return report_end(session, &world, &book, &end, hand.downtime, &hand.writes);
     }
