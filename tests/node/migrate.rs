@@ -298,7 +298,12 @@ impl<'a> Shop<'a> {
     }
 
     pub fn diary(&self) -> Diary {
-        Diary::of(&self.0.namespace.kubectl(["logs", "writer"]).output().success())
+        // A kubelet that has just been started knows of no pods yet.
+        let log = wait_for(SOON, "the writer's log", || {
+            let output = self.0.namespace.kubectl(["logs", "writer"]).output();
+            (output.code() == Some(0)).then_some(output.stdout)
+        });
+        Diary::of(&log)
     }
 
     /// Waits until rows are written that were not there before.
