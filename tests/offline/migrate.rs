@@ -290,6 +290,7 @@ impl Run<'_> {
                 let claim = claim.and_then(|claim| model.get(CLAIM, claim));
                 let leaves =
                     claim.is_none_or(|claim| claim["metadata"].get("deletionTimestamp").is_some());
+                model.policy_edited = true;
                 if to == "Delete" && leaves {
                     model.endangered = true;
                 }
@@ -771,7 +772,7 @@ fn script(
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig {
-        cases: cases.unwrap_or(100),
+        cases: cases.unwrap_or(32),
         failure_persistence: None,
         max_shrink_iters: 2_000,
         ..ProptestConfig::default()
