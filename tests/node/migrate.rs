@@ -220,7 +220,7 @@ pub fn marks(namespace: &Namespace) -> Vec<String> {
     let marked = objects.chain(volumes(namespace)).filter_map(|mut object| {
         // Who wrote which field stays on record.
         object["metadata"]["managedFields"].take();
-        object.to_string().contains("kubectl-stateful").then(|| object["metadata"].to_string())
+        object.to_string().contains("kubectl-stateful.dev/").then(|| object["metadata"].to_string())
     });
     marked.collect()
 }

@@ -21,7 +21,7 @@ use vigil::Vigil;
 
 const SOON: Duration = Duration::from_secs(120);
 /// On everything that a migration has in hand, in one place or another.
-const MARK: &str = "kubectl-stateful";
+const MARK: &str = "kubectl-stateful.dev/";
 
 /// An application, and how it is moved.
 #[derive(Clone, Copy)]
