@@ -20,6 +20,7 @@ mod pod_http;
 mod prometheus;
 mod proxy;
 pub mod read;
+pub mod scaling;
 #[cfg(test)]
 mod tests;
 mod watch;
