@@ -11,6 +11,7 @@ use crate::{
     completion,
     migrate::{self, args::MigrateArgs},
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
+    scale::{self, args::ScaleArgs},
     status::{self, args::StatusArgs},
     version,
 };
@@ -56,6 +57,7 @@ pub struct Cli {
 pub enum Command {
     Status(StatusArgs),
     Canary(Box<CanaryArgs>),
+    Scale(Box<ScaleArgs>),
     Migrate(MigrateArgs),
     Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
@@ -70,6 +72,7 @@ impl Command {
             Command::Status(args) => args.output,
             Command::Canary(args) => args.verb.format(),
             Command::Migrate(args) => args.verb.format(),
+            Command::Scale(args) => args.output,
             Command::Version(args) => args.output,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
         }
@@ -111,6 +114,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
         Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
+        Command::Scale(args) => block_on(scale::run::run(args, &cli.connection, terminal)),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),
         Command::Complete(args) => Ok(completion::for_kubectl(args, terminal)),

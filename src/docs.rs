@@ -20,6 +20,7 @@ use crate::{
     completion::{Shell, registration},
     migrate,
     output::{Envelope, Exit, Failure},
+    scale,
     status::{plan::Picture, run::Change, stuck},
     steps::Event,
     version::Version,
@@ -66,6 +67,13 @@ fn findings() {
     for rule in rules::all() {
         page += &rule_page(rule);
         if rules::ALLOWABLE.contains(&rule) {
+            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
+        }
+    }
+    page += "\n## scale\n";
+    for rule in scale::rules::all() {
+        page += &rule_page(rule);
+        if scale::rules::ALLOWABLE.contains(&rule) {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
     }
@@ -131,6 +139,8 @@ fn schemas() {
         &schema::<Envelope<'static, migrate::report::ListView>>(),
     );
     check("docs/schemas/migrate-event-v1.json", &schema::<Event<'static>>());
+    check("docs/schemas/scale-v1.json", &schema::<Envelope<'static, scale::report::View>>());
+    check("docs/schemas/scale-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
     check("docs/schemas/gates-v1.json", &schema::<Gates>());

@@ -11,6 +11,7 @@ pub mod completion;
 mod docs;
 pub mod migrate;
 pub mod output;
+pub mod scale;
 pub mod status;
 pub mod steps;
 pub mod version;

@@ -24,6 +24,8 @@ mod migrate_modes;
 mod mirror;
 #[path = "control_plane/proxy.rs"]
 mod proxy;
+#[path = "control_plane/scale.rs"]
+mod scale;
 #[path = "control_plane/status.rs"]
 mod status;
 #[path = "control_plane/write.rs"]

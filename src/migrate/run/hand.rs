@@ -267,11 +267,7 @@ impl<'a> Hand<'a> {
         if let Act::MakeJob(index, pass) = act {
             self.memory.jobs.push(job_name(&self.journal, index, pass));
         }
-        if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
-            && !self.memory.touched.contains(&index)
-        {
-            self.memory.touched.push(index);
-        }
+        self.memory.did(act);
         Ok(Written::Done)
     }
 

@@ -146,7 +146,7 @@ fn volume_of(namespace: &Namespace, claim: &str) -> Value {
 fn the_volume_with_the_data_is_put_back_and_the_blank_one_kept() {
     let accident = Accident::happens(TestCluster::shared(), "recover", 1);
     let output = accident.recover(0).output().expect(0);
-    assert!(output.stderr.contains("MIGRATE-BLANK-KEPT"), "{output}");
+    assert!(output.stderr.contains("MIGRATE-BLANK-IS-KEPT"), "{output}");
     accident.is_recovered(0);
     assert!(!accident.has_journal());
     // It has it already.
