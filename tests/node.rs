@@ -32,5 +32,7 @@ mod migrate_volumes;
 mod reach;
 #[path = "node/readme.rs"]
 mod readme;
+#[path = "node/scale.rs"]
+mod scale;
 #[path = "node/stuck.rs"]
 mod stuck;

@@ -494,7 +494,7 @@ fn zookeeper_moves_behind_the_service_that_it_has() {
     let client = |of: &str, words: &str| {
         wait_for(SOON, &format!("an answer to {words}"), || {
             let run = app.namespace.kubectl(["exec", of, "--", "/opt/zookeeper/bin/zkCli.sh"]);
-            let output = run.args(words.split(' ')).output();
+            let output = run.args(words.split(' ')).deadline(SOON).output();
             // The answer to an earlier try was lost, and not the write.
             let is_done = output.code() == Some(0) || output.stderr.contains("already exists");
             is_done.then_some(output.stdout)
