@@ -10,6 +10,7 @@ use crate::{
     cluster::ConnectionArgs,
     completion,
     migrate::{self, args::MigrateArgs},
+    orphans::{self, args::OrphansArgs},
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
     status::{self, args::StatusArgs},
     version,
@@ -56,6 +57,7 @@ pub struct Cli {
 pub enum Command {
     Status(StatusArgs),
     Canary(Box<CanaryArgs>),
+    Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
     Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
@@ -69,6 +71,7 @@ impl Command {
         match self {
             Command::Status(args) => args.output,
             Command::Canary(args) => args.verb.format(),
+            Command::Orphans(args) => args.format(),
             Command::Migrate(args) => args.verb.format(),
             Command::Version(args) => args.output,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
@@ -110,6 +113,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
     match &cli.command {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
+        Command::Orphans(args) => block_on(orphans::run::run(args, &cli.connection, terminal)),
         Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),

@@ -7,6 +7,7 @@
 //! and files.
 
 mod around;
+mod disks;
 mod pod;
 mod set;
 mod storage;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 pub(super) use around::{AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject};
+pub(super) use disks::DiskObject;
 pub(super) use pod::PodObject;
 pub(super) use set::{RevisionObject, SetObject};
 pub(super) use storage::{ClaimObject, ClassObject, VolumeObject};
@@ -54,6 +56,9 @@ pub(super) struct List<T> {
 pub(super) struct ListMeta {
     #[serde(default)]
     pub resource_version: String,
+    /// From where the next page goes on; empty behind the last.
+    #[serde(default, rename = "continue")]
+    pub next: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,7 +78,10 @@ pub(super) struct Meta {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct OwnerReference {
+    #[serde(default)]
+    api_version: String,
     kind: String,
     name: String,
     #[serde(default)]

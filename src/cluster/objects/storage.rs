@@ -31,7 +31,7 @@ struct Resources {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Quantities {
+pub(super) struct Quantities {
     storage: Option<Quantity>,
 }
 
@@ -59,7 +59,7 @@ struct ClaimStatus {
     capacity: Option<Quantities>,
 }
 
-fn storage(quantities: Option<Quantities>) -> Option<String> {
+pub(super) fn storage(quantities: Option<Quantities>) -> Option<String> {
     quantities?.storage.map(String::from)
 }
 
