@@ -69,7 +69,7 @@ fn read(line: &str) {
 
 #[test]
 fn every_command_of_the_pages_is_read_as_it_stands() {
-    let pages = ["README.md", "docs/canary.md", "docs/examples/gates.yaml"];
+    let pages = ["README.md", "docs/canary.md", "docs/orphans.md", "docs/examples/gates.yaml"];
     let mut count = 0;
     for page in pages {
         let text = file(page);
@@ -104,7 +104,7 @@ fn every_example_of_a_help_is_read_as_it_stands() {
 fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    for page in ["README.md", "docs/canary.md", "docs/architecture.md"] {
+    for page in ["README.md", "docs/canary.md", "docs/orphans.md", "docs/architecture.md"] {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
                 continue;
@@ -136,9 +136,11 @@ fn what_the_findings_advise_exists() {
         canary.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let whole = Cli::command();
     let migrate = whole.find_subcommand("migrate").expect("migrate");
+    let orphans = whole.find_subcommand("orphans").expect("orphans");
     let flags: BTreeSet<String> = canary
         .get_subcommands()
         .chain(migrate.get_subcommands())
+        .chain(orphans.get_subcommands())
         .chain(whole.get_subcommands())
         .flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long()))
         .map(str::to_owned)

@@ -1,7 +1,7 @@
 //! Carries the verbs of `orphans` out.
 
-mod adopt;
-mod delete;
+pub mod adopt;
+pub mod delete;
 mod hand;
 
 use jiff::Timestamp;
