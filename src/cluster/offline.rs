@@ -16,8 +16,8 @@ use super::{
     disks::pool::Pool,
     moving,
     objects::{
-        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, DiskObject, EventObject, NodeObject,
-        PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, DiskObject, EventObject,
+        NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
 use crate::{

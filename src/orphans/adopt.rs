@@ -26,7 +26,8 @@ use crate::{
 };
 
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-const BOUND_BY_CONTROLLER_PATH: &str = "/metadata/annotations/pv.kubernetes.io~1bound-by-controller";
+const BOUND_BY_CONTROLLER_PATH: &str =
+    "/metadata/annotations/pv.kubernetes.io~1bound-by-controller";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,8 +238,7 @@ fn reserve(wish: &Wish, volume: &Value) -> Write {
 
 /// The claim as the set would make it, for exactly this volume.
 fn make(wish: &Wish, volume: &Value, set: &Value) -> Write {
-    let template =
-        items(set, "/spec/volumeClaimTemplates").find(|one| name(one) == wish.template);
+    let template = items(set, "/spec/volumeClaimTemplates").find(|one| name(one) == wish.template);
     let mut labels = Map::new();
     for of in [
         template.and_then(|one| one.pointer("/metadata/labels")),

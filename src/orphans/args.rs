@@ -77,7 +77,13 @@ pub struct ReportArgs {
     pub output: Format,
 
     /// Only these classes
-    #[arg(long, value_name = "CLASS,…", value_enum, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "CLASS,…",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
     pub class: Vec<Class>,
 
     /// Only claims and volumes with these labels, such as app=db,tier!=test
@@ -162,7 +168,12 @@ impl ReportArgs {
 #[command(after_help = DELETE_EXAMPLES)]
 pub struct DeleteArgs {
     /// Claims, and volumes with --keep-pv=false: NAME, pvc/NAME, pv/NAME
-    #[arg(value_name = "NAME", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "from",
+        conflicts_with = "from",
+        add = completion::claims()
+    )]
     pub names: Vec<String>,
 
     /// The orphans of a report that -o json or yaml wrote; - for stdin

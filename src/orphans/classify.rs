@@ -217,7 +217,8 @@ pub fn judge(facts: &Facts, now: Timestamp) -> Verdict {
 /// Judges one claim as if it were in the list.
 pub fn judge_claim(facts: &Facts, namespace: &str, name: &str, now: Timestamp) -> Option<Finding> {
     let judge = Judge::new(facts, now);
-    let claim = facts.claims.iter().find(|one| &*one.namespace == namespace && &*one.name == name)?;
+    let claim =
+        facts.claims.iter().find(|one| &*one.namespace == namespace && &*one.name == name)?;
     Some(judge.claim(claim))
 }
 
@@ -520,8 +521,10 @@ impl<'a> Judge<'a> {
             if !self.facts.foreign.is_empty() {
                 row.confidence = Confidence::Low;
                 let groups: Vec<&str> = self.facts.foreign.iter().map(String::as_str).collect();
-                row.evidence
-                    .push(format!("objects of {} may name claims: they are not read", list(&groups)));
+                row.evidence.push(format!(
+                    "objects of {} may name claims: they are not read",
+                    list(&groups)
+                ));
             }
         }
         row
@@ -580,17 +583,17 @@ impl<'a> Judge<'a> {
             .filter(|other| other.name != claim.name && other.labels == claim.labels)
             .collect();
         // Somebody makes claims by number who is no StatefulSet.
-        let in_use = siblings.iter().any(|other| {
-            self.users.contains_key(&(&*other.namespace, &*other.name))
-        });
+        let in_use = siblings
+            .iter()
+            .any(|other| self.users.contains_key(&(&*other.namespace, &*other.name)));
         if in_use {
             return None;
         }
-        let why = format!("no StatefulSet is there that would make {head} and an ordinal its claim");
+        let why =
+            format!("no StatefulSet is there that would make {head} and an ordinal its claim");
         let mut row = self.stated(claim, Class::SetGone, why);
         if row.class == Class::SetGone {
-            row.confidence =
-                if siblings.is_empty() { Confidence::Low } else { Confidence::Medium };
+            row.confidence = if siblings.is_empty() { Confidence::Low } else { Confidence::Medium };
             if !self.facts.foreign.is_empty() {
                 row.confidence = Confidence::Low;
             }
@@ -664,7 +667,8 @@ impl<'a> Judge<'a> {
                 Some(Kind::StatefulSet) => set = Some(format!("{kind} {name} owns it")),
                 Some(_) => return Owned::By(format!("{kind} {name} owns it"), Confidence::High),
                 None => {
-                    let what = format!("{kind} {name} owns it; whether that is there was not asked");
+                    let what =
+                        format!("{kind} {name} owns it; whether that is there was not asked");
                     return Owned::By(what, Confidence::Medium);
                 }
             }

@@ -4,6 +4,8 @@
 //! taken before the next look. So what was decided on is never old, and a run
 //! that was killed is gone on with by looking.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -63,7 +65,7 @@ pub struct World {
     /// may not be read.
     pub volume: Option<Value>,
     pub snapshot: Option<Value>,
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
 }
 
 /// What is to be done.
@@ -236,12 +238,7 @@ fn fit(target: &Target, row: &Row) -> Result<(), Box<Finding>> {
     Ok(())
 }
 
-fn idle(
-    target: &Target,
-    row: &Row,
-    wish: &Wish,
-    now: Timestamp,
-) -> Result<(), Box<Finding>> {
+fn idle(target: &Target, row: &Row, wish: &Wish, now: Timestamp) -> Result<(), Box<Finding>> {
     let Some(wanted) = wish.min_idle else { return Ok(()) };
     let message = match row.idle_for(now) {
         Some(idle) if idle >= wanted => return Ok(()),
@@ -302,7 +299,11 @@ pub fn keep(volume: &Value) -> Option<Write> {
     }
     operations.push(json!({ "op": "add", "path": KEPT_POLICY_PATH, "value": policy }));
     let patch = Patch::json("/metadata/uid", &json!(uid(volume)), operations);
-    Some(Write::patch(object(Resource::VOLUME, volume), patch, format!("policy {policy} -> Retain")))
+    Some(Write::patch(
+        object(Resource::VOLUME, volume),
+        patch,
+        format!("policy {policy} -> Retain"),
+    ))
 }
 
 /// Gives the policy back that the volume had before it was told to stay, while

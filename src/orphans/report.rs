@@ -77,7 +77,8 @@ impl View {
         for (class, rows) in &by_class {
             let rule = rules::of(*class);
             let severity = if rings(*class) { Severity::Error } else { rule.severity };
-            let mut finding = rule.found(rows[0].reference(), class_message(*class, rows)).at(severity);
+            let mut finding =
+                rule.found(rows[0].reference(), class_message(*class, rows)).at(severity);
             let deletable = !matches!(class, Class::TerminatingStuck | Class::OwnerGone);
             if class.is_orphan() && deletable && !rows[0].is_volume() {
                 finding.hint = self.delete(rows);
@@ -101,14 +102,20 @@ impl View {
                 }
                 None => "data of unknown age".to_owned(),
             };
-            let message =
-                format!("scaling {set} to {first} or more mounts {} again, with {data}", list(&names));
+            let message = format!(
+                "scaling {set} to {first} or more mounts {} again, with {data}",
+                list(&names)
+            );
             findings.push(rules::READOPTED.found(format!("statefulset/{set}"), message));
         }
         if by_age > 0 {
             let message = format!(
                 "since when {} idle is not known; --older-than went by age",
-                if by_age == 1 { "1 of them is".to_owned() } else { format!("{by_age} of them are") }
+                if by_age == 1 {
+                    "1 of them is".to_owned()
+                } else {
+                    format!("{by_age} of them are")
+                }
             );
             findings.push(rules::BY_AGE.found(String::new(), message));
         }
@@ -221,7 +228,15 @@ fn rows(view: &View, look: Look) -> Vec<String> {
     }
     headings.extend(["NAME", "CLASS", "SIZE", "STORAGECLASS", "POLICY"]);
     if look.wide {
-        headings.extend(["SET", "ORDINAL", "VOLUME", "MODES", "NODE", "CONFIDENCE", "READOPTED AT"]);
+        headings.extend([
+            "SET",
+            "ORDINAL",
+            "VOLUME",
+            "MODES",
+            "NODE",
+            "CONFIDENCE",
+            "READOPTED AT",
+        ]);
     }
     if priced {
         headings.push("COST");
@@ -337,11 +352,8 @@ fn summary(view: &View) -> String {
 /// Sums, where there is more than one of a kind.
 fn sums(view: &View, look: Look) -> Vec<String> {
     let Totals { by_class, by_namespace, by_storage_class, orphans, .. } = &view.totals;
-    let groups = [
-        ("class", by_class),
-        ("namespace", by_namespace),
-        ("storage class", by_storage_class),
-    ];
+    let groups =
+        [("class", by_class), ("namespace", by_namespace), ("storage class", by_storage_class)];
     let mut cells = Vec::new();
     for (group, sums) in groups {
         if sums.len() < 2 && !(look.wide && !sums.is_empty()) {

@@ -129,12 +129,18 @@ fn requirement(part: &str) -> Option<Expression> {
     let of = |key: &str, operator: &str, values: Vec<String>| {
         let key = key.trim();
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-        (!key.is_empty() && key.chars().all(fits))
-            .then(|| Expression { key: key.to_owned(), operator: operator.to_owned(), values })
+        (!key.is_empty() && key.chars().all(fits)).then(|| Expression {
+            key: key.to_owned(),
+            operator: operator.to_owned(),
+            values,
+        })
     };
     let one = |value: &str| {
         let value = value.trim();
-        value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)).then(|| vec![value.to_owned()])
+        value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            .then(|| vec![value.to_owned()])
     };
     if let Some((left, list)) = part.strip_suffix(')').and_then(|part| part.split_once('(')) {
         let values: Vec<String> = list.split(',').map(|value| value.trim().to_owned()).collect();
@@ -171,12 +177,25 @@ mod tests {
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
         for yes in [
-            "app=web", "app==web", "app = web", "app", "!old", "env in (a,b)", "env notin (c)",
-            "app!=db", "app=web,env in (a, b),!old", "x.io/y", "x.io/y=", "none!=x", "none notin (a)",
+            "app=web",
+            "app==web",
+            "app = web",
+            "app",
+            "!old",
+            "env in (a,b)",
+            "env notin (c)",
+            "app!=db",
+            "app=web,env in (a, b),!old",
+            "x.io/y",
+            "x.io/y=",
+            "none!=x",
+            "none notin (a)",
         ] {
             assert!(selector(yes).unwrap().matches(&labels), "{yes}");
         }
-        for no in ["app=db", "!app", "env in (c)", "env notin (a,b)", "app!=web", "old", "app=web,old"] {
+        for no in
+            ["app=db", "!app", "env in (c)", "env notin (a,b)", "app!=web", "old", "app=web,old"]
+        {
             assert!(!selector(no).unwrap().matches(&labels), "{no}");
         }
         for wrong in ["", "app=web,", "=x", "a b", "env in a", "env at (b)", "app=a b", "app=(a)"] {

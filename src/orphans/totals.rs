@@ -32,7 +32,8 @@ impl FromStr for Price {
 pub fn price(rows: &mut [Row], prices: &[Price]) {
     const GIB: f64 = 1_073_741_824.0;
     for row in rows {
-        let price = prices.iter().find(|price| Some(&price.storage_class) == row.storage_class.as_ref());
+        let price =
+            prices.iter().find(|price| Some(&price.storage_class) == row.storage_class.as_ref());
         let has_volume = row.is_volume() || row.volume.is_some();
         if let (Some(price), Some(bytes), true) = (price, row.bytes, has_volume) {
             #[expect(clippy::cast_precision_loss, reason = "money is rounded to cents anyway")]

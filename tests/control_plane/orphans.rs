@@ -143,7 +143,8 @@ fn every_class_is_real() {
     let namespace = TestCluster::shared().namespace("orphans-classes");
     let api = namespace.cluster().api();
     // First what needs its minute.
-    let held = with(claim("held", "standard"), "/metadata/finalizers", json!(["stateful.test/hold"]));
+    let held =
+        with(claim("held", "standard"), "/metadata/finalizers", json!(["stateful.test/hold"]));
     make(&namespace, &held);
     bound(&namespace, "held");
     api.delete(&namespace.path("v1", "persistentvolumeclaims", "held"));
@@ -151,13 +152,16 @@ fn every_class_is_real() {
     scaled(&namespace, "web", 3, 1);
     scaled(&namespace, "night", 1, 0);
     scaled(&namespace, "elastic", 2, 1);
-    make(&namespace, &json!({
-        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "elastic"},
-        "spec": {
-            "maxReplicas": 2,
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "elastic"},
-        },
-    }));
+    make(
+        &namespace,
+        &json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "elastic"},
+            "spec": {
+                "maxReplicas": 2,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "elastic"},
+            },
+        }),
+    );
     scaled(&namespace, "late", 2, 2);
     scale(&namespace, "late", json!({"replicas": 1, "ordinals": {"start": 1}}));
     pods_are(&namespace, "late", &[1]);
@@ -192,7 +196,10 @@ fn every_class_is_real() {
             (volume["status"]["phase"] == "Released").then_some(())
         });
     }
-    api.patch(&format!("/api/v1/persistentvolumes/{}/status", released[1]), &json!({"status": {"phase": "Failed"}}));
+    api.patch(
+        &format!("/api/v1/persistentvolumes/{}/status", released[1]),
+        &json!({"status": {"phase": "Failed"}}),
+    );
 
     // Named by what is at rest, by an ephemeral volume, and by a finished pod.
     for name in ["of-deployment", "of-cron-job", "of-finished"] {
@@ -204,20 +211,26 @@ fn every_class_is_real() {
             "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}],
         })
     };
-    make(&namespace, &json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "resting"},
-        "spec": {
-            "replicas": 0, "selector": {"matchLabels": {"app": "resting"}},
-            "template": {"metadata": {"labels": {"app": "resting"}}, "spec": naming("of-deployment")},
-        },
-    }));
-    make(&namespace, &json!({
-        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"},
-        "spec": {
-            "schedule": "0 3 * * *", "suspend": true,
-            "jobTemplate": {"spec": {"template": {"spec": with(naming("of-cron-job"), "/restartPolicy", json!("Never"))}}},
-        },
-    }));
+    make(
+        &namespace,
+        &json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "resting"},
+            "spec": {
+                "replicas": 0, "selector": {"matchLabels": {"app": "resting"}},
+                "template": {"metadata": {"labels": {"app": "resting"}}, "spec": naming("of-deployment")},
+            },
+        }),
+    );
+    make(
+        &namespace,
+        &json!({
+            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"},
+            "spec": {
+                "schedule": "0 3 * * *", "suspend": true,
+                "jobTemplate": {"spec": {"template": {"spec": with(naming("of-cron-job"), "/restartPolicy", json!("Never"))}}},
+            },
+        }),
+    );
     let pod = |name: &str, volume: Value| {
         json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
@@ -228,9 +241,15 @@ fn every_class_is_real() {
         })
     };
     let claim_template = json!({"spec": claim("x", "standard")["spec"]});
-    make(&namespace, &pod("brief", json!({"name": "tmp", "ephemeral": {"volumeClaimTemplate": claim_template}})));
+    make(
+        &namespace,
+        &pod("brief", json!({"name": "tmp", "ephemeral": {"volumeClaimTemplate": claim_template}})),
+    );
     bound(&namespace, "brief-tmp");
-    make(&namespace, &pod("done", json!({"name": "v", "persistentVolumeClaim": {"claimName": "of-finished"}})));
+    make(
+        &namespace,
+        &pod("done", json!({"name": "v", "persistentVolumeClaim": {"claimName": "of-finished"}})),
+    );
     let done = namespace.path("v1", "pods", "done");
     api.patch(&format!("{done}/status"), &json!({"status": {"phase": "Succeeded"}}));
 
@@ -338,9 +357,8 @@ fn without_a_right_nothing_is_called_unused() {
         ("batch", "cronjobs"),
         ("autoscaling", "horizontalpodautoscalers"),
     ];
-    let cluster_wide = json!([
-        rule("", &["persistentvolumes"]), rule("storage.k8s.io", &["volumeattachments"]),
-    ]);
+    let cluster_wide =
+        json!([rule("", &["persistentvolumes"]), rule("storage.k8s.io", &["volumeattachments"]),]);
     let see = |user: &str, without: &str, cluster_rules: &Value, code: i32| {
         let rules: Vec<Value> = all
             .iter()
@@ -357,7 +375,11 @@ fn without_a_right_nothing_is_called_unused() {
     for (number, (_, resource)) in all.iter().enumerate() {
         let found = see(&format!("less-{number}"), resource, &cluster_wide, 8);
         let unread = found["incomplete"].as_array().expect("a list");
-        assert!(unread.iter().any(|one| one["resource"].as_str().is_some_and(|name| name.starts_with(resource))));
+        assert!(
+            unread
+                .iter()
+                .any(|one| one["resource"].as_str().is_some_and(|name| name.starts_with(resource)))
+        );
         let classes = classes(&found);
         match *resource {
             "persistentvolumeclaims" => assert_eq!(classes.len(), 0),
@@ -366,7 +388,9 @@ fn without_a_right_nothing_is_called_unused() {
                 assert_eq!(classes["hand"], "unreferenced");
             }
             // data-web-0 is in use, as long as its pod or its set can be seen.
-            _ => assert!(classes.values().all(|class| class == "unknown"), "{resource}: {classes:?}"),
+            _ => {
+                assert!(classes.values().all(|class| class == "unknown"), "{resource}: {classes:?}")
+            }
         }
     }
     // Without the volumes the classes stand, the policies do not.
@@ -403,7 +427,9 @@ fn pages_that_expire_are_read_again() {
             },
         }));
     }
-    let expired = || Fault::Answer(Answer::status(410, "Expired", "The provided continue parameter is too old"));
+    let expired = || {
+        Fault::Answer(Answer::status(410, "Expired", "The provided continue parameter is too old"))
+    };
     let run = |proxy: &FaultProxy| {
         let through = namespace.kubeconfig_through(proxy);
         namespace.stateful(["orphans", "-o", "json", "--v", "1"]).kubeconfig(through).output()
@@ -411,7 +437,14 @@ fn pages_that_expire_are_read_again() {
     for kind in ["", "persistentvolumeclaims", "pods"] {
         let proxy = namespace.cluster().proxy();
         let once = kind.to_owned();
-        proxy.once(move |seen| !once.is_empty() && seen.path.contains(&format!("/{once}?")) && seen.path.contains("continue="), expired());
+        proxy.once(
+            move |seen| {
+                !once.is_empty()
+                    && seen.path.contains(&format!("/{once}?"))
+                    && seen.path.contains("continue=")
+            },
+            expired(),
+        );
         let output = run(&proxy).expect(0);
         let found = document(&output);
         assert_eq!(found["totals"]["read"]["claims"], 1010, "{kind}");
@@ -420,7 +453,9 @@ fn pages_that_expire_are_read_again() {
         assert_eq!(output.stderr.contains("expired"), !kind.is_empty(), "{output}");
         // The first page of claims stands before everything that may use them.
         let requests = proxy.requests();
-        let first = |what: &str| requests.iter().position(|seen| seen.path.contains(what)).expect("a request");
+        let first = |what: &str| {
+            requests.iter().position(|seen| seen.path.contains(what)).expect("a request")
+        };
         assert!(first("/persistentvolumeclaims?limit") < first("/pods?limit"), "{}", proxy.log());
         let lists = proxy.count(|seen| seen.path.contains("limit="));
         assert!(kind == "persistentvolumeclaims" || lists <= 15 + 2, "{}", proxy.log());
@@ -472,7 +507,8 @@ fn a_claim_goes_its_volume_stays_and_comes_back() {
     bound(&namespace, "data-web-2");
 
     let hash = dry["hash"].as_str().expect("a hash");
-    let done = document(&orphans(&format!("delete data-web-2 -o json --confirm-plan {hash}")).expect(0));
+    let done =
+        document(&orphans(&format!("delete data-web-2 -o json --confirm-plan {hash}")).expect(0));
     assert_eq!(done["items"][0]["result"], "deleted");
     let wanted = json!({"claim": null, "phase": "Released", "policy": "Retain", "kept": "Delete"});
     wait_for(SOON, "the volume to be released", || {
@@ -559,9 +595,16 @@ fn a_scale_up_in_between_costs_no_data() {
     pods_are(&namespace, "web", &[0, 1]);
     gate.release();
     let output = running.finish().expect(6);
-    assert!(output.stderr.contains("pod web-1 uses it") || output.stderr.contains("pvc-protection"), "{output}");
+    assert!(
+        output.stderr.contains("pod web-1 uses it") || output.stderr.contains("pvc-protection"),
+        "{output}"
+    );
     let found = rest(&namespace, "data-web-1", &pv);
-    assert_eq!((&found["phase"], &found["policy"]), (&json!("Bound"), &json!("Retain")), "{output}");
+    assert_eq!(
+        (&found["phase"], &found["policy"]),
+        (&json!("Bound"), &json!("Retain")),
+        "{output}"
+    );
 }
 
 /// Something that goes from one state of rest to another.
@@ -629,7 +672,10 @@ impl Story {
         let pv = (self.prepare)(&namespace);
         let proxy = namespace.cluster().proxy();
         self.run(&namespace, &proxy, &pv, &Victim::default()).expect(0);
-        let released = || Some(self.end(&namespace, &pv)).filter(|end| end["claim"] == "PV" || end["phase"] == "Released");
+        let released = || {
+            Some(self.end(&namespace, &pv))
+                .filter(|end| end["claim"] == "PV" || end["phase"] == "Released")
+        };
         let end = wait_for(SOON, "the end", released);
         (end, proxy.requests().len())
     }

@@ -1,7 +1,7 @@
 //! `orphans` from files: every class and every finding, every way to end, and
 //! what is decided before something is deleted or adopted.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kubectl_stateful::{
     cluster::offline::Bundle,
@@ -124,7 +124,10 @@ fn every_class_has_a_case() {
     };
     let below = with(set("web", 2), "/spec/ordinals", json!({"start": 3}));
     let deleted = with(claim("x"), "/metadata/deletionTimestamp", json!("2025-12-01T00:00:00Z"));
-    let two = [set("b-c", 1), with(set("c", 1), "/spec/volumeClaimTemplates/0/metadata/name", json!("a-b"))];
+    let two = [
+        set("b-c", 1),
+        with(set("c", 1), "/spec/volumeClaimTemplates/0/metadata/name", json!("a-b")),
+    ];
     let two_of_a = with(two[0].clone(), "/spec/volumeClaimTemplates/0/metadata/name", json!("a"));
     let renamed = with(set("web", 3), "/spec/volumeClaimTemplates/0/metadata/name", json!("www"));
     let cases: Vec<(Class, Vec<Value>)> = vec![
@@ -176,7 +179,11 @@ fn whatever_names_a_claim_keeps_it() {
         assert!(row.evidence.iter().any(|why| why.contains("pod p, which has finished")));
     }
     // A generic ephemeral volume: POD-VOLUME.
-    let ephemeral = with(pod("p", "Running", "other"), "/spec/volumes/0", json!({"name": "tmp", "ephemeral": {}}));
+    let ephemeral = with(
+        pod("p", "Running", "other"),
+        "/spec/volumes/0",
+        json!({"name": "tmp", "ephemeral": {}}),
+    );
     assert_eq!(rows(&[claim("p-tmp"), ephemeral]), []);
 }
 
@@ -224,7 +231,11 @@ fn a_volume_says_what_became_of_its_claim() {
     let elsewhere = with(released, "/spec/claimRef/namespace", json!("bank"));
     assert_eq!(rows(&[elsewhere]), []);
     // Its provisioner is at it.
-    let deleting = with(volume("y", "Released", "Delete"), "/status/lastPhaseTransitionTime", json!("2025-12-31T23:59:50Z"));
+    let deleting = with(
+        volume("y", "Released", "Delete"),
+        "/status/lastPhaseTransitionTime",
+        json!("2025-12-31T23:59:50Z"),
+    );
     assert_eq!(rows(&[deleting]), []);
 }
 
@@ -253,7 +264,9 @@ fn every_way_to_end() {
     assert_eq!(code(&["--complete", "-l", "app!=web", "--fail-on", "any"]), Some(0));
     assert_eq!(code(&["--complete", "web", "--fail-on", "any"]), Some(3));
     assert_eq!(code(&["--complete", "nobody"]), Some(1));
-    for wrong in ["--fail-on=no", "--class=no", "--older-than=x", "--price=x", "-l=a b", "--sort-by=x"] {
+    for wrong in
+        ["--fail-on=no", "--class=no", "--older-than=x", "--price=x", "-l=a b", "--sort-by=x"]
+    {
         assert_eq!(code(&["--complete", wrong]), Some(2), "{wrong}");
     }
 }
@@ -267,24 +280,35 @@ fn documents_keep_to_their_schema() {
         volume("data-old-0", "Released", "Retain"),
         claim("x"),
     ];
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/orphans-v1.json");
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/orphans-v1.json");
     let schema = std::fs::read_to_string(path).expect("a schema");
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     for words in [&["--complete", "-o", "json", "--price", "fast=0.5"][..], &["-o", "json"]] {
         let (stdout, stderr, _) = orphans(&objects, words);
-        let document: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
-        let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+        let document: Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+        let errors: Vec<String> =
+            validator.iter_errors(&document).map(|error| error.to_string()).collect();
         assert_eq!(errors, [] as [&str; 0]);
     }
     let (stdout, _, _) = orphans(&objects, &["--complete", "-o", "json", "--price", "fast=0.5"]);
     let document: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(document["totals"]["orphans"]["count"], 3);
     assert_eq!(document["totals"]["orphans"]["cost"], 3.0);
-    let ids: Vec<&str> = document["reasons"].as_array().expect("reasons").iter().filter_map(|one| one["id"].as_str()).collect();
+    let ids: Vec<&str> = document["reasons"]
+        .as_array()
+        .expect("reasons")
+        .iter()
+        .filter_map(|one| one["id"].as_str())
+        .collect();
     assert!(ids.contains(&"ORPHANS-READOPTED"), "{ids:?}");
     let (stdout, _, _) = orphans(&objects, &["--complete", "-o", "name"]);
-    assert_eq!(stdout, "persistentvolume/pv-data-old-0\npersistentvolumeclaim/data-web-3\npersistentvolumeclaim/x\n");
+    assert_eq!(
+        stdout,
+        "persistentvolume/pv-data-old-0\npersistentvolumeclaim/data-web-3\npersistentvolumeclaim/x\n"
+    );
     let (_, _, code) = orphans(&objects, &["--complete", "--older-than", "1d", "-o", "json"]);
     assert_eq!(code, Some(0));
 }
@@ -304,13 +328,20 @@ fn the_table_is_what_a_person_reads() {
     ];
     let (stdout, _, _) = orphans(&objects, &["--complete", "-n", "shop", "--price", "fast=0.1"]);
     // Ages are of today.
-    let text: Vec<String> = stdout.lines().map(|line| {
-        let cells: Vec<&str> = line.split("   ").collect();
-        match cells.as_slice() {
-            [rest @ .., last] if rest.len() > 3 && !line.contains("AGE") && last.ends_with('d') => rest.join("   ") + "   AGE",
-            _ => line.to_owned(),
-        }
-    }).collect();
+    let text: Vec<String> = stdout
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.split("   ").collect();
+            match cells.as_slice() {
+                [rest @ .., last]
+                    if rest.len() > 3 && !line.contains("AGE") && last.ends_with('d') =>
+                {
+                    rest.join("   ") + "   AGE"
+                }
+                _ => line.to_owned(),
+            }
+        })
+        .collect();
     insta::assert_snapshot!(text.join("\n"));
     for line in stdout.lines().filter(|line| !line.contains('→')) {
         assert!(line.chars().count() <= 100, "{line}");
@@ -338,7 +369,13 @@ fn world(objects: &[Value], name: &str) -> delete::World {
         claim: named("PersistentVolumeClaim", name),
         volume: named("PersistentVolume", &format!("pv-{name}")),
         snapshot: named("VolumeSnapshot", &format!("{name}-uid-{}", &name[..4])),
-        facts: facts(&objects.iter().filter(|one| one["kind"] != "VolumeSnapshot").cloned().collect::<Vec<_>>()),
+        facts: Arc::new(facts(
+            &objects
+                .iter()
+                .filter(|one| one["kind"] != "VolumeSnapshot")
+                .cloned()
+                .collect::<Vec<_>>(),
+        )),
     }
 }
 
@@ -388,11 +425,17 @@ fn whatever_is_not_an_orphan_is_refused() {
     assert_eq!(refuses(&of(vec![template("CronJob", name)]), name, &keep), rules::IN_USE.id);
     assert_eq!(refuses(&of(vec![hpa("web", 9)]), name, &keep), rules::NO_ORPHAN.id);
     assert_eq!(refuses(&[set("web", 4), claim(name), pv.clone()], name, &keep), rules::IN_USE.id);
-    assert_eq!(refuses(&[set("web", 0), claim(name), pv.clone()], name, &keep), rules::NO_ORPHAN.id);
+    assert_eq!(
+        refuses(&[set("web", 0), claim(name), pv.clone()], name, &keep),
+        rules::NO_ORPHAN.id
+    );
     // Whose policy is not known, and whose volume is another's.
     assert_eq!(refuses(&[set("web", 3), claim(name)], name, &keep), rules::POLICY_UNKNOWN.id);
     let strange = with(pv.clone(), "/spec/claimRef/uid", json!("another"));
-    assert_eq!(refuses(&[set("web", 3), claim(name), strange], name, &keep), rules::POLICY_UNKNOWN.id);
+    assert_eq!(
+        refuses(&[set("web", 3), claim(name), strange], name, &keep),
+        rules::POLICY_UNKNOWN.id
+    );
     let busy = json!([{"type": "Unused", "status": "False"}]);
     let busy = with(claim(name), "/status/conditions", busy);
     assert_eq!(refuses(&[set("web", 3), busy, pv.clone()], name, &keep), rules::IN_USE.id);
@@ -401,12 +444,13 @@ fn whatever_is_not_an_orphan_is_refused() {
         "spec": {"source": {"persistentVolumeName": "pv-data-web-3"}, "nodeName": "node-a"},
     });
     assert_eq!(refuses(&of(vec![attached]), name, &keep), rules::IN_USE.id);
-    let patient = delete::Wish { min_idle: Some(jiff::SignedDuration::from_hours(1)), ..keep.clone() };
+    let patient =
+        delete::Wish { min_idle: Some(jiff::SignedDuration::from_hours(1)), ..keep.clone() };
     assert_eq!(refuses(&of(vec![]), name, &patient), rules::NOT_IDLE.id);
     let anew = with(claim(name), "/metadata/uid", json!("another"));
     assert_eq!(refuses(&[set("web", 3), anew, pv.clone()], name, &keep), rules::CHANGED.id);
     let mut blind = world(&of(vec![]), name);
-    blind.facts.note_missing(model::Kind::Pod, "no right".to_owned());
+    Arc::make_mut(&mut blind.facts).note_missing(model::Kind::Pod, "no right".to_owned());
     let refused = delete::plan(&target(name), &blind, &keep, now()).expect_err("a refusal");
     assert_eq!(refused.id, rules::NO_ORPHAN.id);
     let failed = json!({
@@ -417,20 +461,27 @@ fn whatever_is_not_an_orphan_is_refused() {
     assert_eq!(refuses(&of(vec![failed]), name, &snapshot), rules::NO_SNAPSHOTS.id);
     let released = delete::World {
         volume: Some(volume("old", "Released", "Retain")),
-        facts: facts(&[volume("old", "Released", "Retain")]),
+        facts: Arc::new(facts(&[volume("old", "Released", "Retain")])),
         ..delete::World::default()
     };
-    let volume_target = delete::Target { is_volume: true, namespace: None, name: "pv-old".to_owned(), uid: None };
+    let volume_target =
+        delete::Target { is_volume: true, namespace: None, name: "pv-old".to_owned(), uid: None };
     let refused = delete::plan(&volume_target, &released, &keep, now()).expect_err("a refusal");
     assert_eq!(refused.id, rules::VOLUME_STAYS.id);
     let lose = delete::Wish { keep_volume: false, ..keep };
-    assert_eq!(delete::plan(&volume_target, &released, &lose, now()).map(|todo| steps(&todo)), Ok(vec!["delete"]));
+    assert_eq!(
+        delete::plan(&volume_target, &released, &lose, now()).map(|todo| steps(&todo)),
+        Ok(vec!["delete"])
+    );
 }
 
 fn adoption(objects: &[Value], pv: Value) -> (adopt::Wish, adopt::World) {
     let name = pv["metadata"]["name"].as_str().expect("a name").to_owned();
     let named = |name: &Value| {
-        objects.iter().find(|one| one["kind"] == "PersistentVolumeClaim" && one["metadata"]["name"] == *name).cloned()
+        objects
+            .iter()
+            .find(|one| one["kind"] == "PersistentVolumeClaim" && one["metadata"]["name"] == *name)
+            .cloned()
     };
     let wish = adopt::Wish {
         namespace: "shop".to_owned(),
@@ -473,12 +524,20 @@ fn a_volume_comes_back_step_by_step() {
     assert_eq!(plan(&[], released.clone()), Ok(vec!["reserve", "make", "await"]));
     let at_risk = volume("data-web-1", "Released", "Delete");
     assert_eq!(plan(&[], at_risk), Ok(vec!["protect", "reserve", "make", "await", "await"]));
-    let reserved = with(released.clone(), "/spec/claimRef", json!({"namespace": "shop", "name": "data-web-1"}));
+    let reserved = with(
+        released.clone(),
+        "/spec/claimRef",
+        json!({"namespace": "shop", "name": "data-web-1"}),
+    );
     assert_eq!(plan(&[], reserved.clone()), Ok(vec!["make", "await"]));
     // The claim is made, not bound yet; then bound, with a policy to return.
     let made = with(claim("data-web-1"), "/status/phase", json!("Pending"));
     assert_eq!(plan(std::slice::from_ref(&made), reserved), Ok(vec!["await"]));
-    let kept = with(volume("data-web-1", "Bound", "Retain"), "/metadata/annotations", json!({delete::KEPT_POLICY: "Delete"}));
+    let kept = with(
+        volume("data-web-1", "Bound", "Retain"),
+        "/metadata/annotations",
+        json!({delete::KEPT_POLICY: "Delete"}),
+    );
     assert_eq!(plan(&[claim("data-web-1")], kept), Ok(vec!["give back"]));
     assert_eq!(plan(&[claim("data-web-1")], volume("data-web-1", "Bound", "Retain")), Ok(vec![]));
     // From an orphan of another name.
@@ -488,12 +547,20 @@ fn a_volume_comes_back_step_by_step() {
         Ok(vec!["protect", "delete", "await", "reserve", "make", "await", "await"])
     );
     // Not from one that is in use, not over another claim, not from elsewhere.
-    assert_eq!(plan(&[claim("data-old-1"), pod("p", "Running", "data-old-1")], old), Err(rules::UNFIT.id));
-    assert_eq!(plan(&[claim("data-web-1")], volume("data-old-1", "Released", "Retain")), Err(rules::TAKEN.id));
+    assert_eq!(
+        plan(&[claim("data-old-1"), pod("p", "Running", "data-old-1")], old),
+        Err(rules::UNFIT.id)
+    );
+    assert_eq!(
+        plan(&[claim("data-web-1")], volume("data-old-1", "Released", "Retain")),
+        Err(rules::TAKEN.id)
+    );
     let elsewhere = with(released.clone(), "/spec/claimRef/namespace", json!("bank"));
     assert_eq!(plan(&[], elsewhere), Err(rules::UNFIT.id));
-    let leaving = with(released.clone(), "/metadata/deletionTimestamp", json!("2025-12-31T00:00:00Z"));
+    let leaving =
+        with(released.clone(), "/metadata/deletionTimestamp", json!("2025-12-31T00:00:00Z"));
     assert_eq!(plan(&[], leaving), Err(rules::UNFIT.id));
-    let moved = with(released, "/metadata/annotations", json!({"kubectl-stateful.dev/migration": "{}"}));
+    let moved =
+        with(released, "/metadata/annotations", json!({"kubectl-stateful.dev/migration": "{}"}));
     assert_eq!(plan(&[], moved), Err(rules::UNFIT.id));
 }

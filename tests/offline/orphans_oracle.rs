@@ -128,7 +128,9 @@ fn owner(which: u8) -> Value {
         0 => json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "pod-0"}),
         1 => json!({"apiVersion": "v1", "kind": "Pod", "name": "gone", "uid": "pod-gone"}),
         2 => json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "s", "uid": "set-0"}),
-        3 => json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "gone", "uid": "set-gone"}),
+        3 => {
+            json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "gone", "uid": "set-gone"})
+        }
         _ => json!({"apiVersion": "db.example/v1", "kind": "Cluster", "name": "db", "uid": "c-1"}),
     }
 }
@@ -161,7 +163,11 @@ impl Case {
                 "ownerReferences": claim.owners.iter().map(|which| owner(*which)).collect::<Vec<_>>(),
             });
             if claim.deleted > 0 {
-                let at = if claim.deleted == 1 { "2020-01-01T00:00:00Z" } else { "2099-01-01T00:00:00Z" };
+                let at = if claim.deleted == 1 {
+                    "2020-01-01T00:00:00Z"
+                } else {
+                    "2099-01-01T00:00:00Z"
+                };
                 metadata["deletionTimestamp"] = json!(at);
             }
             if claim.migrates {
@@ -277,10 +283,8 @@ impl Case {
             2 => return None,
             _ => {}
         }
-        let named = self
-            .templates
-            .iter()
-            .any(|(kind, named)| named == name && !self.lacks(KINDS[*kind].1));
+        let named =
+            self.templates.iter().any(|(kind, named)| named == name && !self.lacks(KINDS[*kind].1));
         if self.in_use(name) || named {
             return None;
         }
@@ -319,8 +323,12 @@ impl Case {
             [] => self.of_no_set(claim, of_a_set),
             [(set, ordinal)] => {
                 let reach = self.scalers.iter().enumerate().any(|(number, (target, most))| {
-                    let kind = if number % 2 == 1 { "ScaledObject" } else { "HorizontalPodAutoscaler" };
-                    *target == set.name && ordinal >= set.start && ordinal - set.start < *most && !self.lacks(kind)
+                    let kind =
+                        if number % 2 == 1 { "ScaledObject" } else { "HorizontalPodAutoscaler" };
+                    *target == set.name
+                        && ordinal >= set.start
+                        && ordinal - set.start < *most
+                        && !self.lacks(kind)
                 });
                 if ordinal < set.start {
                     "ordinal-below-start"
@@ -336,7 +344,13 @@ impl Case {
             }
             _ => "conflict",
         };
-        let gives_way = ["ordinal-beyond", "ordinal-below-start", "set-gone", "template-renamed", "unreferenced"];
+        let gives_way = [
+            "ordinal-beyond",
+            "ordinal-below-start",
+            "set-gone",
+            "template-renamed",
+            "unreferenced",
+        ];
         Some(match claim.phase {
             "Lost" if gives_way.contains(&class) => "lost",
             "Pending" if gives_way.contains(&class) => "pending-never-bound",
@@ -351,7 +365,9 @@ impl Case {
         let renamed = head.is_some_and(|head| {
             self.sees_sets().iter().any(|(_, set)| {
                 carries(claim.labels, set.labels)
-                    && head.strip_suffix(&format!("-{}", set.name)).is_some_and(|rest| !rest.is_empty())
+                    && head
+                        .strip_suffix(&format!("-{}", set.name))
+                        .is_some_and(|rest| !rest.is_empty())
             })
         });
         if renamed {
@@ -366,7 +382,10 @@ impl Case {
         }
         let sibling_in_use = self.claims.iter().any(|other| {
             let of_head = (0..5_u32).any(|ordinal| other.name == format!("{head}-{ordinal}"));
-            of_head && other.name != claim.name && other.labels == claim.labels && self.in_use(&other.name)
+            of_head
+                && other.name != claim.name
+                && other.labels == claim.labels
+                && self.in_use(&other.name)
         });
         if sibling_in_use { "unreferenced" } else { "set-gone" }
     }

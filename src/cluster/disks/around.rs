@@ -2,6 +2,8 @@
 //! then everything that may use it, so that the object's resourceVersion
 //! speaks for the whole time.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::facts;
@@ -21,11 +23,8 @@ async fn one(
     namespace: Option<&str>,
     name: &str,
 ) -> Result<Option<Value>, Failure> {
-    let object = Object {
-        resource,
-        namespace: namespace.map(str::to_owned),
-        name: name.to_owned(),
-    };
+    let object =
+        Object { resource, namespace: namespace.map(str::to_owned), name: name.to_owned() };
     cluster.get_opt(&object.path(true)?).await
 }
 
@@ -52,7 +51,7 @@ pub async fn to_delete(
     cluster: &Cluster,
     target: &Target,
     snapshots: bool,
-    known: Option<&Facts>,
+    known: Option<&Arc<Facts>>,
 ) -> Result<delete::World, Failure> {
     let mut world = delete::World::default();
     let mut namespace = target.namespace.clone();
@@ -76,10 +75,10 @@ pub async fn to_delete(
     let is_there = world.claim.is_some() || world.volume.is_some();
     if is_there {
         world.facts = match known {
-            Some(known) => known.clone(),
+            Some(known) => Arc::clone(known),
             None => {
                 let namespace = namespace.unwrap_or_else(|| cluster.namespace().to_owned());
-                facts(cluster, Some(&namespace)).await?
+                Arc::new(facts(cluster, Some(&namespace)).await?)
             }
         };
     }

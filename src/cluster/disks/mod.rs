@@ -24,8 +24,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::try_join_all;
 use ::http::{HeaderValue, header::ACCEPT};
+use futures_util::future::try_join_all;
 use serde::Deserialize;
 
 use self::{item::Item, pool::Pool};
@@ -277,7 +277,8 @@ impl<'a> Reader<'a> {
                 Ok(Page { items: self.items, next: meta.next })
             }
             Form::Json(bytes) => {
-                let list: Typed = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+                let list: Typed =
+                    serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
                 is_list_of(&list.kind, self.kind)?;
                 let mut pool = self.pool.borrow_mut();
                 let objects = list.items.unwrap_or_default().into_iter();

@@ -132,7 +132,10 @@ fn a_claim_is_the_same_in_both_forms() {
 #[test]
 fn a_volume_is_the_same_in_both_forms() {
     let meta = message(1, &[text(1, "pv-1"), text(5, "u-1"), time(8, 1_700_000_000)]);
-    let held = message(4, &[text(1, "PersistentVolumeClaim"), text(2, "shop"), text(3, "a"), text(4, "u-9")]);
+    let held = message(
+        4,
+        &[text(1, "PersistentVolumeClaim"), text(2, "shop"), text(3, "a"), text(4, "u-9")],
+    );
     let spec = message(
         2,
         &[
@@ -223,7 +226,10 @@ fn pods_and_templates_name_the_same_claims_in_both_forms() {
 #[test]
 fn a_set_and_its_autoscaler_are_the_same_in_both_forms() {
     let meta = message(1, &[text(1, "web"), text(3, "shop"), text(5, "u-1")]);
-    let templates = [message(4, &[message(1, &[text(1, "data")])]), message(4, &[message(1, &[text(1, "log")])])];
+    let templates = [
+        message(4, &[message(1, &[text(1, "data")])]),
+        message(4, &[message(1, &[text(1, "log")])]),
+    ];
     let spec = message(
         2,
         &[
@@ -248,7 +254,8 @@ fn a_set_and_its_autoscaler_are_the_same_in_both_forms() {
     );
     assert_eq!(wire(Kind::StatefulSet, &[meta.clone(), spec]), written);
     let target = message(1, &[text(1, "StatefulSet"), text(2, "web"), text(3, "apps/v1")]);
-    let read = wire(Kind::Autoscaler, &[meta.clone(), message(2, &[target, number(2, 1), number(3, 9)])]);
+    let read =
+        wire(Kind::Autoscaler, &[meta.clone(), message(2, &[target, number(2, 1), number(3, 9)])]);
     let written = json(
         Kind::Autoscaler,
         json!({
@@ -288,7 +295,8 @@ fn only_the_list_that_was_asked_for_is_one() {
         reader.take(body)?;
         reader.end().map(|page| (page.items.len(), page.next))
     };
-    let list = br#"{"kind":"PodList","metadata":{"continue":"t"},"items":[{"metadata":{"name":"a"}}]}"#;
+    let list =
+        br#"{"kind":"PodList","metadata":{"continue":"t"},"items":[{"metadata":{"name":"a"}}]}"#;
     assert_eq!(read(Kind::Pod, "application/json", list), Ok((1, "t".to_owned())));
     assert!(read(Kind::Job, "application/json", list).is_err());
     for wrong in [&b"{}"[..], b"[]", b"<html>", br#"{"kind":"Status","items":[]}"#, b""] {

@@ -375,11 +375,7 @@ pub trait Sink {
     fn take(&mut self, data: &[u8]) -> Result<(), String>;
 }
 
-async fn pour(
-    asked: &Asked,
-    answer: Response<Body>,
-    sink: &mut impl Sink,
-) -> Result<(), Failure> {
+async fn pour(asked: &Asked, answer: Response<Body>, sink: &mut impl Sink) -> Result<(), Failure> {
     let content_type = answer.headers().get(CONTENT_TYPE);
     sink.begin(content_type.and_then(|value| value.to_str().ok()).unwrap_or_default());
     let mut body = answer.into_body();
@@ -389,8 +385,7 @@ async fn pour(
             cause: reason::innermost(&*error),
         })?;
         if let Some(data) = frame.data_ref() {
-            sink.take(data)
-                .map_err(|cause| Failure::Unreadable { asked: asked.clone(), cause })?;
+            sink.take(data).map_err(|cause| Failure::Unreadable { asked: asked.clone(), cause })?;
         }
     }
     Ok(())

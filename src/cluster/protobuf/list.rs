@@ -160,7 +160,11 @@ impl Cutter {
         let used = match (number, kind) {
             (1 | 2, Kind::Length) => {
                 let Some(body) = body(data, head, value)? else { return Ok(None) };
-                if number == 1 { self.meta = meta(body)? } else { item(body)? }
+                if number == 1 {
+                    self.meta = meta(body)?
+                } else {
+                    item(body)?
+                }
                 Some(head + body.len())
             }
             (_, kind) => self.ignore(kind, value, head)?,

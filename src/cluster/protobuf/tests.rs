@@ -103,7 +103,8 @@ fn numbers_are_read_as_they_are_written() {
     }
     let minus = number(1, (-5_i64).cast_unsigned());
     assert_eq!(Fields(&minus).next().unwrap().unwrap().1.signed(), Ok(-5));
-    for wrong in [&[0x80_u8][..], &[0xff; 11], &[0x08], &[0x0b, 0x00], &[0x00, 0x00], &[0x12, 5, 1]] {
+    for wrong in [&[0x80_u8][..], &[0xff; 11], &[0x08], &[0x0b, 0x00], &[0x00, 0x00], &[0x12, 5, 1]]
+    {
         assert!(Fields(wrong).next().unwrap().is_err(), "{wrong:?}");
     }
 }
@@ -140,7 +141,10 @@ fn an_error_is_read_in_this_form_too() {
     let types = message(1, &[text(1, "v1"), text(2, "Status")]);
     let answer = [MAGIC.to_vec(), types, message(2, &raw)].concat();
     let status = status(&answer).expect("a status");
-    assert_eq!((status.code, status.reason.as_str(), status.message.as_str()), (410, "Expired", "no"));
+    assert_eq!(
+        (status.code, status.reason.as_str(), status.message.as_str()),
+        (410, "Expired", "no")
+    );
     let details = status.details.expect("details");
     assert_eq!((details.name.as_str(), details.retry_after_seconds), ("web", 3));
     assert_eq!(details.causes[0].field, "f");

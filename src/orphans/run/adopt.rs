@@ -54,8 +54,11 @@ pub async fn run(
     let world = around::to_adopt(&cluster, &wish).await?;
     let todo = plan(&wish, &world, Timestamp::now()).map_err(|no| refused(&no))?;
     let steps: Vec<String> = todo.iter().map(step).collect();
-    let hash = digest(&json!({ "volume": wish.volume, "claim": wish.claim(),
-        "namespace": wish.namespace, "steps": steps }), 8);
+    let hash = digest(
+        &json!({ "volume": wish.volume, "claim": wish.claim(),
+        "namespace": wish.namespace, "steps": steps }),
+        8,
+    );
     let teller = Teller { terminal, output: args.output, command: "orphans-adopt" };
     let mut end = (Exit::Done, Vec::new());
     let mut writes = Vec::new();
@@ -161,10 +164,7 @@ fn refused(finding: &Finding) -> Error {
 }
 
 /// A look before every step.
-async fn carry_out(
-    hand: &mut Hand<'_>,
-    wish: &Wish,
-) -> Result<(Exit, Vec<Finding>), Error> {
+async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<(Exit, Vec<Finding>), Error> {
     loop {
         let cluster = hand.cluster;
         let world = match hand.look(around::to_adopt(cluster, wish)).await {
@@ -233,7 +233,8 @@ fn said(view: &View, exit: Exit) -> String {
     let View { volume, claim, hash, .. } = view;
     if view.dry_run {
         let steps: Vec<&str> = view.steps.iter().map(String::as_str).collect();
-        let steps = if steps.is_empty() { "nothing is left to do".to_owned() } else { list(&steps) };
+        let steps =
+            if steps.is_empty() { "nothing is left to do".to_owned() } else { list(&steps) };
         let again: Vec<String> = std::env::args()
             .skip(1)
             .filter(|word| !word.starts_with("--dry-run"))

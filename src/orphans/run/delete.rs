@@ -1,6 +1,9 @@
 //! `orphans delete`: looks, asks, and deletes one after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -154,7 +157,7 @@ async fn look_at_all(
     targets: Vec<Target>,
     wish: &Wish,
 ) -> Result<Vec<Plan>, Error> {
-    let mut known: BTreeMap<String, Facts> = BTreeMap::new();
+    let mut known: BTreeMap<String, Arc<Facts>> = BTreeMap::new();
     let (mut plans, mut findings) = (Vec::new(), Vec::new());
     for mut target in targets {
         let namespace = target.namespace.clone();
@@ -163,7 +166,7 @@ async fn look_at_all(
             && !known.contains_key(&namespace)
         {
             let facts = disks::facts(cluster, Some(&namespace)).await?;
-            known.insert(namespace, facts);
+            known.insert(namespace, Arc::new(facts));
         }
         let facts = target.namespace.as_ref().and_then(|namespace| known.get(namespace));
         let facts = facts.filter(|_| !target.is_volume);
@@ -204,7 +207,9 @@ fn refused(findings: &[Finding]) -> Error {
     }
     let hint = findings.iter().find_map(|finding| finding.hint.clone());
     error
-        .hint(hint.unwrap_or_else(|| "kubectl stateful orphans -o wide says what each is".to_owned()))
+        .hint(
+            hint.unwrap_or_else(|| "kubectl stateful orphans -o wide says what each is".to_owned()),
+        )
         .because(findings.to_vec())
 }
 

@@ -9,8 +9,10 @@ use crate::{
     steps::{MOST_TRIES, PAUSE, Sent, Signal, Teller},
 };
 
-/// How often something that only takes time is looked at.
+/// How soon something that only takes time is looked at again; what takes
+/// longer is looked at less often.
 const LOOK: Duration = Duration::from_millis(200);
+const SELDOM: Duration = Duration::from_secs(2);
 
 /// How a step went.
 pub enum Went {
@@ -73,8 +75,9 @@ impl<'a> Hand<'a> {
             Sent::Failed(failure) => failure,
         };
         self.tries += 1;
-        let again =
-            failure.is_transient() || failure.is_conflict() || matches!(failure, Failure::NotFound(_));
+        let again = failure.is_transient()
+            || failure.is_conflict()
+            || matches!(failure, Failure::NotFound(_));
         if !again || self.tries > MOST_TRIES {
             return Err(failure.into());
         }
@@ -114,7 +117,7 @@ impl<'a> Hand<'a> {
         if !self.timeout.is_zero() && since.elapsed() >= self.timeout {
             return Ok(Went::Timeout);
         }
-        Ok(self.nap(LOOK).await)
+        Ok(self.nap((since.elapsed() / 4).clamp(LOOK, SELDOM)).await)
     }
 
     async fn nap(&mut self, duration: Duration) -> Went {
