@@ -247,11 +247,18 @@ struct Judge<'a> {
     /// Namespace and `TEMPLATE-SET`, and whose name that is.
     heads: HashMap<(&'a str, String), Vec<Candidate<'a>>>,
     sets: HashMap<&'a str, Vec<&'a Set>>,
-    /// Namespace and head of claims that no set would make, and who they are.
-    families: HashMap<(&'a str, &'a str), Vec<&'a Claim>>,
+    /// Namespace, head and labels of claims that no set would make.
+    families: HashMap<(&'a str, &'a str, &'a Labels), Family<'a>>,
     volumes: HashMap<&'a str, &'a Volume>,
     /// Claims that a volume without a claim names as its last.
     again: HashMap<(&'a str, &'a str), &'a Claim>,
+}
+
+/// Claims that differ in the ordinal alone.
+#[derive(Default)]
+struct Family<'a> {
+    members: Vec<&'a str>,
+    in_use: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -307,7 +314,11 @@ impl<'a> Judge<'a> {
             if let Some((head, _)) = split(&claim.name)
                 && judge.candidates(&claim.namespace, &claim.name).is_empty()
             {
-                judge.families.entry((&*claim.namespace, head)).or_default().push(claim);
+                let in_use = judge.users.contains_key(&(&*claim.namespace, &*claim.name));
+                let key = (&*claim.namespace, head, &*claim.labels);
+                let family = judge.families.entry(key).or_default();
+                family.members.push(&claim.name);
+                family.in_use |= in_use;
             }
         }
         let left = facts.volumes.iter().filter(|volume| is_left(volume));
@@ -576,31 +587,30 @@ impl<'a> Judge<'a> {
         if !head.trim_matches('-').contains('-') || claim.labels.is_empty() {
             return None;
         }
-        let family = self.families.get(&(&*claim.namespace, head));
-        let siblings: Vec<&&Claim> = family
-            .into_iter()
-            .flatten()
-            .filter(|other| other.name != claim.name && other.labels == claim.labels)
-            .collect();
+        let family = self.families.get(&(&*claim.namespace, head, &*claim.labels))?;
         // Somebody makes claims by number who is no StatefulSet.
-        let in_use = siblings
-            .iter()
-            .any(|other| self.users.contains_key(&(&*other.namespace, &*other.name)));
-        if in_use {
+        if family.in_use {
             return None;
         }
+        let siblings = family.members.len().saturating_sub(1);
         let why =
             format!("no StatefulSet is there that would make {head} and an ordinal its claim");
         let mut row = self.stated(claim, Class::SetGone, why);
         if row.class == Class::SetGone {
-            row.confidence = if siblings.is_empty() { Confidence::Low } else { Confidence::Medium };
+            row.confidence = if siblings == 0 { Confidence::Low } else { Confidence::Medium };
             if !self.facts.foreign.is_empty() {
                 row.confidence = Confidence::Low;
             }
         }
-        let names: Vec<&str> = siblings.iter().map(|other| &*other.name).collect();
-        if !names.is_empty() {
-            row.evidence.push(format!("{} beside it, with the same labels", list(&names)));
+        if siblings > 0 {
+            let others = family.members.iter().copied().filter(|name| *name != &*claim.name);
+            let first: Vec<&str> = others.take(2).collect();
+            let more = match siblings - first.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let first = first.join(", ");
+            row.evidence.push(format!("{first}{more} beside it, with the same labels"));
         }
         row.ordinal = Some(ordinal);
         row.candidates = suffixes(head);

@@ -179,11 +179,8 @@ fn whatever_names_a_claim_keeps_it() {
         assert!(row.evidence.iter().any(|why| why.contains("pod p, which has finished")));
     }
     // A generic ephemeral volume: POD-VOLUME.
-    let ephemeral = with(
-        pod("p", "Running", "other"),
-        "/spec/volumes/0",
-        json!({"name": "tmp", "ephemeral": {}}),
-    );
+    let ephemeral = json!([{"name": "tmp", "ephemeral": {}}]);
+    let ephemeral = with(pod("p", "Running", "other"), "/spec/volumes", ephemeral);
     assert_eq!(rows(&[claim("p-tmp"), ephemeral]), []);
 }
 

@@ -71,8 +71,6 @@ impl Cutter {
         let whole = self.pending.is_empty() && self.skip == 0;
         match self.place {
             Place::Behind if whole => Ok((self.kind, self.meta)),
-            // A list of nothing has no bytes.
-            Place::Envelope if whole && !self.kind.is_empty() => Ok((self.kind, self.meta)),
             _ => Err(ENDS),
         }
     }

@@ -114,6 +114,9 @@ fn a_list_of_nothing_is_a_list() {
     let (items, kind, _) = cut(&list("JobList", &Meta::default(), &[]), &[]).expect("a list");
     assert_eq!((items.len(), kind.as_str()), (0, "JobList"));
     assert!(cut(MAGIC, &[]).is_err());
+    // Not even the list's own metadata has come.
+    let types = message(1, &[text(1, "v1"), text(2, "PodList")]);
+    assert!(cut(&[MAGIC, &types].concat(), &[]).is_err());
     assert!(cut(b"", &[]).is_err());
     assert!(cut(b"<html>", &[]).is_err());
 }

@@ -4,6 +4,8 @@ pub mod adopt;
 pub mod delete;
 mod hand;
 
+use std::mem::take;
+
 use jiff::Timestamp;
 
 use super::{
@@ -65,7 +67,7 @@ async fn report(
 fn view(
     args: &ReportArgs,
     wish: &super::select::Wish,
-    facts: Facts,
+    mut facts: Facts,
     now: Timestamp,
 ) -> Result<(View, Exit), Error> {
     let verdict = judge(&facts, now);
@@ -82,15 +84,19 @@ fn view(
         }
     }
     totals::price(&mut rows, &args.price);
+    let namespace = facts.namespace.as_ref().map(ToString::to_string);
+    let (unread, flags) = (take(&mut facts.unread), take(&mut facts.flags));
+    // Tens of thousands of objects, before the answer takes its room.
+    drop(facts);
     let mut view = View {
-        namespace: facts.namespace.as_ref().map(ToString::to_string),
+        namespace,
         set: wish.set.clone(),
         time: now,
         totals: Totals::of(&rows, verdict.counts),
         items: rows,
         findings: Vec::new(),
-        unread: facts.unread,
-        flags: facts.flags,
+        unread,
+        flags,
     };
     let rings = |class| args.fail_on.iter().any(|alarm| alarm.rings(class));
     view.find(by_age, rings);
