@@ -10,6 +10,7 @@ use crate::{
     cluster::ConnectionArgs,
     completion,
     migrate::{self, args::MigrateArgs},
+    orphans::{self, args::OrphansArgs},
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
     scale::{self, args::ScaleArgs},
     status::{self, args::StatusArgs},
@@ -58,6 +59,7 @@ pub enum Command {
     Status(StatusArgs),
     Canary(Box<CanaryArgs>),
     Scale(Box<ScaleArgs>),
+    Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
     Completion(completion::CompletionArgs),
     Version(version::VersionArgs),
@@ -71,8 +73,9 @@ impl Command {
         match self {
             Command::Status(args) => args.output,
             Command::Canary(args) => args.verb.format(),
-            Command::Migrate(args) => args.verb.format(),
+            Command::Orphans(args) => args.format(),
             Command::Scale(args) => args.output,
+            Command::Migrate(args) => args.verb.format(),
             Command::Version(args) => args.output,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
         }
@@ -113,6 +116,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
     match &cli.command {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
+        Command::Orphans(args) => block_on(orphans::run::run(args, &cli.connection, terminal)),
         Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
         Command::Scale(args) => block_on(scale::run::run(args, &cli.connection, terminal)),
         Command::Completion(args) => completion::script(args, terminal),

@@ -139,14 +139,26 @@ pub fn deployments() -> ArgValueCompleter {
     workloads("deployments")
 }
 
+/// Completes the names of claims, likewise.
+pub fn claims() -> ArgValueCompleter {
+    named(async |cluster| read::claim_names(&cluster).await)
+}
+
 fn workloads(plural: &'static str) -> ArgValueCompleter {
+    named(async move |cluster| read::workload_names(&cluster, plural).await)
+}
+
+/// Completes `NAME` and `KIND/NAME`, whatever the kind is called.
+fn named(
+    ask: impl AsyncFn(Cluster) -> Result<Vec<String>, Failure> + Send + Sync + 'static,
+) -> ArgValueCompleter {
     ArgValueCompleter::new(move |current: &std::ffi::OsStr| {
         let current = current.to_string_lossy();
         let (prefix, typed) = match current.split_once('/') {
             Some((kind, typed)) => (format!("{kind}/"), typed),
             None => (String::new(), current.as_ref()),
         };
-        let names = live(async |cluster| read::workload_names(&cluster, plural).await);
+        let names = live(&ask);
         names
             .unwrap_or_default()
             .iter()

@@ -18,7 +18,7 @@ use crate::{
         rules,
     },
     completion::{Shell, registration},
-    migrate,
+    migrate, orphans,
     output::{Envelope, Exit, Failure},
     scale,
     status::{plan::Picture, run::Change, stuck},
@@ -84,6 +84,10 @@ fn findings() {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
     }
+    page += "\n## orphans\n";
+    for rule in orphans::rules::all() {
+        page += &rule_page(rule);
+    }
     check("docs/findings.md", &page);
 }
 
@@ -141,6 +145,17 @@ fn schemas() {
     check("docs/schemas/migrate-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/scale-v1.json", &schema::<Envelope<'static, scale::report::View>>());
     check("docs/schemas/scale-event-v1.json", &schema::<Event<'static>>());
+    check("docs/schemas/orphans-v1.json", &schema::<Envelope<'static, orphans::report::View>>());
+    check(
+        "docs/schemas/orphans-delete-v1.json",
+        &schema::<Envelope<'static, orphans::run::delete::View>>(),
+    );
+    check(
+        "docs/schemas/orphans-adopt-v1.json",
+        &schema::<Envelope<'static, orphans::run::adopt::View>>(),
+    );
+    check("docs/schemas/orphans-delete-event-v1.json", &schema::<Event<'static>>());
+    check("docs/schemas/orphans-adopt-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
     check("docs/schemas/gates-v1.json", &schema::<Gates>());

@@ -10,6 +10,7 @@ pub mod completion;
 #[cfg(test)]
 mod docs;
 pub mod migrate;
+pub mod orphans;
 pub mod output;
 pub mod scale;
 pub mod status;

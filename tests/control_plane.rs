@@ -22,6 +22,8 @@ mod migrate;
 mod migrate_modes;
 #[path = "control_plane/mirror.rs"]
 mod mirror;
+#[path = "control_plane/orphans.rs"]
+mod orphans;
 #[path = "control_plane/proxy.rs"]
 mod proxy;
 #[path = "control_plane/scale.rs"]

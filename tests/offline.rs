@@ -14,6 +14,8 @@ mod offline {
     mod migrate_model;
     mod migrate_recover;
     mod migrate_rules;
+    mod orphans;
+    mod orphans_oracle;
     mod properties;
     mod scenarios;
     mod server;

@@ -174,6 +174,9 @@ impl Status {
 
     /// The `Status` in a body, if it is one.
     pub(super) fn of_server(body: &[u8]) -> Option<Status> {
+        if let Some(status) = super::protobuf::status(body) {
+            return Some(status);
+        }
         #[derive(Deserialize)]
         struct Tagged {
             kind: String,

@@ -3,6 +3,7 @@
 mod args;
 pub mod changes;
 mod credentials;
+pub mod disks;
 mod duration;
 mod error;
 mod exec;
@@ -18,6 +19,7 @@ mod objects;
 pub mod offline;
 mod pod_http;
 mod prometheus;
+mod protobuf;
 mod proxy;
 pub mod read;
 pub mod scaling;

@@ -12,10 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Resource, moving,
+    Resource,
+    disks::pool::Pool,
+    moving,
     objects::{
-        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject, NodeObject,
-        PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, DiskObject, EventObject,
+        NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
         volumes::Offer,
         world::{World, annotation, uid},
     },
+    orphans::model as disks,
     output::{Error, Exit},
     workload::{Facts, ManagerKind, Pod, Read, StatefulSet, Unread},
 };
@@ -316,6 +319,50 @@ impl Bundle {
             return Err(Error::usage(message).hint("name the namespace with -n"));
         }
         Ok(all.first().copied().unwrap_or("default"))
+    }
+
+    /// What the input says about claims and volumes. A kind that it has nothing
+    /// of is as good as not read, unless it is known to be `complete`.
+    ///
+    /// # Errors
+    /// When an object is none of its kind.
+    pub fn disks(&self, namespace: Option<&str>, complete: bool) -> Result<disks::Facts, Error> {
+        let kinds = [
+            (disks::Kind::Claim, "v1", true),
+            (disks::Kind::Volume, "v1", true),
+            (disks::Kind::Pod, "v1", true),
+            (disks::Kind::StatefulSet, "apps/", true),
+            (disks::Kind::Deployment, "apps/", true),
+            (disks::Kind::ReplicaSet, "apps/", true),
+            (disks::Kind::ReplicationController, "v1", true),
+            (disks::Kind::DaemonSet, "apps/", true),
+            (disks::Kind::Job, "batch/", true),
+            (disks::Kind::CronJob, "batch/", true),
+            (disks::Kind::Autoscaler, "autoscaling/", true),
+            // Where there is KEDA, its HPAs say the same; and attachments only
+            // ever say that something is in use.
+            (disks::Kind::ScaledObject, "keda.sh/", false),
+            (disks::Kind::Attachment, "storage.k8s.io/", false),
+        ];
+        let mut facts =
+            disks::Facts { namespace: namespace.map(Into::into), ..disks::Facts::default() };
+        let mut pool = Pool::default();
+        for (kind, api, decides) in kinds {
+            let mut found = self.objects.iter().filter(|one| one.is(kind.name(), api)).peekable();
+            if found.peek().is_none() && decides && !complete {
+                facts.note_missing(kind, format!("the input has no {}", kind.name()));
+            }
+            let here = |object: &&Object| {
+                let cluster_wide = matches!(kind, disks::Kind::Volume | disks::Kind::Attachment);
+                cluster_wide || namespace.is_none_or(|wanted| object.in_namespace(wanted))
+            };
+            for object in found.filter(here) {
+                let decoded: DiskObject = object.decode()?;
+                let item = decoded.into_item(kind, namespace.unwrap_or("default"), &mut pool);
+                item.join(&mut facts);
+            }
+        }
+        Ok(facts)
     }
 
     /// The journals of migrations, of one namespace or of all.

@@ -185,6 +185,16 @@ pub async fn workload_names(cluster: &Cluster, plural: &str) -> Result<Vec<Strin
     names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/{plural}")).await
 }
 
+/// The names of the namespace's claims, as many as a page has.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn claim_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let namespace = encode(cluster.namespace());
+    let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims?limit=500");
+    names(cluster, &path).await
+}
+
 /// The names of a set's containers, init containers first.
 ///
 /// # Errors

@@ -39,6 +39,8 @@ impl Resource {
     pub const JOB: Resource = Resource::of("batch", "jobs", "job");
     pub const SNAPSHOT: Resource =
         Resource::of("snapshot.storage.k8s.io", "volumesnapshots", "volumesnapshot");
+    pub const SNAPSHOT_CLASS: Resource =
+        Resource::of("snapshot.storage.k8s.io", "volumesnapshotclasses", "volumesnapshotclass");
     pub const LEASE: Resource = Resource::of("coordination.k8s.io", "leases", "lease");
 
     pub const HPA: Resource = Resource {

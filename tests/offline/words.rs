@@ -74,6 +74,7 @@ fn every_command_of_the_pages_is_read_as_it_stands() {
         "README.md",
         "docs/canary.md",
         "docs/migrate.md",
+        "docs/orphans.md",
         "docs/scale.md",
         "docs/examples/gates.yaml",
     ];
@@ -110,7 +111,7 @@ fn every_example_of_a_help_is_read_as_it_stands() {
 #[test]
 fn every_flag_of_a_command_is_on_its_page() {
     let all = Cli::command();
-    for name in ["scale"] {
+    for name in ["orphans", "scale"] {
         let page = file(&format!("docs/{name}.md"));
         let command = all.find_subcommand(name).expect("a command");
         for flag in command.get_arguments().filter_map(|flag| flag.get_long()) {
@@ -125,7 +126,7 @@ fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
     let pages =
-        ["canary", "migrate", "scale", "architecture"].map(|page| format!("docs/{page}.md"));
+        ["canary", "migrate", "orphans", "scale", "architecture"].map(|page| format!("docs/{page}.md"));
     for page in pages.iter().map(String::as_str).chain(["README.md"]) {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
@@ -161,9 +162,11 @@ fn what_the_findings_advise_exists() {
         canary.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let whole = Cli::command();
     let migrate = whole.find_subcommand("migrate").expect("migrate");
+    let orphans = whole.find_subcommand("orphans").expect("orphans");
     let flags: BTreeSet<String> = canary
         .get_subcommands()
         .chain(migrate.get_subcommands())
+        .chain(orphans.get_subcommands())
         .chain(whole.get_subcommands())
         .flat_map(|verb| verb.get_arguments().filter_map(|arg| arg.get_long()))
         .map(str::to_owned)

@@ -167,6 +167,34 @@ impl Http {
         Err(self.refusal(&asked, answer).await)
     }
 
+    /// Sends a request and gives the bytes of its answer to `sink` as they
+    /// come, all of them within `--request-timeout`. Where an answer breaks
+    /// off the request is sent again, and `sink` begins anew.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; an answer with an error status is one.
+    pub async fn feed(&self, request: Outgoing, sink: &mut impl Sink) -> Result<(), Failure> {
+        let asked = self.asked(&request);
+        self.timed(&asked, async {
+            let mut retries = 0;
+            loop {
+                let answer = self.send(request.clone()).await?;
+                if !answer.status().is_success() {
+                    return Err(self.refusal(&asked, answer).await);
+                }
+                let outcome = pour(&asked, answer, sink).await;
+                let Err(Failure::Lost { .. }) = outcome else { return outcome };
+                let Some(retry) = retry::after_loss(&asked.method, retries) else {
+                    return outcome;
+                };
+                retries += 1;
+                retry.say(self.terminal, &asked, retries);
+                tokio::time::sleep(retry.wait).await;
+            }
+        })
+        .await
+    }
+
     async fn body_of(&self, asked: &Asked, answer: Response<Body>) -> Result<Bytes, Failure> {
         let status = answer.status();
         let body = answer.into_body().collect().await.map_err(|error| Failure::Lost {
@@ -335,6 +363,32 @@ impl Asked {
             .split('&')
             .any(|pair| matches!(pair, "watch=true" | "watch=1" | "follow=true" | "follow=1"))
     }
+}
+
+/// Takes an answer in pieces.
+pub trait Sink {
+    /// An answer of this content type begins; whatever came before is void.
+    fn begin(&mut self, content_type: &str);
+
+    /// # Errors
+    /// What is wrong with it.
+    fn take(&mut self, data: &[u8]) -> Result<(), String>;
+}
+
+async fn pour(asked: &Asked, answer: Response<Body>, sink: &mut impl Sink) -> Result<(), Failure> {
+    let content_type = answer.headers().get(CONTENT_TYPE);
+    sink.begin(content_type.and_then(|value| value.to_str().ok()).unwrap_or_default());
+    let mut body = answer.into_body();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Lost {
+            asked: asked.clone(),
+            cause: reason::innermost(&*error),
+        })?;
+        if let Some(data) = frame.data_ref() {
+            sink.take(data).map_err(|cause| Failure::Unreadable { asked: asked.clone(), cause })?;
+        }
+    }
+    Ok(())
 }
 
 /// The start of an answer's body, without waiting for more than `limit` bytes.

@@ -7,6 +7,7 @@
 //! and files.
 
 mod around;
+mod disks;
 mod pod;
 mod set;
 mod storage;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::workload::Owner;
 
 pub(super) use around::{AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject};
+pub(super) use disks::DiskObject;
 pub(super) use pod::PodObject;
 pub(super) use set::{RevisionObject, SetObject};
 pub(super) use storage::{ClaimObject, ClassObject, VolumeObject};
@@ -56,6 +58,9 @@ pub(super) struct List<T> {
 pub(super) struct ListMeta {
     #[serde(default)]
     pub resource_version: String,
+    /// From where the next page goes on; empty behind the last.
+    #[serde(default, rename = "continue")]
+    pub next: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,7 +80,10 @@ pub(super) struct Meta {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct OwnerReference {
+    #[serde(default)]
+    api_version: String,
     kind: String,
     name: String,
     #[serde(default)]

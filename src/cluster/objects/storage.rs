@@ -34,7 +34,7 @@ struct Resources {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Quantities {
+pub(super) struct Quantities {
     storage: Option<Quantity>,
 }
 
@@ -63,7 +63,7 @@ struct ClaimStatus {
     conditions: Option<Vec<ConditionObject>>,
 }
 
-fn storage(quantities: Option<Quantities>) -> Option<String> {
+pub(super) fn storage(quantities: Option<Quantities>) -> Option<String> {
     quantities?.storage.map(String::from)
 }
 

@@ -1,0 +1,247 @@
+//! `orphans adopt`: a volume becomes the claim of an ordinal.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    delete::parse,
+    hand::{Hand, Went},
+};
+use crate::{
+    cluster::{Cluster, ConnectionArgs, DryRun, Mode, Write, disks::around},
+    migrate::object::{items, name},
+    orphans::{
+        adopt::{Todo, Wish, plan},
+        args::AdoptArgs,
+        rules,
+    },
+    output::{Confirmed, Envelope, Error, Exit, Format, Question, Terminal, text::list},
+    steps::Teller,
+    workload::{Finding, digest},
+};
+
+/// The payload of `orphans adopt -o json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    pub dry_run: bool,
+    pub namespace: String,
+    pub volume: String,
+    pub stateful_set: String,
+    pub ordinal: u32,
+    pub claim: String,
+    /// What is done, in order.
+    pub steps: Vec<String>,
+    /// What was written, in order.
+    pub writes: Vec<String>,
+    /// The same hash, the same plan.
+    pub hash: String,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When something cannot be read, or a guard says no.
+pub async fn run(
+    args: &AdoptArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let cluster = Cluster::connect(connection, terminal).await?;
+    let wish = wish(args, &cluster).await?;
+    let world = around::to_adopt(&cluster, &wish).await?;
+    let todo = plan(&wish, &world, Timestamp::now()).map_err(|no| refused(&no))?;
+    let steps: Vec<String> = todo.iter().map(step).collect();
+    let hash = digest(
+        &json!({ "volume": wish.volume, "claim": wish.claim(),
+        "namespace": wish.namespace, "steps": steps }),
+        8,
+    );
+    let teller = Teller { terminal, output: args.output, command: "orphans-adopt" };
+    let mut end = (Exit::Done, Vec::new());
+    let mut writes = Vec::new();
+    match args.dry_run {
+        DryRun::None if todo.is_empty() => {}
+        DryRun::None => {
+            for step in &steps {
+                terminal.say(step);
+            }
+            let text = format!("Give volume {} to {}-{}?", wish.volume, wish.set, wish.ordinal);
+            let question = Question {
+                text: &text,
+                plan: Some(&hash),
+                type_to_agree: None,
+                for_a_program: args.output.is_machine(),
+            };
+            let confirmed = Confirmed::ask(terminal, &args.consent, question)?;
+            let mut hand = Hand::new(&cluster, confirmed, teller, args.timeout);
+            end = carry_out(&mut hand, &wish).await?;
+            writes = hand.sender.writes;
+        }
+        DryRun::Client | DryRun::Server => {
+            let server = args.dry_run == DryRun::Server;
+            let mode = if server { Mode::ServerDryRun } else { Mode::ClientDryRun };
+            for write in todo.iter().filter_map(write_of) {
+                cluster.write(write, mode).await?;
+                writes.push(write.done(mode));
+            }
+        }
+    }
+    let (exit, findings) = end;
+    let view = View {
+        dry_run: args.dry_run != DryRun::None,
+        namespace: wish.namespace.clone(),
+        volume: wish.volume.clone(),
+        stateful_set: wish.set.clone(),
+        ordinal: wish.ordinal,
+        claim: wish.claim(),
+        steps,
+        writes,
+        hash,
+    };
+    answer(&view, exit, &findings, args.output, terminal)?;
+    Ok(exit)
+}
+
+async fn wish(args: &AdoptArgs, cluster: &Cluster) -> Result<Wish, Error> {
+    let namespace = cluster.namespace().to_owned();
+    let (set, ordinal) = args.to.clone();
+    let found = around::set(cluster, &namespace, &set).await?;
+    let templates: Vec<&str> = items(&found, "/spec/volumeClaimTemplates").map(name).collect();
+    let template = match (&args.template, templates.as_slice()) {
+        (_, []) => return Err(Error::usage(format!("{set} has no volumeClaimTemplates"))),
+        (Some(asked), known) if known.contains(&asked.as_str()) => asked.clone(),
+        (None, [one]) => (*one).to_owned(),
+        (asked, known) => {
+            let what = asked.as_ref().map_or_else(
+                || "which template is it for?".to_owned(),
+                |asked| format!("{set} has no template {asked}"),
+            );
+            return Err(Error::usage(what)
+                .hint(format!("--template NAME; there are: {}", known.join(", "))));
+        }
+    };
+    // A bare name is a volume here.
+    let (is_volume, word) = match args.volume.contains('/') {
+        true => parse(&args.volume)?,
+        false => (true, args.volume.as_str()),
+    };
+    let volume = if is_volume {
+        word.to_owned()
+    } else {
+        let volume = around::volume_of_claim(cluster, &namespace, word).await?;
+        volume.ok_or_else(|| Error::usage(format!("claim {word} has no volume")))?
+    };
+    Ok(Wish { namespace, volume, set, ordinal, template })
+}
+
+fn write_of(todo: &Todo) -> Option<&Write> {
+    match todo {
+        Todo::Protect(write)
+        | Todo::DeleteHolder(write)
+        | Todo::Reserve(write)
+        | Todo::Make(write)
+        | Todo::GiveBack(write) => Some(write),
+        Todo::Await(_) => None,
+    }
+}
+
+fn step(todo: &Todo) -> String {
+    match (write_of(todo), todo) {
+        (Some(write), _) => write.done(Mode::ClientDryRun),
+        (None, Todo::Await(what)) => format!("wait for {what}"),
+        (None, _) => String::new(),
+    }
+}
+
+fn refused(finding: &Finding) -> Error {
+    let message = format!("{}: {}; nothing was changed", finding.id, finding.message);
+    Error::new(Exit::Refused, message)
+        .hint("kubectl stateful orphans -o wide says what each is")
+        .because(vec![finding.clone()])
+}
+
+/// A look before every step.
+async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<(Exit, Vec<Finding>), Error> {
+    loop {
+        let cluster = hand.cluster;
+        let world = match hand.look(around::to_adopt(cluster, wish)).await {
+            Err(exit) => return Ok(interrupted(hand, exit)),
+            Ok(Ok(world)) => world,
+            Ok(Err(failure)) => match hand.missed(failure).await? {
+                Went::Interrupted(exit) => return Ok(interrupted(hand, exit)),
+                Went::On | Went::Timeout => continue,
+            },
+        };
+        let todo = match plan(wish, &world, Timestamp::now()) {
+            Ok(todo) => todo,
+            Err(finding) if hand.sender.writes.is_empty() => return Err(refused(&finding)),
+            Err(finding) => {
+                hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                return Ok((Exit::Conflict, vec![*finding]));
+            }
+        };
+        let Some(first) = todo.first() else { return Ok((Exit::Done, Vec::new())) };
+        let went = match (write_of(first), first) {
+            (Some(write), _) => hand.write(write).await?,
+            (None, Todo::Await(what)) => hand.wait(what).await?,
+            (None, _) => Went::On,
+        };
+        match went {
+            Went::On => {}
+            Went::Interrupted(exit) => return Ok(interrupted(hand, exit)),
+            Went::Timeout => {
+                let message = format!("still waiting for {}", step(first));
+                let finding = rules::NOT_YET
+                    .found(format!("persistentvolume/{}", wish.volume), message)
+                    .hint(crate::steps::repeat());
+                hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                return Ok((Exit::Timeout, vec![finding]));
+            }
+        }
+    }
+}
+
+fn interrupted(hand: &Hand<'_>, exit: Exit) -> (Exit, Vec<Finding>) {
+    hand.sender.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
+    (exit, Vec::new())
+}
+
+fn answer(
+    view: &View,
+    exit: Exit,
+    findings: &[Finding],
+    format: Format,
+    terminal: Terminal,
+) -> Result<(), Error> {
+    let text = match format {
+        Format::Json | Format::Yaml | Format::Jsonl => {
+            Envelope::new("orphans-adopt", exit, findings, &[], view).render(format)?
+        }
+        Format::Name => format!("persistentvolumeclaim/{}\n", view.claim),
+        Format::Table | Format::Wide => said(view, exit),
+    };
+    terminal.conclude(&text)
+}
+
+fn said(view: &View, exit: Exit) -> String {
+    let View { volume, claim, hash, .. } = view;
+    if view.dry_run {
+        let steps: Vec<&str> = view.steps.iter().map(String::as_str).collect();
+        let steps =
+            if steps.is_empty() { "nothing is left to do".to_owned() } else { list(&steps) };
+        let again = crate::steps::again(std::env::args().skip(1), None, &["--dry-run"]);
+        return format!(
+            "{steps}\nplan {hash}: nothing was changed; to do it: kubectl stateful {} \
+             --confirm-plan {hash}\n",
+            again.join(" ")
+        );
+    }
+    if exit == Exit::Done {
+        format!("persistentvolumeclaim/{claim} has volume {volume}\n")
+    } else {
+        format!("persistentvolumeclaim/{claim} does not have volume {volume} yet\n")
+    }
+}
