@@ -234,9 +234,7 @@ fn said(view: &View, exit: Exit) -> String {
             if steps.is_empty() { "nothing is left to do".to_owned() } else { list(&steps) };
         let again = crate::steps::again(std::env::args().skip(1), None, &["--dry-run"]);
         return format!(
-            "{steps}\nplan {hash}: nothing was changed; to do it: kubectl stateful {} \
-             --confirm-plan {hash}\n",
-            again.join(" ")
+            "{steps}\nplan {hash}: nothing was changed; to do it: {again} --confirm-plan {hash}\n"
         );
     }
     if exit == Exit::Done {
