@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::preview::{Disk, Fate, Ordinal, Preview, Way};
 use crate::{
+    orphans,
     output::{
         Envelope, Error, Exit, Format, Look, Paint, layout, table,
         text::{age, count, one_line},
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The payload of `-o json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct View {
@@ -37,6 +38,9 @@ pub struct View {
     pub next: Option<String>,
     /// The line that takes it back.
     pub undo: Option<String>,
+    /// After a scale-down, what nothing needs any more of the set; `null`
+    /// where that was not looked for, or could not be read.
+    pub orphans: Option<orphans::report::View>,
     #[serde(skip)]
     pub took: Option<SignedDuration>,
     #[serde(skip)]
@@ -66,6 +70,7 @@ impl View {
             writes: Vec::new(),
             next: None,
             undo: None,
+            orphans: None,
             took: None,
             unread: facts.unread.clone(),
         }
@@ -151,7 +156,10 @@ fn end(view: &View, exit: Exit, findings: &[Finding], look: Look) -> String {
     let well = format!("{} of {} available", view.available, view.replicas);
     let mut lines =
         vec![format!("StatefulSet {name}    {}    {well}{took}", look.palette.paint(paint, &what))];
-    let left = left_behind(view);
+    let left = match &view.orphans {
+        Some(orphans) => orphans::report::table_and_sum(orphans, look),
+        None => left_behind(view),
+    };
     if !left.is_empty() {
         lines.push(String::new());
         lines.extend(left);

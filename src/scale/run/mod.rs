@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ConnectionArgs, DryRun, Mode, read},
+    orphans,
     output::{Confirmed, Error, Exit, Look, Question, Terminal},
     steps::{self, End, HeldSet, Teller, Written},
     workload::{Finding, Reference, StatefulSet, Survey},
@@ -81,7 +82,7 @@ pub async fn run(
         Ok(()) => go::go(&mut hand).await?,
         Err(end) => end,
     };
-    close(&mut hand, &end, findings, &hash)
+    close(&mut hand, &end, findings, &hash).await
 }
 
 /// What a scaling has in its hand.
@@ -190,7 +191,7 @@ async fn rehearse(
 
 /// Reports how it ended: what is left behind and what to type next are part of
 /// the answer.
-fn close(hand: &mut Hand<'_>, end: &End, before: &[Finding], hash: &str) -> Result<Exit, Error> {
+async fn close(hand: &mut Hand<'_>, end: &End, before: &[Finding], hash: &str) -> Result<Exit, Error> {
     let now = Timestamp::now();
     let terminal = hand.set.sender.teller.terminal;
     let mut view = View::new(hand.set.mirror.facts(), hand.preview.clone(), hash.to_owned(), now);
@@ -209,6 +210,13 @@ fn close(hand: &mut Hand<'_>, end: &End, before: &[Finding], hash: &str) -> Resu
         let allow = format!(" --allow {}", rules::READOPTS_DATA.id);
         let back_up = to < from && view.preview.disks().next().is_some();
         view.undo = Some(line(from, if back_up { &allow } else { "" }));
+    }
+    if end.exit == Exit::Done && to < from && view.preview.disks().next().is_some() {
+        // The work is done, whether that can be read or not.
+        match orphans::run::of_set(hand.cluster, &view.name).await {
+            Ok(orphans) => view.orphans = Some(orphans),
+            Err(error) => terminal.say(&format!("no report of orphans: {}", error.headline())),
+        }
     }
     let interrupted = matches!(end.exit, Exit::Interrupted | Exit::Terminated);
     if end.exit != Exit::Done {
