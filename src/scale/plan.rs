@@ -163,6 +163,12 @@ impl Memory {
         };
     }
 
+    /// The replicas up to which everything after a step is done, of a set that
+    /// has this many.
+    pub fn concluded_at(&self, record: &Record, replicas: u32) -> u32 {
+        if self.has_concluded(record, replicas) { replicas } else { record.concluded }
+    }
+
     /// Whether everything after the step to these replicas is done.
     fn has_concluded(&self, record: &Record, replicas: u32) -> bool {
         let reached =
@@ -182,6 +188,9 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &mut Memory) -> Move {
     if !set.is_observed() {
         let what = "the controller to see the change".to_owned();
         return wait(stand, terms, memory, Waiting::Seen(now), what, None);
+    }
+    if let Some(target) = passes(stand) {
+        return step_to(target, terms, memory);
     }
     if let Some(next) = until_gone(stand, terms, memory) {
         return next;
@@ -203,10 +212,29 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &mut Memory) -> Move {
     if !record.is_down() && terms.fresh && memory.aside != Some(target) {
         return Move::SetAside { replicas: target };
     }
-    if terms.before && memory.prepared != Some(target) {
-        return Move::Prepare { replicas: target };
+    step_to(target, terms, memory)
+}
+
+fn step_to(replicas: u32, terms: &Terms, memory: &Memory) -> Move {
+    if terms.before && memory.prepared != Some(replicas) {
+        return Move::Prepare { replicas };
     }
-    Move::Step { replicas: target }
+    Move::Step { replicas }
+}
+
+/// An ordinal that has broken after the last step and that leaves anyway: under
+/// OrderedReady the controller waits for it before it takes away those above it,
+/// so they go together.
+fn passes(stand: &Stand) -> Option<u32> {
+    let survey = &stand.survey;
+    let waits = !survey.leaving.is_empty()
+        && !survey.leaving.iter().any(|slot| slot.pod.is_some_and(Pod::is_terminating));
+    if !stand.record.is_down() || !stand.is_ordered() || !waits {
+        return None;
+    }
+    let (index, slot) = *broken(survey, stand.record.to).first()?;
+    let blocker = stand.unwell(stand.replicas())?;
+    (blocker.ordinal == slot.ordinal).then_some(index)
 }
 
 /// How long a pod that is to leave may be unready before nobody waits for it.

@@ -68,7 +68,13 @@ fn cases() -> impl Strategy<Value = Case> {
             any::<(bool, bool)>(),
             proptest::collection::vec(event, 0..60),
         )
-            .prop_map(|(shape, to, broken, terms, events)| Case { shape, to, broken, terms, events })
+            .prop_map(|(shape, to, broken, terms, events)| Case {
+                shape,
+                to,
+                broken,
+                terms,
+                events,
+            })
     })
 }
 
@@ -131,7 +137,7 @@ impl Run {
             Move::Step { replicas } => {
                 self.may_step(&facts.set, &record, replicas);
                 let mut record = record.clone();
-                record.concluded = now;
+                record.concluded = self.memory.concluded_at(&record, now);
                 record.at = replicas;
                 self.written(&writes::step(&facts.set, &record));
             }
@@ -164,19 +170,21 @@ impl Run {
 
     fn may_step(&self, set: &StatefulSet, record: &Record, replicas: u32) {
         let now = set.replicas;
-        self.all_have_left(now);
         assert!(!self.terms.before || self.memory.prepared == Some(replicas), "hooks first");
         if !record.is_down() {
+            self.all_have_left(now);
             assert_eq!(replicas, now + 1);
             return;
         }
         assert!((record.to..now).contains(&replicas), "{now} to {replicas}");
         let slots = self.model.slots();
-        let well = |index: u32| {
-            slots[index as usize].is_some_and(|pod| self.model.is_available(pod))
-        };
+        let well =
+            |index: u32| slots[index as usize].is_some_and(|pod| self.model.is_available(pod));
         if replicas + 1 < now {
             assert!(!well(replicas), "index {replicas} is well, and could wait for its turn");
+        }
+        if well(replicas) {
+            self.all_have_left(now);
         }
         for index in 0..record.to.min(replicas) {
             assert!(well(index), "index {index} stays, and is not available");
@@ -197,7 +205,7 @@ fn works(case: &Case) {
         }
     }
     // From now on everybody gets a turn: it comes to its end.
-    for _ in 0..600 {
+    for _ in 0..300 {
         if run.over {
             break;
         }
@@ -214,8 +222,18 @@ fn works(case: &Case) {
     assert!(Record::of(&run.set()).expect("readable").is_none(), "the record is gone");
 }
 
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(48),
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn it_gets_there_and_takes_nobody_else(case in cases()) {

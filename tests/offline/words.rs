@@ -125,8 +125,8 @@ fn every_flag_of_a_command_is_on_its_page() {
 fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    let pages =
-        ["canary", "migrate", "orphans", "scale", "architecture"].map(|page| format!("docs/{page}.md"));
+    let pages = ["canary", "migrate", "orphans", "scale", "architecture"]
+        .map(|page| format!("docs/{page}.md"));
     for page in pages.iter().map(String::as_str).chain(["README.md"]) {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {

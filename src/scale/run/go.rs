@@ -201,7 +201,7 @@ async fn step(
         doing.retained = true;
         return wait_until_retained(hand).await;
     }
-    record.concluded = hand.facts_set().replicas;
+    record.concluded = doing.memory.concluded_at(&record, hand.facts_set().replicas);
     record.at = replicas;
     let write = writes::step(hand.facts_set(), &record);
     match hand.set.write(&write).await? {
