@@ -67,8 +67,10 @@ impl View {
         let mut by_set: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
         for row in &self.items {
             by_class.entry(row.class).or_default().push(row);
+            // Of a parked set that is what everybody wants.
             if let (Some(namespace), Some(set), Some(_)) =
                 (&row.namespace, &row.set, row.readopted_at)
+                && row.class != Class::Parked
             {
                 by_set.entry((namespace, set)).or_default().push(row);
             }
