@@ -768,6 +768,20 @@ impl<'a> Judge<'a> {
         self.facts.attachments.get(volume?).map(ToString::to_string)
     }
 
+    /// The claim that a volume had, and what became of it.
+    fn whose(&self, volume: &Volume) -> String {
+        let Some(claim) = &volume.claim else { return "it names no claim".to_owned() };
+        let held = format!("it belonged to claim {}/{}", claim.namespace, claim.name);
+        match self.again.get(&(&*claim.namespace, &*claim.name)) {
+            Some(now) if now.uid == claim.uid => format!("{held}, which is still there"),
+            Some(now) => {
+                format!("{held}; another claim by that name has volume {} now", volume_of(now))
+            }
+            None if self.facts.missing.contains(&Kind::Claim) => held,
+            None => format!("{held}, which is gone"),
+        }
+    }
+
     /// A volume that lost its claim.
     fn volume(&self, volume: &'a Volume) -> Option<Row> {
         if !is_left(volume) {
@@ -795,28 +809,8 @@ impl<'a> Judge<'a> {
         if volume.migrates {
             evidence.push("a migration of kubectl stateful has it in hand".to_owned());
         }
-        evidence.push(match claim {
-            Some(claim) => {
-                let again = self.again.get(&(&*claim.namespace, &*claim.name));
-                let held = format!("it belonged to claim {}/{}", claim.namespace, claim.name);
-                match again {
-                    Some(now) if now.uid == claim.uid => format!("{held}, which is still there"),
-                    Some(now) => format!(
-                        "{held}; another claim by that name has volume {} now",
-                        volume_of(now)
-                    ),
-                    None if self.facts.missing.contains(&Kind::Claim) => held,
-                    None => format!("{held}, which is gone"),
-                }
-            }
-            None => "it names no claim".to_owned(),
-        });
-        evidence.push(match (&*volume.policy, released) {
-            ("Delete", true) => "policy Delete: its provisioner has not deleted it".to_owned(),
-            ("Delete", false) => "policy Delete: deleting it failed".to_owned(),
-            ("Recycle", _) => "policy Recycle: it is not available yet".to_owned(),
-            _ => "policy Retain: it stays until somebody takes it".to_owned(),
-        });
+        evidence.push(self.whose(volume));
+        evidence.push(what_becomes_of(volume).to_owned());
         let node = self.node_of(Some(&volume.name));
         if let Some(node) = &node {
             evidence.push(format!("it is attached to {node}"));
@@ -862,6 +856,16 @@ impl<'a> Judge<'a> {
             row.name = named;
         }
         Some(row)
+    }
+}
+
+/// By its policy.
+fn what_becomes_of(volume: &Volume) -> &'static str {
+    match (&*volume.policy, &*volume.phase) {
+        ("Delete", "Released") => "policy Delete: its provisioner has not deleted it",
+        ("Delete", _) => "policy Delete: deleting it failed",
+        ("Recycle", _) => "policy Recycle: it is not available yet",
+        _ => "policy Retain: it stays until somebody takes it",
     }
 }
 

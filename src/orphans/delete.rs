@@ -197,11 +197,12 @@ fn orphan(
     let is = judge_claim(&world.facts, namespace, &target.name, now);
     let row = match is {
         None => {
-            let message = match world.facts.missing.contains(&Kind::Claim) {
-                true => "claims could not be listed",
-                false => "it was not in the list of claims",
+            let message = if world.facts.missing.contains(&Kind::Claim) {
+                "claims could not be listed"
+            } else {
+                "it was not in the list of claims"
             };
-            let finding = rules::NO_ORPHAN.found(target.reference(), message.to_owned());
+            let finding = rules::NO_ORPHAN.found(target.reference(), message);
             return Err(Box::new(finding));
         }
         Some(Is::Used(pod)) => return Err(in_use(format!("pod {pod} uses {}", target.name))),

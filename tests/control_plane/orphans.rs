@@ -139,6 +139,7 @@ fn report(namespace: &Namespace) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one thing after the other")]
 fn every_class_is_real() {
     let namespace = TestCluster::shared().namespace("orphans-classes");
     let api = namespace.cluster().api();
