@@ -395,24 +395,24 @@ impl<'a> Judge<'a> {
         if !blind.is_empty() {
             let names: Vec<&str> = blind.iter().map(|kind| kind.resource()).collect();
             let why = format!("{} could not be read: whatever uses it may be there", list(&names));
-            return self.with_candidate(self.base(claim, Class::Unknown, why), candidates);
+            return with_candidate(self.base(claim, Class::Unknown, why), candidates);
         }
         if claim.migrates {
             let why = "a migration of kubectl stateful has it in hand".to_owned();
-            return self.with_candidate(self.base(claim, Class::Managed, why), candidates);
+            return with_candidate(self.base(claim, Class::Managed, why), candidates);
         }
         match self.owned(claim) {
             Owned::ByTheDead(owners) => {
                 let why = format!("{owners}, by uid: the garbage collector should take it away");
-                return self.with_candidate(self.base(claim, Class::OwnerGone, why), candidates);
+                return with_candidate(self.base(claim, Class::OwnerGone, why), candidates);
             }
             Owned::By(owner, confidence) => {
                 let row = Row { confidence, ..self.base(claim, Class::Managed, owner) };
-                return self.with_candidate(row, candidates);
+                return with_candidate(row, candidates);
             }
             Owned::BySet(owner) if candidates.is_empty() => {
                 return self.renamed(claim).unwrap_or_else(|| {
-                    self.with_candidate(self.base(claim, Class::Managed, owner), candidates)
+                    with_candidate(self.base(claim, Class::Managed, owner), candidates)
                 });
             }
             Owned::Nobody | Owned::BySet(_) => {}
@@ -455,19 +455,13 @@ impl<'a> Judge<'a> {
         row.candidates = vec![name.to_string()];
         row.template = Some(template.to_string());
         row.ordinal = Some(ordinal);
-        match set.replicas_for(ordinal) {
-            Some(replicas) => {
-                row.readopted_at = Some(replicas);
-                let how = format!("scaling {name} to {replicas} or more mounts it again");
-                row.readopted_by = Some(self.with_age(how, &row));
-            }
-            None => {
-                let how = format!(
-                    "setting spec.ordinals.start of {name} to {ordinal} or less mounts it again"
-                );
-                row.readopted_by = Some(self.with_age(how, &row));
-            }
-        }
+        row.readopted_at = set.replicas_for(ordinal);
+        let how = if let Some(replicas) = row.readopted_at {
+            format!("scaling {name} to {replicas} or more mounts it again")
+        } else {
+            format!("setting spec.ordinals.start of {name} to {ordinal} or less mounts it again")
+        };
+        row.readopted_by = Some(self.with_age(how, &row));
         if matches!(self.owned(claim), Owned::BySet(_)) {
             row.evidence.push(format!("it goes when {name} is deleted (whenDeleted=Delete)"));
         }
@@ -638,23 +632,7 @@ impl<'a> Judge<'a> {
             row.evidence.push("whether a pod uses it was not read".to_owned());
         }
         let candidates = self.candidates(&claim.namespace, &claim.name);
-        Finding::Row(Box::new(self.with_candidate(row, &candidates)))
-    }
-
-    /// Set and ordinal, where there is one candidate and the class does not
-    /// hang on it.
-    fn with_candidate(&self, mut row: Row, candidates: &[(Candidate<'a>, u32)]) -> Row {
-        row.candidates = candidates.iter().map(|(one, _)| one.set.name.to_string()).collect();
-        row.ordinal = candidates.first().map(|(_, ordinal)| *ordinal);
-        if let [(one, _)] = candidates {
-            row.set = Some(one.set.name.to_string());
-            row.template = Some(one.template.to_string());
-        } else if candidates.is_empty()
-            && let Some((head, _)) = split(&row.name)
-        {
-            row.candidates = suffixes(head);
-        }
-        row
+        Finding::Row(Box::new(with_candidate(row, &candidates)))
     }
 
     fn with_age(&self, how: String, row: &Row) -> String {
@@ -852,11 +830,27 @@ impl<'a> Judge<'a> {
         if let Some(claim) = claim {
             let candidates = self.candidates(&claim.namespace, &claim.name);
             let named = std::mem::replace(&mut row.name, claim.name.to_string());
-            row = self.with_candidate(row, &candidates);
+            row = with_candidate(row, &candidates);
             row.name = named;
         }
         Some(row)
     }
+}
+
+/// Set and ordinal, where there is one candidate and the class does not
+/// hang on it.
+fn with_candidate(mut row: Row, candidates: &[(Candidate<'_>, u32)]) -> Row {
+    row.candidates = candidates.iter().map(|(one, _)| one.set.name.to_string()).collect();
+    row.ordinal = candidates.first().map(|(_, ordinal)| *ordinal);
+    if let [(one, _)] = candidates {
+        row.set = Some(one.set.name.to_string());
+        row.template = Some(one.template.to_string());
+    } else if candidates.is_empty()
+        && let Some((head, _)) = split(&row.name)
+    {
+        row.candidates = suffixes(head);
+    }
+    row
 }
 
 /// By its policy.

@@ -266,17 +266,15 @@ fn volume_of<'a>(
     }
     let volume = world.volume.as_ref().filter(|volume| name(volume) == wanted);
     let is_its = |volume: &&Value| text(volume, "/spec/claimRef/uid") == Some(uid(claim));
-    match volume.filter(is_its) {
-        Some(volume) => Ok(Some(volume)),
-        None => {
-            let message = format!(
-                "volume {wanted} of {} could not be read, or is not its volume: whether its data \
-                 stays is not known",
-                target.name
-            );
-            Err(Box::new(rules::POLICY_UNKNOWN.found(target.reference(), message)))
-        }
+    if let Some(volume) = volume.filter(is_its) {
+        return Ok(Some(volume));
     }
+    let message = format!(
+        "volume {wanted} of {} could not be read, or is not its volume: whether its data stays is \
+         not known",
+        target.name
+    );
+    Err(Box::new(rules::POLICY_UNKNOWN.found(target.reference(), message)))
 }
 
 /// Tells the volume to stay, and remembers what its policy was.

@@ -358,7 +358,8 @@ fn sums(view: &View, look: Look) -> Vec<String> {
         [("class", by_class), ("namespace", by_namespace), ("storage class", by_storage_class)];
     let mut cells = Vec::new();
     for (group, sums) in groups {
-        if sums.len() < 2 && !(look.wide && !sums.is_empty()) {
+        let fewest = if look.wide { 1 } else { 2 };
+        if sums.len() < fewest {
             continue;
         }
         let mut largest: Vec<&Sum> = sums.iter().collect();

@@ -367,7 +367,8 @@ fn answer(
         }
         Format::Name => {
             let gone = view.items.iter().filter(|item| item.result != "left");
-            gone.map(|item| format!("{}/{}\n", item.kind.to_ascii_lowercase(), item.name)).collect()
+            let names = gone.map(|item| item.kind.to_ascii_lowercase() + "/" + &item.name + "\n");
+            names.collect()
         }
         Format::Table | Format::Wide => said(view),
     };
