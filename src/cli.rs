@@ -12,6 +12,7 @@ use crate::{
     migrate::{self, args::MigrateArgs},
     orphans::{self, args::OrphansArgs},
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
+    scale::{self, args::ScaleArgs},
     status::{self, args::StatusArgs},
     version,
 };
@@ -57,6 +58,7 @@ pub struct Cli {
 pub enum Command {
     Status(StatusArgs),
     Canary(Box<CanaryArgs>),
+    Scale(Box<ScaleArgs>),
     Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
     Completion(completion::CompletionArgs),
@@ -72,6 +74,7 @@ impl Command {
             Command::Status(args) => args.output,
             Command::Canary(args) => args.verb.format(),
             Command::Orphans(args) => args.format(),
+            Command::Scale(args) => args.output,
             Command::Migrate(args) => args.verb.format(),
             Command::Version(args) => args.output,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
@@ -115,6 +118,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
         Command::Orphans(args) => block_on(orphans::run::run(args, &cli.connection, terminal)),
         Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
+        Command::Scale(args) => block_on(scale::run::run(args, &cli.connection, terminal)),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),
         Command::Complete(args) => Ok(completion::for_kubectl(args, terminal)),

@@ -20,6 +20,7 @@ use crate::{
     completion::{Shell, registration},
     migrate, orphans,
     output::{Envelope, Exit, Failure},
+    scale,
     status::{plan::Picture, run::Change, stuck},
     steps::Event,
     version::Version,
@@ -66,6 +67,13 @@ fn findings() {
     for rule in rules::all() {
         page += &rule_page(rule);
         if rules::ALLOWABLE.contains(&rule) {
+            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
+        }
+    }
+    page += "\n## scale\n";
+    for rule in scale::rules::all() {
+        page += &rule_page(rule);
+        if scale::rules::ALLOWABLE.contains(&rule) {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
     }
@@ -135,6 +143,8 @@ fn schemas() {
         &schema::<Envelope<'static, migrate::report::ListView>>(),
     );
     check("docs/schemas/migrate-event-v1.json", &schema::<Event<'static>>());
+    check("docs/schemas/scale-v1.json", &schema::<Envelope<'static, scale::report::View>>());
+    check("docs/schemas/scale-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/orphans-v1.json", &schema::<Envelope<'static, orphans::report::View>>());
     check(
         "docs/schemas/orphans-delete-v1.json",

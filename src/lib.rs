@@ -12,6 +12,7 @@ mod docs;
 pub mod migrate;
 pub mod orphans;
 pub mod output;
+pub mod scale;
 pub mod status;
 pub mod steps;
 pub mod version;

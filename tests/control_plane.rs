@@ -26,6 +26,8 @@ mod mirror;
 mod orphans;
 #[path = "control_plane/proxy.rs"]
 mod proxy;
+#[path = "control_plane/scale.rs"]
+mod scale;
 #[path = "control_plane/status.rs"]
 mod status;
 #[path = "control_plane/write.rs"]

@@ -22,6 +22,8 @@ mod migrate;
 mod migrate_copy;
 #[path = "node/migrate_killed.rs"]
 mod migrate_killed;
+#[path = "node/migrate_recover.rs"]
+mod migrate_recover;
 #[path = "node/migrate_trouble.rs"]
 mod migrate_trouble;
 #[path = "node/migrate_volumes.rs"]
@@ -30,5 +32,7 @@ mod migrate_volumes;
 mod reach;
 #[path = "node/readme.rs"]
 mod readme;
+#[path = "node/scale.rs"]
+mod scale;
 #[path = "node/stuck.rs"]
 mod stuck;

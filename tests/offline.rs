@@ -17,6 +17,7 @@ mod offline {
     mod orphans;
     mod orphans_oracle;
     mod properties;
+    mod scale;
     mod scenarios;
     mod server;
     mod words;

@@ -142,7 +142,7 @@ pub struct GateView {
     pub message: String,
 }
 
-pub use super::gates::Verdict;
+pub use crate::steps::attempt::Verdict;
 
 impl View {
     pub fn new(
@@ -353,14 +353,6 @@ fn steady(stand: &Stand, memory: &Memory, pod: &Pod, index: u32) -> Option<GateV
         return gate(Verdict::Pending, format!("until {}", clock(ready)));
     }
     gate(Verdict::Pass, format!("Ready for {} without a restart", age(memory.bake)))
-}
-
-/// `web-2 to be Ready, until 10:51:07Z`.
-pub fn waiting(what: &str, until: Option<Timestamp>) -> String {
-    match until {
-        Some(until) => format!("{}, until {}", one_line(what), clock(until)),
-        None => one_line(what),
-    }
 }
 
 /// The answer in the asked format.

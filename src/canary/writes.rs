@@ -1,9 +1,4 @@
 //! The writes of a canary: what each changes, and what must still hold. Pure.
-//!
-//! A step is a JSON patch that tests uid, generation and annotation. The
-//! generation moves with every change of the spec, by whomever, and with
-//! nothing that the controller reports; a resourceVersion would fail at every
-//! report of a pod that becomes Ready just then.
 
 use serde_json::{Map, Value, json};
 
@@ -13,6 +8,7 @@ use super::{
 };
 use crate::{
     cluster::{Object, Patch, Precondition, Propagation, Resource, Write},
+    steps::set_patch::{self, Marked},
     workload::{StatefulSet, Strategy},
 };
 
@@ -32,61 +28,53 @@ pub fn begin(set: &StatefulSet, change: &Map<String, Value>, record: &Record) ->
         Some(moved) => format!("template, {moved}"),
         None => "template".to_owned(),
     };
-    Write::patch(object(set), Patch::strategic(&version, fields), summary)
+    Write::patch(set_patch::object(set), Patch::strategic(&version, fields), summary)
 }
 
 /// Moves the partition to where the record says, and writes the record.
 pub fn step(set: &StatefulSet, record: &Record) -> Write {
-    let mut operations = annotate(set, record);
-    let summary = if record.on_delete {
-        format!("canary from index {} up", record.partition)
-    } else {
-        operations.push(partition(set, record.partition));
-        moved(set, record).unwrap_or_else(|| "canary".to_owned())
-    };
-    patch(set, operations, summary)
+    if record.on_delete {
+        let summary = format!("canary from index {} up", record.partition);
+        return marked(set).record(&record.text(), Vec::new(), summary);
+    }
+    let summary = moved(set, record).unwrap_or_else(|| "canary".to_owned());
+    marked(set).record(&record.text(), vec![partition(set, record.partition)], summary)
 }
 
 /// Writes the record and nothing else.
 pub fn mark(set: &StatefulSet, record: &Record, summary: &str) -> Write {
-    patch(set, annotate(set, record), summary.to_owned())
+    marked(set).record(&record.text(), Vec::new(), summary)
 }
 
 /// Puts the template of the stable revision back, exactly as it was recorded.
 pub fn revert(set: &StatefulSet, record: &Record, template: &Value) -> Write {
-    let mut operations = annotate(set, record);
-    operations.push(json!({ "op": "replace", "path": "/spec/template", "value": template }));
+    let mut changes = vec![json!({ "op": "replace", "path": "/spec/template", "value": template })];
     let mut summary = format!("template of {}", record.stable);
     if set.takes_partition() && set.partition() != record.partition {
-        operations.push(partition(set, record.partition));
+        changes.push(partition(set, record.partition));
         summary = format!("{summary}, partition {} -> {}", set.partition(), record.partition);
     }
-    patch(set, operations, summary)
+    marked(set).record(&record.text(), changes, summary)
 }
 
 /// Gives the strategy back and removes the record.
 pub fn finish(set: &StatefulSet, record: &Record) -> Write {
-    let path = format!("/metadata/annotations/{}", pointer(ANNOTATION));
-    let mut operations = tests(set);
-    operations.push(json!({ "op": "remove", "path": path }));
     let over = "canary over".to_owned();
-    let summary = match (&set.strategy, record.was) {
+    let (changes, summary) = match (&set.strategy, record.was) {
         // It was so from the beginning.
-        _ if record.on_delete => over,
+        _ if record.on_delete => (Vec::new(), over),
         (Strategy::RollingUpdate { partition: now }, Some(was)) if *now != Some(was) => {
-            operations.push(partition(set, was));
-            format!("{over}, partition {} -> {was}", set.partition())
+            (vec![partition(set, was)], format!("{over}, partition {} -> {was}", set.partition()))
         }
         // It was null, and the server leaves it so where a type is given.
-        (Strategy::RollingUpdate { partition: Some(_) }, None) => {
-            operations
-                .push(json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" }));
-            format!("{over}, rollingUpdate as it was")
-        }
+        (Strategy::RollingUpdate { partition: Some(_) }, None) => (
+            vec![json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" })],
+            format!("{over}, rollingUpdate as it was"),
+        ),
         // It is so again, or somebody else has made another one of it.
-        _ => over,
+        _ => (Vec::new(), over),
     };
-    patch(set, operations, summary)
+    marked(set).forget(changes, summary)
 }
 
 /// Deletes a pod as it was judged, and no successor of its name.
@@ -100,37 +88,8 @@ pub fn replace(set: &StatefulSet, pod: &Doomed, why: &str) -> Write {
     Write::delete(object, pod.uid.as_str(), version, Propagation::Background, why)
 }
 
-fn object(set: &StatefulSet) -> Object {
-    Object {
-        resource: Resource::STATEFUL_SET,
-        namespace: Some(set.namespace.clone()),
-        name: set.name.clone(),
-    }
-}
-
-fn patch(set: &StatefulSet, operations: Vec<Value>, summary: String) -> Write {
-    let generation = json!(set.generation);
-    Write::patch(object(set), Patch::json("/metadata/generation", &generation, operations), summary)
-}
-
-/// It is still this set, with the record that was judged.
-fn tests(set: &StatefulSet) -> Vec<Value> {
-    let mut tests = vec![json!({ "op": "test", "path": "/metadata/uid", "value": set.uid })];
-    if let Some(text) = set.annotations.get(ANNOTATION) {
-        let path = format!("/metadata/annotations/{}", pointer(ANNOTATION));
-        tests.push(json!({ "op": "test", "path": path, "value": text }));
-    }
-    tests
-}
-
-fn annotate(set: &StatefulSet, record: &Record) -> Vec<Value> {
-    let mut operations = tests(set);
-    if set.annotations.is_empty() {
-        operations.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
-    }
-    let path = format!("/metadata/annotations/{}", pointer(ANNOTATION));
-    operations.push(json!({ "op": "add", "path": path, "value": record.text() }));
-    operations
+fn marked(set: &StatefulSet) -> Marked<'_> {
+    Marked { set, key: ANNOTATION }
 }
 
 fn partition(set: &StatefulSet, to: u32) -> Value {
@@ -144,9 +103,4 @@ fn partition(set: &StatefulSet, to: u32) -> Value {
 
 fn moved(set: &StatefulSet, record: &Record) -> Option<String> {
     (!record.on_delete).then(|| format!("partition {} -> {}", set.partition(), record.partition))
-}
-
-/// A key as a part of a JSON pointer (RFC 6901).
-fn pointer(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

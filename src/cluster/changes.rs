@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::{sync::Notify, task::JoinSet, time};
 
 use super::{
@@ -39,7 +39,7 @@ impl Changes {
         let mut watches = JoinSet::new();
         for (path, mark) in watched {
             let follow = Follow::new(cluster.clone(), path, mark.clone());
-            watches.spawn(wake(follow, Arc::clone(&woken)));
+            watches.spawn(wake(follow, |_: &IgnoredAny| true, Arc::clone(&woken)));
         }
         Changes { woken, _watches: watches }
     }
@@ -58,11 +58,21 @@ impl Changes {
     }
 }
 
-/// Wakes at each change, and also when the watch breaks: the next read then
-/// says what is wrong with the server.
-pub(super) async fn wake(mut follow: Follow<IgnoredAny>, woken: Arc<Notify>) {
+/// Wakes at each change that matters, and also when the watch breaks: the next
+/// read then says what is wrong with the server.
+pub(super) async fn wake<T: DeserializeOwned>(
+    mut follow: Follow<T>,
+    matters: impl Fn(&T) -> bool,
+    woken: Arc<Notify>,
+) {
+    use WatchEvent::{Added, Bookmark, Deleted, Modified};
     loop {
-        if !matches!(follow.next().await, Ok(WatchEvent::Bookmark(_))) {
+        let wakes = match follow.next().await {
+            Ok(Added(object) | Modified(object) | Deleted(object)) => matters(&object),
+            Ok(Bookmark(_)) => false,
+            Err(_) => true,
+        };
+        if wakes {
             woken.notify_one();
         }
     }

@@ -22,6 +22,7 @@ mod prometheus;
 mod protobuf;
 mod proxy;
 pub mod read;
+pub mod scaling;
 #[cfg(test)]
 mod tests;
 mod watch;

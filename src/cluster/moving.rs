@@ -22,7 +22,7 @@ use crate::{
     migrate::{
         begin::Surroundings,
         fill::{Pass, job_name},
-        journal::{ANNOTATION, Book, Journal, LABEL, Mode},
+        journal::{ANNOTATION, Book, Disk, Journal, LABEL, Mode},
         object::{items, name, text},
         recover::Before,
         world::{World, annotation},
@@ -390,11 +390,109 @@ pub async fn last_line(cluster: &Cluster, pod: &str) -> Result<String, Failure> 
     Ok(String::from_utf8_lossy(&log).into_owned())
 }
 
-/// Tells that something about a migration changed, without saying what.
+/// Tells that something about a migration changed, without saying what. What
+/// else happens in the namespace does not make it look again.
 #[derive(Debug)]
 pub struct Stirrings {
     woken: Arc<Notify>,
     _watches: JoinSet<()>,
+}
+
+/// Of an object that changed: whose it is.
+#[derive(Deserialize)]
+struct Stirred {
+    metadata: StirredMetadata,
+    spec: Option<StirredSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StirredMetadata {
+    name: String,
+    #[serde(default)]
+    owner_references: Vec<StirredOwner>,
+}
+
+#[derive(Deserialize)]
+struct StirredOwner {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct StirredSpec {
+    /// Of an attachment.
+    source: Option<AttachmentSource>,
+    /// Of a pod.
+    volumes: Option<Vec<StirredVolume>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StirredVolume {
+    persistent_volume_claim: Option<StirredClaim>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StirredClaim {
+    claim_name: String,
+}
+
+/// The names that a migration is about.
+struct Concerned {
+    /// The set, and the Deployments.
+    workloads: Vec<String>,
+    claims: Vec<String>,
+    volumes: Vec<String>,
+}
+
+impl Concerned {
+    fn of(journal: &Journal) -> Concerned {
+        let members = journal.deployments.iter().map(|member| member.name.clone());
+        let disks = journal.disks.iter();
+        let blank = |disk: &Disk| disk.blank.as_ref().map(|blank| blank.pv.name.clone());
+        Concerned {
+            workloads: members.chain([journal.set_name().to_owned()]).collect(),
+            claims: disks
+                .clone()
+                .flat_map(|disk| [disk.old.name.clone(), disk.new.clone()])
+                .collect(),
+            volumes: disks
+                .flat_map(|disk| std::iter::once(disk.pv.name.clone()).chain(blank(disk)))
+                .collect(),
+        }
+    }
+
+    /// Of a set, or of a Deployment's ReplicaSet or Job: their names begin with
+    /// that of the workload. Somebody whose name happens to begin so, too, costs
+    /// a look and no more.
+    fn is_of_workload(&self, name: &str) -> bool {
+        self.workloads.iter().any(|workload| {
+            name.strip_prefix(workload.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    }
+
+    fn by(&self, what: &Stirred) -> bool {
+        let name = &what.metadata.name;
+        let owners = &what.metadata.owner_references;
+        if self.is_of_workload(name)
+            || self.claims.contains(name)
+            || owners.iter().any(|owner| self.is_of_workload(&owner.name))
+        {
+            return true;
+        }
+        let Some(spec) = &what.spec else { return false };
+        let attached =
+            spec.source.as_ref().and_then(|source| source.persistent_volume_name.as_ref());
+        let mut mounted = spec
+            .volumes
+            .iter()
+            .flatten()
+            .filter_map(|volume| Some(&volume.persistent_volume_claim.as_ref()?.claim_name));
+        attached.is_some_and(|volume| self.volumes.contains(volume))
+            || mounted.any(|claim| self.claims.contains(claim))
+    }
 }
 
 impl Stirrings {
@@ -406,30 +504,38 @@ impl Stirrings {
         let by_name = |path: String, name: &str| {
             format!("{path}?fieldSelector={}", encode(&format!("metadata.name={name}")))
         };
-        let mut paths = vec![
-            core("pods"),
+        // Of one name, or of a kind of which there are few.
+        let mut own = vec![
             by_name(core("configmaps"), &journal.book_name()),
             by_name(apps("statefulsets"), journal.set_name()),
         ];
         for member in &journal.deployments {
-            paths.push(by_name(apps("deployments"), &member.name));
-        }
-        if journal.mode == Mode::Copy {
-            paths.push(format!("/apis/batch/v1/namespaces/{namespace}/jobs"));
+            own.push(by_name(apps("deployments"), &member.name));
         }
         if journal.mode == Mode::Snapshot {
             let group = "/apis/snapshot.storage.k8s.io/v1";
-            paths.push(format!("{group}/namespaces/{namespace}/volumesnapshots"));
+            own.push(format!("{group}/namespaces/{namespace}/volumesnapshots"));
+        }
+        let mut shared = vec![core("pods")];
+        if journal.mode == Mode::Copy {
+            shared.push(format!("/apis/batch/v1/namespaces/{namespace}/jobs"));
         }
         if !journal.disks.is_empty() {
-            paths.push(core("persistentvolumeclaims"));
-            paths.push("/apis/storage.k8s.io/v1/volumeattachments".to_owned());
+            shared.push(core("persistentvolumeclaims"));
+            shared.push("/apis/storage.k8s.io/v1/volumeattachments".to_owned());
         }
         let woken = Arc::new(Notify::new());
         let mut watches = JoinSet::new();
-        for path in paths {
-            let follow: Follow<IgnoredAny> = Follow::new(cluster.clone(), path, String::new());
-            watches.spawn(wake(follow, Arc::clone(&woken)));
+        for path in own {
+            let follow = Follow::new(cluster.clone(), path, String::new());
+            watches.spawn(wake(follow, |_: &IgnoredAny| true, Arc::clone(&woken)));
+        }
+        let concerned = Arc::new(Concerned::of(journal));
+        for path in shared {
+            let follow = Follow::new(cluster.clone(), path, String::new());
+            let concerned = Arc::clone(&concerned);
+            let matters = move |what: &Stirred| concerned.by(what);
+            watches.spawn(wake(follow, matters, Arc::clone(&woken)));
         }
         Stirrings { woken, _watches: watches }
     }

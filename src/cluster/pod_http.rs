@@ -1,8 +1,9 @@
-//! GET to a pod or a service, through the API server.
+//! HTTP to a pod or a service, through the API server.
 
 use std::time::Duration;
 
-use ::http::StatusCode;
+use ::http::{Method, StatusCode};
+use hyper::body::Bytes;
 use tokio::time;
 
 use super::{
@@ -34,13 +35,10 @@ pub(super) enum Proxied {
 }
 
 impl Cluster {
-    /// Asks a pod of the cluster's namespace; the path may have a query. The
-    /// port is a number: of pods the server does not know ports by name, see
-    /// [`crate::workload::PodTemplate::port`]. It is asked once, and redirects
-    /// are an answer.
+    /// GETs from a pod; see [`Cluster::pod_http`].
     ///
     /// # Errors
-    /// When the API server cannot be asked, or refuses.
+    /// As there.
     pub async fn pod_get(
         &self,
         pod: &str,
@@ -49,8 +47,27 @@ impl Cluster {
         path: &str,
         timeout: Duration,
     ) -> Result<Answer, Failure> {
+        self.pod_http(&Method::GET, pod, port, https, path, timeout).await
+    }
+
+    /// Asks a pod of the cluster's namespace; the path may have a query. The
+    /// port is a number: of pods the server does not know ports by name, see
+    /// [`crate::workload::PodTemplate::port`]. It is asked once, and redirects
+    /// are an answer.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked, or refuses.
+    pub async fn pod_http(
+        &self,
+        method: &Method,
+        pod: &str,
+        port: &str,
+        https: bool,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
         let path = proxy_path(self.namespace(), "pods", &end(pod, port, https), path);
-        Ok(match self.proxied(&path, KEPT, timeout).await? {
+        Ok(match self.proxied(method, &path, KEPT, timeout).await? {
             Proxied::Status { code, mut body } => {
                 body.truncate(KEPT);
                 Answer::Status { code, body: String::from_utf8_lossy(&body).into_owned() }
@@ -63,11 +80,12 @@ impl Cluster {
     /// bytes of a success.
     pub(super) async fn proxied(
         &self,
+        method: &Method,
         path: &str,
         limit: usize,
         timeout: Duration,
     ) -> Result<Proxied, Failure> {
-        let request = http::get(path)?;
+        let request = http::build(method.clone(), path, None, Bytes::new())?;
         let asked = self.http.asked(&request);
         let asking = async {
             let answer = self.http.send_once(request).await?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use ::http::{
-    HeaderValue, StatusCode, Uri,
+    HeaderValue, Method, StatusCode, Uri,
     header::AUTHORIZATION,
     uri::{Authority, PathAndQuery},
 };
@@ -79,7 +79,7 @@ impl Cluster {
         let (code, body) = match at {
             PrometheusAt::Service { namespace, name, port, https } => {
                 let path = proxy_path(namespace, "services", &end(name, port, *https), &path);
-                let proxied = self.proxied(&path, limit, timeout).await;
+                let proxied = self.proxied(&Method::GET, &path, limit, timeout).await;
                 match proxied.map_err(PrometheusFailure::Cluster)? {
                     Proxied::Status { code, body } => (code, body),
                     Proxied::Unreachable { why } => {

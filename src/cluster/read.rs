@@ -81,6 +81,8 @@ pub enum Scope {
     Status,
     /// What decides over moving a set from one revision to another.
     Rollout,
+    /// What decides over taking ordinals away, and adding some.
+    Scale,
 }
 
 /// What is known about one set, as far as `scope` goes.
@@ -92,17 +94,18 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
     let namespace = encode(cluster.namespace());
     let sets = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(name));
     // The set comes first: its selector is needed, and its absence ends it.
-    let (status, rollout) = (scope == Scope::Status, scope == Scope::Rollout);
+    let status = scope == Scope::Status;
+    let moves = !status;
     let (set, groups, server_version) = tokio::join!(
         cluster.get::<SetObject>(&sets),
         api_groups(cluster),
-        server_version(rollout, cluster),
+        server_version(scope == Scope::Rollout, cluster),
     );
     let (set, groups) = (StatefulSet::from(set?), groups?);
     let Paths { pods, revisions, claims, events, budgets, .. } = Paths::of(&set);
     let services = format!("/api/v1/namespaces/{namespace}/services");
     // A set without claims needs no disks, nor the right to read them.
-    let storage = status && !set.claim_templates.is_empty();
+    let storage = scope != Scope::Rollout && !set.claim_templates.is_empty();
     let (pods, revisions, claims, volumes, classes, services, events, budgets, autoscalers) = tokio::join!(
         list::<PodObject>(cluster, "pods", &pods),
         list::<RevisionObject>(cluster, "controllerrevisions.apps", &revisions),
@@ -116,7 +119,7 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         ),
         list_if::<ServiceObject>(status, cluster, "services", &services),
         list::<EventObject>(cluster, "events", &events),
-        list_if::<BudgetObject>(rollout, cluster, "poddisruptionbudgets.policy", &budgets),
+        list_if::<BudgetObject>(moves, cluster, "poddisruptionbudgets.policy", &budgets),
         autoscalers(cluster, &namespace, &groups),
     );
     let (pods, claims, events, budgets) = (pods?, claims?, events?, budgets?);

@@ -23,7 +23,7 @@ use crate::cluster::Resource;
 /// On every object that a migration has made or taken in hand. On a volume its
 /// value is a [`Tag`], elsewhere the id of the migration. An annotation, but on
 /// the set a label.
-pub const ANNOTATION: &str = "kubectl-stateful.dev/migration";
+pub use crate::workload::MIGRATION_MARK as ANNOTATION;
 /// Changes on a claim for no other reason than that the binder looks at it:
 /// left alone it looks every 15 seconds.
 pub const TOUCHED: &str = "kubectl-stateful.dev/touched";

@@ -116,6 +116,17 @@ pub struct Memory {
     pub verified: bool,
 }
 
+impl Memory {
+    /// Remembers an act that was carried out.
+    pub fn did(&mut self, act: Act) {
+        if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
+            && !self.touched.contains(&index)
+        {
+            self.touched.push(index);
+        }
+    }
+}
+
 /// The next move to the set.
 pub fn next(
     world: &World,
@@ -221,7 +232,7 @@ pub(super) fn conflict(finding: Finding) -> Move {
     Move::Stop { exit: Exit::Conflict, finding }
 }
 
-pub(super) fn taken(kind: &str, name: &str) -> Move {
+pub fn taken(kind: &str, name: &str) -> Move {
     let message = format!("{kind} {name} is there, and this migration has not made it");
     conflict(rules::TAKEN.found(format!("{}/{name}", kind.to_lowercase()), message))
 }
@@ -285,7 +296,7 @@ fn swap(world: &World, journal: &Journal, memory: &Memory) -> Option<Move> {
 }
 
 /// Until the binder has seen that a volume changed hands.
-pub(super) fn binding(index: usize, memory: &Memory, claim: &str, pv: &str) -> Move {
+pub fn binding(index: usize, memory: &Memory, claim: &str, pv: &str) -> Move {
     if memory.touched.contains(&index) {
         Move::Wait { what: format!("claim {claim} to be bound to {pv}") }
     } else {

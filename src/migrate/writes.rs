@@ -479,7 +479,7 @@ fn clean(journal: &Journal, resource: Resource, found: &Value) -> Option<Vec<Wri
         gone.push(json!({ "op": "remove", "path": path }));
     }
     let target = object(journal, resource, super::object::name(found));
-    Some(vec![patch(target, found, gone, "nothing of the migration is left on it")])
+    Some(vec![patch(target, found, gone, "no mark of ours is left on it")])
 }
 
 /// Sets or removes an annotation.

@@ -174,11 +174,7 @@ pub fn render(view: &View, exit: Exit, format: Format, look: Look) -> Result<Str
 }
 
 fn text(view: &View, look: Look) -> String {
-    let mut lines = rows(view, look);
-    if !lines.is_empty() {
-        lines.push(String::new());
-    }
-    lines.push(summary(view));
+    let mut lines = table_and_sum(view, look);
     lines.extend(sums(view, look));
     let mut notes = Vec::new();
     let mut sets = 0;
@@ -217,6 +213,16 @@ pub fn unread(unread: &[Unread], look: Look) -> Vec<String> {
 fn short(row: &Row) -> String {
     let kind = if row.is_volume() { "pv" } else { "pvc" };
     format!("{kind}/{}", row.name)
+}
+
+/// The table, and the sum under it.
+pub fn table_and_sum(view: &View, look: Look) -> Vec<String> {
+    let mut lines = rows(view, look);
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(summary(view));
+    lines
 }
 
 fn rows(view: &View, look: Look) -> Vec<String> {

@@ -139,6 +139,18 @@ impl Terminal {
         }
     }
 
+    /// The same where the work is done, or goes on, whoever listens: the exit
+    /// code is what it is.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn conclude(&self, text: &str) -> Result<(), Error> {
+        match self.answer(text) {
+            Err(error) if error.reader_left => Ok(()),
+            other => other,
+        }
+    }
+
     /// Says something beside the answer: progress, notes.
     pub fn say(&self, text: &str) {
         if self.quiet {

@@ -1,65 +1,9 @@
-//! Saying what happens while it happens, and sending writes in a way that an
-//! interruption finds out how the last one went.
-
-use std::{future::Future, pin::Pin, time::Duration};
+//! Saying what happens while it happens.
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::{
-    cluster::{Cluster, Failure, Mode, Write},
-    output::{Error, Exit, Format, Terminal, text::clock},
-};
-
-/// So often in a row a write may find the world changed, or get no answer.
-pub const MOST_TRIES: u32 = 8;
-/// Between such tries; a server that is being restarted needs some.
-pub const PAUSE: Duration = Duration::from_millis(500);
-/// After Ctrl-C, the answer to a write under way is worth this much.
-pub const LAST_WORD: Duration = Duration::from_secs(3);
-
-/// Ctrl-C, or the request to end.
-pub type Signal = Pin<Box<dyn Future<Output = Exit>>>;
-
-/// How a write went, for whoever decides what comes next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Written {
-    Done,
-    /// The world is another one, or nobody knows whether it was written: look
-    /// and decide again.
-    LookAgain,
-    Interrupted(Exit),
-}
-
-/// How a write was answered.
-#[derive(Debug)]
-pub enum Sent {
-    /// The object as it is now.
-    Done(Option<Value>),
-    Failed(Failure),
-    /// Somebody does not want to go on; whether the write came through.
-    Interrupted {
-        exit: Exit,
-        done: bool,
-    },
-}
-
-/// Sends a write. A signal meanwhile ends the wait for the answer soon.
-pub async fn send(cluster: &Cluster, write: &Write, mode: Mode<'_>, signal: &mut Signal) -> Sent {
-    let sent = cluster.write(write, mode);
-    tokio::pin!(sent);
-    tokio::select! {
-        outcome = &mut sent => match outcome {
-            Ok(object) => Sent::Done(object),
-            Err(failure) => Sent::Failed(failure),
-        },
-        exit = signal => {
-            let done = matches!(tokio::time::timeout(LAST_WORD, sent).await, Ok(Ok(_)));
-            Sent::Interrupted { exit, done }
-        }
-    }
-}
+use crate::output::{Error, Exit, Format, Terminal, text::clock};
 
 /// Something that happened, or is waited for: a line of `-o jsonl`.
 #[derive(Debug, Serialize)]
@@ -113,10 +57,7 @@ impl Teller {
         let event = Event { schema, time: Timestamp::now(), class, message };
         let line = serde_json::to_string(&event)
             .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
-        match self.terminal.answer(&(line + "\n")) {
-            // Who reads may leave; the work goes on, and stderr says how.
-            Err(error) if error.reader_left => Ok(()),
-            other => other,
-        }
+        // Who reads may leave; the work goes on, and stderr says how.
+        self.terminal.conclude(&(line + "\n"))
     }
 }

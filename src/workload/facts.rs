@@ -78,6 +78,8 @@ pub struct Budget {
     pub disruptions_allowed: i64,
     pub expected_pods: i64,
     pub desired_healthy: i64,
+    /// `minAvailable` where it is a number.
+    pub min_available: Option<u32>,
     pub current_healthy: i64,
     /// Whether the numbers are about the newest spec.
     pub observed: bool,

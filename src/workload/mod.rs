@@ -23,8 +23,8 @@ pub use pod::{Condition, ContainerState, ContainerStatus, Ended, Pod, Trouble};
 pub use reference::{Reference, WrongReference};
 pub use selector::{Expression, Selector, contains_all};
 pub use set::{
-    CANARY_ANNOTATION, ClaimTemplate, Container, FieldManager, PodManagement, PodTemplate, Probe,
-    ProbeKind, Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
+    CANARY_ANNOTATION, ClaimTemplate, Container, FieldManager, MIGRATION_MARK, PodManagement,
+    PodTemplate, Probe, ProbeKind, Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
-pub use storage::{Claim, ClaimRef, Class, Service, Volume, bytes, same_quantity};
+pub use storage::{Claim, ClaimRef, Class, Owner, Service, Volume, bytes, same_quantity};
 pub use survey::{Slot, SlotClaim, Survey};

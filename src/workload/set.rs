@@ -10,6 +10,8 @@ use super::Selector;
 
 /// Where a canary keeps what the pods cannot tell.
 pub const CANARY_ANNOTATION: &str = "kubectl-stateful.dev/canary";
+/// On what a migration has made or taken in hand; on a set, a label.
+pub const MIGRATION_MARK: &str = "kubectl-stateful.dev/migration";
 
 /// An apps/v1 StatefulSet, as far as the commands need it.
 #[derive(Clone, Debug)]

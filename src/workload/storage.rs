@@ -9,6 +9,11 @@ use jiff::Timestamp;
 pub struct Claim {
     pub name: String,
     pub uid: String,
+    /// `ownerReferences`: with the last of them the garbage collector takes it.
+    pub owners: Vec<Owner>,
+    /// Since when no pod that runs or is to run uses it, as the server says
+    /// (KEP-5541, condition `Unused`). It may have been idle for longer.
+    pub unused_since: Option<Timestamp>,
     pub created: Option<Timestamp>,
     pub deleting: Option<Timestamp>,
     pub phase: String,
@@ -21,6 +26,14 @@ pub struct Claim {
     /// The node that the scheduler chose for WaitForFirstConsumer.
     pub selected_node: Option<String>,
     pub finalizers: Vec<String>,
+}
+
+/// Somebody with whom an object goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub kind: String,
+    pub name: String,
+    pub uid: String,
 }
 
 /// A PersistentVolume.

@@ -296,7 +296,7 @@ fn a_clone_is_made_of_a_claim_that_nobody_uses() {
 }
 
 /// The API of snapshots, without the controller.
-fn snapshots(namespace: &Namespace) {
+pub fn snapshots(namespace: &Namespace) {
     let group = "snapshot.storage.k8s.io";
     let crd = |plural: &str, kind: &str, scope: &str, status: Value| {
         json!({
@@ -326,6 +326,10 @@ fn snapshots(namespace: &Namespace) {
     );
     for plural in ["volumesnapshots", "volumesnapshotclasses"] {
         namespace.wait(&format!("crd/{plural}.{group}"), "condition=Established");
+        // Its storage is made at the first request, which is told to come again.
+        wait_for(SOON, "the kind to be served", || {
+            (namespace.kubectl(["get", plural]).output().code() == Some(0)).then_some(())
+        });
     }
     wait_for(SOON, "the class of snapshots", || {
         let class = json!({

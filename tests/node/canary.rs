@@ -19,7 +19,7 @@ const ANNOTATION: &str = "kubectl-stateful.dev/canary";
 /// A set on the real node, and what is asked of it before and after.
 pub struct Set {
     pub namespace: Namespace<'static>,
-    name: &'static str,
+    pub name: &'static str,
     replicas: usize,
 }
 

@@ -237,7 +237,7 @@ until [ -e /tmp/stop ]; do
     else
         echo "failed $n" $(tail -n 1 /tmp/said)
     fi
-    sleep 0.05
+    sleep 0.2
 done
 "#;
 
@@ -267,16 +267,89 @@ impl Diary {
     }
 }
 
-/// The seeds' MySQL, with somebody who writes to it all the time.
-pub struct Shop<'a>(pub App<'a>);
+/// What the seeds' MySQL keeps its rows on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stock {
+    /// A volume made by hand, of this policy.
+    ByHand(&'static str),
+    /// One that was provisioned where its first pod came to be.
+    Waited,
+    /// Rows on one claim, and a log of what was asked on another.
+    WithLog,
+}
 
-impl<'a> Shop<'a> {
-    pub fn new(hint: &str, policy: &str) -> Shop<'static> {
-        Shop::on(TestCluster::shared_node(), hint, policy)
+impl Stock {
+    /// The seeds' manifests, under names that no other test has.
+    fn manifests(self, unique: &str) -> String {
+        let seed = application("mysql-deployment");
+        let documents: Vec<&str> = seed.split("---\n").collect();
+        let provisioned = |class: &str| {
+            let class = format!("storageClassName: {class}");
+            documents[1..].join("---\n").replace("storageClassName: manual", &class)
+        };
+        match self {
+            Stock::ByHand(policy) => {
+                let policy = format!("  persistentVolumeReclaimPolicy: {policy}\n  hostPath:");
+                seed.replace("mysql-pv-volume", &format!("mysql-pv-{unique}"))
+                    .replace("storageClassName: manual", &format!("storageClassName: {unique}"))
+                    .replace("path: /mnt/data", &format!("path: /mnt/{unique}"))
+                    .replace("  hostPath:", &policy)
+            }
+            Stock::Waited => provisioned("standard-wait"),
+            Stock::WithLog => {
+                let claim = documents[1].replace("mysql-pv-claim", "mysql-log");
+                let claim = claim.replace("storageClassName: manual", "storageClassName: standard");
+                format!("{claim}---\n{}", provisioned("standard-retain"))
+                    .replace("      containers:\n", LOG_OWNER)
+                    .replace("        image: mysql:5.6\n        env", LOG_ARGS)
+                    .replace("        volumeMounts:\n        - name: mysql", LOG_MOUNT)
+                    .replace("      volumes:\n", LOG_VOLUME)
+            }
+        }
     }
 
-    pub fn on(cluster: &'a TestCluster, hint: &str, policy: &str) -> Shop<'a> {
-        let app = App::new(cluster, hint, |unique| mysql(unique, policy));
+    /// The claims that the set has it on, sorted.
+    pub fn claims(self) -> &'static [&'static str] {
+        match self {
+            Stock::ByHand(_) | Stock::Waited => &[CLAIM],
+            Stock::WithLog => &["logs-mysql-0", CLAIM],
+        }
+    }
+}
+
+const LOG_OWNER: &str = "      initContainers:
+      - name: owner
+        image: mysql:5.6
+        command: [chmod, '777', /var/log/mysql]
+        volumeMounts:
+        - {name: logs, mountPath: /var/log/mysql}
+      containers:
+";
+const LOG_ARGS: &str = "        image: mysql:5.6
+        args: [--general-log=1, --general-log-file=/var/log/mysql/general.log]
+        env";
+const LOG_MOUNT: &str = "        volumeMounts:
+        - {name: logs, mountPath: /var/log/mysql}
+        - name: mysql";
+const LOG_VOLUME: &str = "      volumes:
+      - name: logs
+        persistentVolumeClaim:
+          claimName: mysql-log
+";
+
+/// The seeds' MySQL, with somebody who writes to it all the time.
+pub struct Shop<'a> {
+    pub app: App<'a>,
+    pub stock: Stock,
+}
+
+impl<'a> Shop<'a> {
+    pub fn new(hint: &str, stock: Stock) -> Shop<'static> {
+        Shop::on(TestCluster::shared_node(), hint, stock)
+    }
+
+    pub fn on(cluster: &'a TestCluster, hint: &str, stock: Stock) -> Shop<'a> {
+        let app = App::new(cluster, hint, |unique| stock.manifests(unique));
         let sql = "CREATE DATABASE shop; \
                    CREATE TABLE shop.orders (id INT AUTO_INCREMENT PRIMARY KEY, n INT)";
         let words = ["exec", "deployment/mysql", "--", "mysql", "-ppassword", "-e", sql];
@@ -292,7 +365,7 @@ impl<'a> Shop<'a> {
         });
         app.namespace.apply(&pod.to_string());
         app.namespace.wait("pod/writer", "condition=Ready");
-        let shop = Shop(app);
+        let shop = Shop { app, stock };
         shop.takes_writes();
         shop
     }
@@ -300,7 +373,7 @@ impl<'a> Shop<'a> {
     pub fn diary(&self) -> Diary {
         // A kubelet that has just been started knows of no pods yet.
         let log = wait_for(SOON, "the writer's log", || {
-            let output = self.0.namespace.kubectl(["logs", "writer"]).output();
+            let output = self.app.namespace.kubectl(["logs", "writer"]).output();
             (output.code() == Some(0)).then_some(output.stdout)
         });
         Diary::of(&log)
@@ -320,7 +393,7 @@ impl<'a> Shop<'a> {
         let mut select = vec!["exec", "writer", "--", "mysql", "-h", "mysql", "-ppassword"];
         select.extend(["--connect-timeout=2", "-NBe", "SELECT n FROM shop.orders"]);
         let rows = wait_for(SOON, "an answer of the database", || {
-            let output = self.0.namespace.kubectl(&select).output();
+            let output = self.app.namespace.kubectl(&select).output();
             (output.code() == Some(0)).then_some(output.stdout)
         });
         let rows: Vec<u64> = rows.lines().map(|row| row.parse().expect("a number")).collect();
@@ -328,26 +401,22 @@ impl<'a> Shop<'a> {
         assert_eq!(distinct.len(), rows.len(), "a row is there twice");
         let lost: Vec<&u64> = diary.0.keys().filter(|row| !distinct.contains(row)).collect();
         assert!(lost.is_empty(), "{} of {} rows are lost: {lost:?}", lost.len(), diary.len());
+        if self.stock == Stock::WithLog {
+            let read = ["exec", "svc/mysql", "--", "cat", "/var/log/mysql/general.log"];
+            let log = self.app.namespace.kubectl(read).output().success();
+            let missing = diary.0.keys().find(|row| !log.contains(&format!("VALUES ({row})")));
+            assert!(missing.is_none(), "row {missing:?} is not in the log");
+        }
         diary.len()
     }
-}
-
-/// The seeds' Deployment over a volume made by hand, under names of its own.
-pub fn mysql(unique: &str, policy: &str) -> String {
-    let policy = format!("  persistentVolumeReclaimPolicy: {policy}\n  hostPath:");
-    application("mysql-deployment")
-        .replace("mysql-pv-volume", &format!("mysql-pv-{unique}"))
-        .replace("storageClassName: manual", &format!("storageClassName: {unique}"))
-        .replace("path: /mnt/data", &format!("path: /mnt/{unique}"))
-        .replace("  hostPath:", &policy)
 }
 
 pub const CLAIM: &str = "mysql-persistent-storage-mysql-0";
 
 /// There and to the end, while rows are written.
-fn moves_for_good(policy: &str) {
-    let shop = Shop::new("move-mysql", policy);
-    let app = &shop.0;
+fn moves_for_good(policy: &'static str) {
+    let shop = Shop::new("move-mysql", Stock::ByHand(policy));
+    let app = &shop.app;
     let before = shop.diary().len();
     let moved = app.says("run deploy/mysql --yes", 0);
     assert_eq!(moved["stage"], "arrived", "{moved:#}");
@@ -396,8 +465,8 @@ fn mysql_moves_on_a_volume_that_is_kept() {
 /// Back from where everything has arrived, and the same way again.
 #[test]
 fn mysql_moves_back_and_forth() {
-    let shop = Shop::new("move-back", "Delete");
-    let app = &shop.0;
+    let shop = Shop::new("move-back", Stock::ByHand("Delete"));
+    let app = &shop.app;
     for _ in 0..2 {
         app.says("run deploy/mysql --yes", 0);
         shop.takes_writes();
@@ -421,9 +490,15 @@ fn zookeeper_moves_behind_the_service_that_it_has() {
     let cluster = TestCluster::shared_node();
     let manifests = |_: &str| application("zookeeper-deployment");
     let app = App::new(cluster, "move-zookeeper", manifests);
+    // It takes connections before it serves, and has no readiness probe.
     let client = |of: &str, words: &str| {
-        let run = app.namespace.kubectl(["exec", of, "--", "/opt/zookeeper/bin/zkCli.sh"]);
-        run.args(words.split(' ')).output().success()
+        wait_for(SOON, &format!("an answer to {words}"), || {
+            let run = app.namespace.kubectl(["exec", of, "--", "/opt/zookeeper/bin/zkCli.sh"]);
+            let output = run.args(words.split(' ')).deadline(SOON).output();
+            // The answer to an earlier try was lost, and not the write.
+            let is_done = output.code() == Some(0) || output.stderr.contains("already exists");
+            is_done.then_some(output.stdout)
+        })
     };
     client("deployment/zookeeper", "create /order seventeen");
     let run = "run deploy/zookeeper --yes --claim zookeeper-data=zookeeper-vol \

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::support::{Namespace, Output, TestCluster, wait_for};
 
-const SOON: Duration = Duration::from_secs(240);
+pub const SOON: Duration = Duration::from_secs(240);
 const IMAGE: [&str; 4] = ["--mode", "copy", "--copy-image", "registry.test/rsync:1"];
 
 /// A Deployment over a claim that is provisioned.
-fn deployment(name: &str, replicas: u32, container: &Value, claim: &Value) -> String {
+pub fn deployment(name: &str, replicas: u32, container: &Value, claim: &Value) -> String {
     let labels = json!({ "app": name });
     let items = json!({ "apiVersion": "v1", "kind": "List", "items": [
         { "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -36,7 +36,7 @@ fn deployment(name: &str, replicas: u32, container: &Value, claim: &Value) -> St
     items.to_string()
 }
 
-fn claim(class: &str, mode: &str) -> Value {
+pub fn claim(class: &str, mode: &str) -> Value {
     json!({
         "storageClassName": class, "accessModes": [mode],
         "resources": { "requests": { "storage": "1Gi" } },
@@ -51,7 +51,7 @@ fn keeper() -> Value {
     })
 }
 
-fn mysql() -> Value {
+pub fn mysql() -> Value {
     json!({
         "name": "mysql", "image": "mysql:5.6",
         "env": [{ "name": "MYSQL_ROOT_PASSWORD", "value": "password" }],
@@ -64,14 +64,14 @@ fn mysql() -> Value {
 }
 
 #[track_caller]
-fn begin(namespace: &Namespace, name: &str, manifests: &str) {
+pub fn begin(namespace: &Namespace, name: &str, manifests: &str) {
     namespace.apply(manifests);
     let words = ["rollout", "status", &format!("deploy/{name}"), "--timeout=200s"];
     namespace.kubectl(words).deadline(SOON).output().expect(0);
 }
 
 #[track_caller]
-fn migrate(namespace: &Namespace, words: &[&str], code: i32) -> Output {
+pub fn migrate(namespace: &Namespace, words: &[&str], code: i32) -> Output {
     let all = [&["migrate"], words].concat();
     namespace.stateful(all).deadline(SOON).output().expect(code)
 }
@@ -82,12 +82,12 @@ fn flat(text: &str) -> String {
 }
 
 #[track_caller]
-fn inside(namespace: &Namespace, target: &str, script: &str) -> String {
+pub fn inside(namespace: &Namespace, target: &str, script: &str) -> String {
     let words = ["exec", target, "--", "sh", "-c", script];
     namespace.kubectl(words).output().success()
 }
 
-fn volume_of(namespace: &Namespace, claim: &str) -> Value {
+pub fn volume_of(namespace: &Namespace, claim: &str) -> Value {
     let claim = namespace.get("v1", "persistentvolumeclaims", claim).expect("the claim");
     let name = claim["spec"]["volumeName"].as_str().expect("it is bound");
     namespace.cluster().api().get(&format!("/api/v1/persistentvolumes/{name}")).expect("its volume")
@@ -105,7 +105,7 @@ fn nothing_is_left(namespace: &Namespace) {
     });
 }
 
-const SUM: &str = "mysql -uroot -ppassword -NB -e 'CHECKSUM TABLE shop.orders; SELECT COUNT(*) FROM \
+pub const SUM: &str = "mysql -uroot -ppassword -NB -e 'CHECKSUM TABLE shop.orders; SELECT COUNT(*) FROM \
                    shop.orders'";
 
 /// Rows written before and between the two passes are in the new volume, of

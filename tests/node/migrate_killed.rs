@@ -1,5 +1,6 @@
-//! A migration of a real MySQL that is killed after any of its writes: gone on
-//! with or taken back, every acknowledged row is there, and nothing is left.
+//! A migration of a real MySQL that is killed after any of its writes, on a
+//! volume made by hand, on one that waited for its pod, and on two: gone on with
+//! or taken back, every acknowledged row is there, and nothing is left.
 
 use std::{
     fmt,
@@ -11,14 +12,15 @@ use std::{
 };
 
 use super::{
-    migrate::{CLAIM, Shop},
-    support::{Fault, FaultProxy, Seen, Victim, sweep, wait_for},
+    migrate::{Shop, Stock},
+    support::{Fault, FaultProxy, Victim, sweep, wait_for},
 };
 
 /// So many databases run at a time.
 const SHOPS: usize = 2;
 /// So many points are tried, unless all are asked for.
-const SAMPLE: usize = 8;
+const SAMPLE: usize = 6;
+const STOCKS: [Stock; 3] = [Stock::ByHand("Delete"), Stock::Waited, Stock::WithLog];
 /// For a point before this one to be done with.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -42,6 +44,7 @@ impl Verb {
 
 /// Killed after this write, and what follows.
 struct Point {
+    stock: Stock,
     verb: Verb,
     write: usize,
     then: &'static str,
@@ -49,35 +52,30 @@ struct Point {
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Point { verb, write, then } = self;
-        write!(f, "{verb:?} killed after write {write}, then {then}")
+        let Point { stock, verb, write, then } = self;
+        write!(f, "{stock:?}: {verb:?} killed after write {write}, then {then}")
     }
-}
-
-/// Whether a request changes something for good.
-fn counts(seen: &Seen) -> bool {
-    seen.writes() && !seen.path.contains("dryRun") && !seen.path.contains("accessreviews")
 }
 
 /// How many writes it has when nothing happens.
 fn undisturbed(shop: &Shop, verb: Verb) -> usize {
-    let proxy = shop.0.namespace.cluster().proxy();
-    shop.0.migrate_through(&proxy, verb.words()).output().expect(0);
-    proxy.count(|seen| counts(seen))
+    let proxy = shop.app.namespace.cluster().proxy();
+    shop.app.migrate_through(&proxy, verb.words()).output().expect(0);
+    proxy.count(|seen| seen.changes())
 }
 
 fn kill_at(proxy: &FaultProxy, write: usize, victim: &Victim) {
     let (mut writes, victim) = (0, victim.clone());
     proxy.on(move |seen| {
-        writes += usize::from(counts(seen));
-        (counts(seen) && writes == write).then(|| Fault::KillAfter(victim.clone()))
+        writes += usize::from(seen.changes());
+        (seen.changes() && writes == write).then(|| Fault::KillAfter(victim.clone()))
     });
 }
 
 impl Point {
     /// Whether the shop is again as it was.
     fn try_on(&self, shop: &Shop) -> bool {
-        let app = &shop.0;
+        let app = &shop.app;
         if self.verb != Verb::Run {
             app.says(Verb::Run.words(), 0);
         }
@@ -99,7 +97,7 @@ impl Point {
             _ => drop(app.says(&takes_over, 0)),
         }
         if self.verb == Verb::Finalize {
-            app.is_moved("mysql", &[CLAIM], &[]);
+            app.is_moved("mysql", self.stock.claims(), &[]);
         } else {
             let arrived = self.verb == Verb::Run && self.then == "resume";
             if arrived {
@@ -117,20 +115,31 @@ impl Point {
 
 #[test]
 fn killed_after_any_write_no_row_is_lost() {
-    let first = Shop::new("move-killed", "Delete");
-    let counts = [Verb::Run, Verb::Rollback].map(|verb| (verb, undisturbed(&first, verb)));
-    first.0.says(Verb::Run.words(), 0);
-    let last = (Verb::Finalize, undisturbed(&first, Verb::Finalize));
-    let counts = [counts[0], counts[1], last];
-    let points: Vec<Point> = counts
-        .iter()
-        .flat_map(|(verb, writes)| (1..=*writes).map(move |write| (*verb, write)))
-        .flat_map(|(verb, write)| ["resume", "rollback"].map(|then| Point { verb, write, then }))
-        .collect();
+    let (mut points, mut counts) = (Vec::new(), Vec::new());
+    for stock in STOCKS {
+        let first = Shop::new("move-killed", stock);
+        let mut count = |verb| {
+            let writes = undisturbed(&first, verb);
+            counts.push(format!("{stock:?} {verb:?} {writes}"));
+            for write in 1..=writes {
+                let then = ["resume", "rollback"].into_iter();
+                points.extend(then.map(|then| Point { stock, verb, write, then }));
+            }
+        };
+        count(Verb::Run);
+        count(Verb::Rollback);
+        first.app.says(Verb::Run.words(), 0);
+        count(Verb::Finalize);
+    }
     let shops: Mutex<Vec<Shop>> = Mutex::new(Vec::new());
     let busy = AtomicUsize::new(0);
-    let free = || shops.lock().expect("nobody panics here").pop();
-    sweep("migrate of MySQL", &format!("writes: {counts:?}"), points, SAMPLE, |point| {
+    let free = |stock| {
+        let mut shops = shops.lock().expect("nobody panics here");
+        let place = shops.iter().position(|shop| shop.stock == stock)?;
+        Some(shops.swap_remove(place))
+    };
+    let of = format!("writes: {}", counts.join(", "));
+    sweep("migrate of MySQL", &of, points, SAMPLE, |point| {
         wait_for(PATIENCE, "a place", || {
             let taken = busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |busy| {
                 (busy < SHOPS).then_some(busy + 1)
@@ -138,7 +147,7 @@ fn killed_after_any_write_no_row_is_lost() {
             taken.ok()
         });
         let _place = Place(&busy);
-        let shop = free().unwrap_or_else(|| Shop::new("move-killed", "Delete"));
+        let shop = free(point.stock).unwrap_or_else(|| Shop::new("move-killed", point.stock));
         // One that is not as it should be is left alone.
         if point.try_on(&shop) {
             shops.lock().expect("nobody panics here").push(shop);

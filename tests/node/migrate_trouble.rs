@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    migrate::{CLAIM, SOON, Shop},
+    migrate::{CLAIM, SOON, Shop, Stock},
     support::{Fault, Gate, TestCluster, wait_for},
 };
 
@@ -17,8 +17,8 @@ fn ids(document: &Value) -> Vec<&str> {
 /// itself, and the Deployment serves.
 #[test]
 fn a_check_in_the_new_pod_decides() {
-    let shop = Shop::new("move-verify", "Delete");
-    let app = &shop.0;
+    let shop = Shop::new("move-verify", Stock::ByHand("Delete"));
+    let app = &shop.app;
     let run = |check: &str, more: &[&str], code: i32| {
         let run = app.migrate("run deploy/mysql --yes").args(["--verify-exec", check]).args(more);
         let output = run.output().expect(code);
@@ -52,8 +52,8 @@ fn a_check_in_the_new_pod_decides() {
 /// Nobody has to wait for a lock that was let go of.
 #[test]
 fn ctrl_c_in_the_middle_and_on() {
-    let shop = Shop::new("move-signal", "Delete");
-    let app = &shop.0;
+    let shop = Shop::new("move-signal", Stock::ByHand("Delete"));
+    let app = &shop.app;
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let running = app.migrate("run deploy/mysql --yes").start();
         running.wait_for_stderr("the stop", |said| said.contains(" to be gone"));
@@ -84,8 +84,8 @@ fn ctrl_c_in_the_middle_and_on() {
 #[test]
 fn kubelet_and_api_server_are_restarted_in_the_middle() {
     let cluster = TestCluster::fresh_node();
-    let shop = Shop::on(&cluster, "move-restart", "Delete");
-    let app = &shop.0;
+    let shop = Shop::on(&cluster, "move-restart", Stock::ByHand("Delete"));
+    let app = &shop.app;
     let proxy = cluster.proxy();
     let (stop, start) = (Gate::closed(), Gate::closed());
     let scales = |kind: &'static str| {
@@ -132,8 +132,8 @@ fn kubelet_and_api_server_are_restarted_in_the_middle() {
 /// on the disk twice, and whoever looks is told.
 #[test]
 fn somebody_scales_the_deployment_up_in_the_middle() {
-    let shop = Shop::new("move-rescaled", "Delete");
-    let app = &shop.0;
+    let shop = Shop::new("move-rescaled", Stock::ByHand("Delete"));
+    let app = &shop.app;
     let proxy = app.namespace.cluster().proxy();
     let start = Gate::closed();
     proxy.once(

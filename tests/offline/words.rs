@@ -26,7 +26,8 @@ fn commands(page: &str) -> Vec<String> {
             None if line.starts_with("kubectl stateful ") => line.to_owned(),
             None => continue,
         };
-        if text.ends_with('\\') { open = Some(text) } else { lines.push(text) }
+        let quotes = text.matches('\'').count() % 2 == 1;
+        if quotes || text.ends_with('\\') { open = Some(text) } else { lines.push(text) }
     }
     lines
 }
@@ -69,13 +70,21 @@ fn read(line: &str) {
 
 #[test]
 fn every_command_of_the_pages_is_read_as_it_stands() {
-    let pages = ["README.md", "docs/canary.md", "docs/orphans.md", "docs/examples/gates.yaml"];
+    let pages = [
+        "README.md",
+        "docs/canary.md",
+        "docs/migrate.md",
+        "docs/orphans.md",
+        "docs/scale.md",
+        "docs/examples/gates.yaml",
+    ];
     let mut count = 0;
     for page in pages {
         let text = file(page);
         // A comment in YAML shows commands as well.
         let text = text.lines().map(|line| line.trim_start_matches("# ")).collect::<Vec<_>>();
         for line in commands(&text.join("\n")) {
+            // Where the answer goes is the shell's matter.
             read(line.split(" > ").next().unwrap_or_default());
             count += 1;
         }
@@ -99,12 +108,26 @@ fn every_example_of_a_help_is_read_as_it_stands() {
     assert!(count >= 25, "only {count} examples were found");
 }
 
+#[test]
+fn every_flag_of_a_command_is_on_its_page() {
+    let all = Cli::command();
+    for name in ["orphans", "scale"] {
+        let page = file(&format!("docs/{name}.md"));
+        let command = all.find_subcommand(name).expect("a command");
+        for flag in command.get_arguments().filter_map(|flag| flag.get_long()) {
+            assert!(page.contains(&format!("--{flag}")), "--{flag} is not in docs/{name}.md");
+        }
+    }
+}
+
 /// Where the pages point to is there: the file, and the heading in it.
 #[test]
 fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    for page in ["README.md", "docs/canary.md", "docs/orphans.md", "docs/architecture.md"] {
+    let pages =
+        ["canary", "migrate", "orphans", "scale", "architecture"].map(|page| format!("docs/{page}.md"));
+    for page in pages.iter().map(String::as_str).chain(["README.md"]) {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
                 continue;
@@ -119,8 +142,11 @@ fn no_link_of_the_pages_is_dead() {
             }
             let text = fs::read_to_string(&target).expect("a page");
             let headings = text.lines().filter(|line| line.starts_with('#'));
-            let mut anchors = headings
-                .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+            let kept = |letter: &char| letter.is_alphanumeric() || " -".contains(*letter);
+            let mut anchors = headings.map(|line| {
+                let line: String = line.to_lowercase().chars().filter(kept).collect();
+                line.trim().replace(' ', "-")
+            });
             assert!(anchors.any(|anchor| anchor == heading), "{page}: {link}");
         }
     }

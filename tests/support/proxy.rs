@@ -193,6 +193,12 @@ impl Seen {
     pub fn writes(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
+
+    /// Whether it changes something for good: no rehearsal, and no question
+    /// about rights.
+    pub fn changes(&self) -> bool {
+        self.writes() && !self.path.contains("dryRun") && !self.path.contains("accessreviews")
+    }
 }
 
 impl fmt::Display for Seen {

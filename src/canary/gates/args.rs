@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::spec::{
-    Command, ExecGate, Gates, HttpGate, LeaderRule, On, OnFailure, OnLeader, PodCommand,
-    PrometheusGate, Span, TryRule, label_pair,
+    ExecGate, Gates, HttpGate, LeaderRule, On, OnFailure, OnLeader, PodCommand, PrometheusGate,
+    Span, TryRule, label_pair,
 };
-use crate::output::Error;
+use crate::{output::Error, steps::pod_command::Command};
 
 /// What must hold at an ordinal before the next one moves.
 #[derive(Args, Clone, Debug, Default)]

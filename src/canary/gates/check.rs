@@ -1,41 +1,21 @@
-//! One attempt at a gate, a command or a hook. What it means stands in pure
+//! One attempt at a gate, or at a hook of a step. What it means stands in pure
 //! functions; how often it is made is for [`super::tries`].
 
-use std::{
-    collections::BTreeMap,
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::{FutureExt as _, future::join_all};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
-    process::Child,
-    time,
-};
+use futures_util::future::join_all;
 
-use super::{
-    spec::{At, Command, ExecGate, HttpGate, LeaderRule, PodCommand, Port, PrometheusGate, Scheme},
-    tries::{Attempt, Verdict},
-};
+use super::spec::{At, ExecGate, HttpGate, LeaderRule, PodCommand, Port, PrometheusGate, Scheme};
 use crate::{
-    cluster::{Answer, Cluster, Executed, PrometheusAt, Sample, shell_quoted},
-    output::{
-        Terminal,
-        text::{clip, count, one_line},
+    cluster::{Answer, Cluster, PrometheusAt, Sample},
+    output::{Terminal, text::count},
+    steps::{
+        attempt::{Attempt, Verdict, shown, with_output},
+        hook,
+        pod_command::{Variables, in_pod},
     },
     workload::{Pod, PodTemplate},
 };
-
-/// As much of an output as a line of a report shows.
-const SHOWN: usize = 160;
-/// How long a hook that has ended may leave lines unread: what it started in
-/// the background may hold its output open for ever.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a hook has from SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
-/// The same where nobody can wait, because the program ends.
-const GRACE_AT_END: Duration = Duration::from_secs(1);
 
 /// The step that is tried, for commands and queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +36,7 @@ pub struct Step {
 
 impl Step {
     /// The environment of a command.
-    fn variables(&self) -> Vec<(&'static str, String)> {
+    fn variables(&self) -> Variables {
         vec![
             ("STATEFUL_NAMESPACE", self.namespace.clone()),
             ("STATEFUL_SET", self.set.clone()),
@@ -69,7 +49,7 @@ impl Step {
         ]
     }
 
-    fn variables_and(&self, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    fn variables_and(&self, more: &[(&'static str, &str)]) -> Variables {
         let mut variables = self.variables();
         variables.extend(more.iter().map(|&(name, value)| (name, value.to_owned())));
         variables
@@ -189,46 +169,6 @@ pub async fn switchover(
     in_pod(cluster, exec, container.as_deref(), leader, &variables, timeout).await
 }
 
-async fn in_pod(
-    cluster: &Cluster,
-    command: &Command,
-    container: Option<&str>,
-    pod: &str,
-    variables: &[(&'static str, String)],
-    timeout: Duration,
-) -> Attempt {
-    let argv = command.argv(&exports(variables));
-    match cluster.exec(pod, container, &argv, timeout).await {
-        Ok(executed) => judge_command(executed, timeout),
-        Err(failure) => Attempt::inconclusive(failure.to_string()),
-    }
-}
-
-/// A line for a shell in a pod: exec brings no environment along.
-fn exports(variables: &[(&'static str, String)]) -> String {
-    let words = variables.iter().map(|(name, value)| format!(" {name}={}", shell_quoted(value)));
-    format!("export{}\n", words.collect::<String>())
-}
-
-/// A command fails only where it ran and said so itself.
-fn judge_command(executed: Executed, timeout: Duration) -> Attempt {
-    let (code, stdout, stderr) = match executed {
-        Executed::Ended { code, stdout, stderr } => (code, stdout, stderr),
-        Executed::TimedOut => return Attempt::inconclusive(format!("no end within {timeout:?}")),
-    };
-    let output = if stderr.trim().is_empty() { stdout } else { stderr };
-    let said = |what: String| with_output(what, &output);
-    match code {
-        0 => Attempt::pass(said("exit 0".to_owned())),
-        126 => Attempt::inconclusive(said("exit 126, not executable".to_owned())),
-        127 => Attempt::inconclusive(said("exit 127, not found".to_owned())),
-        129.. => {
-            Attempt::inconclusive(said(format!("exit {code}, ended by signal {}", code - 128)))
-        }
-        _ => Attempt::fail(said(format!("exit {code}"))),
-    }
-}
-
 fn judge_answer(answer: Answer) -> Attempt {
     match answer {
         Answer::Status { code: code @ 200..400, .. } => Attempt::pass(format!("HTTP {code}")),
@@ -304,9 +244,7 @@ impl When {
     }
 }
 
-/// Runs a hook here, and passes on to stderr what it says. It fails where it
-/// ended with another code than 0; where it did not start or end by itself
-/// that is inconclusive. Dropped, it is ended with all that it started.
+/// Runs a hook of the step here, and passes on to stderr what it says.
 pub async fn hook(
     command: &str,
     when: When,
@@ -315,195 +253,16 @@ pub async fn hook(
     terminal: Terminal,
 ) -> Attempt {
     let prefix = format!("{}-step {}: ", when.name(), step.pod);
-    let patience = Patience { to_end: timeout, to_obey: GRACE };
-    run_hook(command, when, step, patience, |line| terminal.say(&format!("{prefix}{line}"))).await
-}
-
-/// How long a hook may take.
-#[derive(Clone, Copy)]
-struct Patience {
-    to_end: Duration,
-    /// From SIGTERM to SIGKILL.
-    to_obey: Duration,
-}
-
-async fn run_hook(
-    command: &str,
-    when: When,
-    step: &Step,
-    patience: Patience,
-    say: impl Fn(&str),
-) -> Attempt {
-    let mut process = tokio::process::Command::new("sh");
-    process
-        .args(["-c", command])
-        .envs(step.variables_and(&[("STATEFUL_STEP", when.name())]))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    // What it starts is ended with it, and Ctrl-C reaches us alone.
-    #[cfg(unix)]
-    process.process_group(0);
-    let mut child = match process.spawn() {
-        Ok(child) => child,
-        Err(error) => return Attempt::inconclusive(format!("sh cannot be started: {error}")),
-    };
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let mut group = Group::of(child);
-    let output = async {
-        tokio::join!(pass_on(stdout, &say), pass_on(stderr, &say));
-    };
-    let output = output.fuse();
-    tokio::pin!(output);
-    let running = async {
-        tokio::select! {
-            status = group.child.wait() => {
-                // What comes later belongs to somebody in the background.
-                let _ = time::timeout(LAST_WORDS, &mut output).await;
-                status
-            }
-            () = &mut output => group.child.wait().await,
-        }
-    };
-    if let Ok(status) = time::timeout(patience.to_end, running).await {
-        group.ended = true;
-        return judge_hook(status);
-    }
-    let ending = group.end(patience.to_obey);
-    tokio::pin!(ending);
-    // What it says as it goes is worth hearing.
-    tokio::select! {
-        () = &mut ending => {}
-        () = &mut output => ending.await,
-    }
-    Attempt::inconclusive(format!("no end within {:?}; it was ended", patience.to_end))
-}
-
-/// Passes on every line; what is no text is shown as such.
-async fn pass_on(stream: Option<impl AsyncRead + Unpin>, say: &impl Fn(&str)) {
-    let Some(stream) = stream else { return };
-    let mut lines = BufReader::new(stream).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
-        say(String::from_utf8_lossy(&line).trim_end());
-    }
-}
-
-fn judge_hook(status: std::io::Result<ExitStatus>) -> Attempt {
-    match status {
-        Ok(status) if status.success() => Attempt::pass("exit 0"),
-        Ok(status) => Attempt::fail(match status.code() {
-            Some(code) => format!("exit {code}"),
-            None => status.to_string(),
-        }),
-        Err(error) => Attempt::inconclusive(format!("its end cannot be seen: {error}")),
-    }
-}
-
-/// A hook and what it started.
-struct Group {
-    child: Child,
-    /// The hook's process id, which all that it started carry as their
-    /// group's, also when the hook itself is gone.
-    number: Option<u32>,
-    /// By itself, or by us; the number may be another group's now.
-    ended: bool,
-}
-
-impl Group {
-    fn of(child: Child) -> Group {
-        Group { number: child.id(), child, ended: false }
-    }
-
-    /// SIGTERM, some time, SIGKILL.
-    async fn end(&mut self, grace: Duration) {
-        self.signal(Signal::Term);
-        let until = time::Instant::now() + grace;
-        while !self.is_gone() && time::Instant::now() < until {
-            time::sleep(Duration::from_millis(20)).await;
-        }
-        if !self.is_gone() {
-            self.signal(Signal::Kill);
-        }
-        // It was killed: this does not take long.
-        let _ = self.child.wait().await;
-        self.ended = true;
-    }
-
-    #[cfg(unix)]
-    fn signal(&mut self, signal: Signal) {
-        let signal = match signal {
-            Signal::Term => rustix::process::Signal::TERM,
-            Signal::Kill => rustix::process::Signal::KILL,
-        };
-        if let Some(group) = self.process_group() {
-            // Where nobody is left, nobody has to be told.
-            let _ = rustix::process::kill_process_group(group, signal);
-        }
-    }
-
-    #[cfg(unix)]
-    fn is_gone(&mut self) -> bool {
-        // As long as nobody asked how it ended, it is still there.
-        let _ = self.child.try_wait();
-        let group = self.process_group();
-        group.is_none_or(|group| rustix::process::test_kill_process_group(group).is_err())
-    }
-
-    #[cfg(unix)]
-    fn process_group(&self) -> Option<rustix::process::Pid> {
-        rustix::process::Pid::from_raw(self.number?.try_into().ok()?)
-    }
-
-    #[cfg(not(unix))]
-    fn signal(&mut self, _: Signal) {
-        let _ = self.child.start_kill();
-    }
-
-    #[cfg(not(unix))]
-    fn is_gone(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Signal {
-    Term,
-    Kill,
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        self.signal(Signal::Term);
-        let until = std::time::Instant::now() + GRACE_AT_END;
-        while !self.is_gone() && std::time::Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        if !self.is_gone() {
-            self.signal(Signal::Kill);
-        }
-    }
-}
-
-fn with_output(what: String, output: &str) -> String {
-    match output.lines().rfind(|line| !line.trim().is_empty()) {
-        Some(line) => format!("{what}: {}", shown(line)),
-        None => what,
-    }
-}
-
-fn shown(text: &str) -> String {
-    clip(&one_line(text), SHOWN).into_owned()
+    let variables = step.variables_and(&[("STATEFUL_STEP", when.name())]);
+    hook::run(command, &variables, timeout, |line| terminal.say(&format!("{prefix}{line}"))).await
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, collections::BTreeMap, fs, path::Path};
+    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::canary::gates::spec::Op;
+    use crate::{canary::gates::spec::Op, steps::pod_command::exports};
 
     fn step() -> Step {
         Step {
@@ -515,29 +274,6 @@ mod tests {
             stable: "web-1".to_owned(),
             target: "web-2".to_owned(),
         }
-    }
-
-    fn ended(code: i32, stdout: &str, stderr: &str) -> Attempt {
-        let (stdout, stderr) = (stdout.to_owned(), stderr.to_owned());
-        judge_command(Executed::Ended { code, stdout, stderr }, Duration::from_secs(3))
-    }
-
-    #[test]
-    fn a_command_fails_only_where_it_ran() {
-        assert_eq!(ended(0, "", ""), Attempt::pass("exit 0"));
-        assert_eq!(ended(0, "alive\n", ""), Attempt::pass("exit 0: alive"));
-        assert_eq!(ended(1, "out", "a\nlag 9s\n\n"), Attempt::fail("exit 1: lag 9s"));
-        for code in [2, 125, 128] {
-            assert_eq!(ended(code, "", "").verdict, Verdict::Fail, "{code}");
-        }
-        for code in [126, 127, 129, 137, 255] {
-            assert_eq!(ended(code, "", "").verdict, Verdict::Inconclusive, "{code}");
-        }
-        assert_eq!(ended(137, "", "").said, "exit 137, ended by signal 9");
-        let late = judge_command(Executed::TimedOut, Duration::from_secs(3));
-        assert_eq!(late, Attempt::inconclusive("no end within 3s"));
-        let long = ended(1, "", &"x".repeat(1000)).said;
-        assert!(long.chars().count() < 200 && long.ends_with('…'), "{long}");
     }
 
     #[test]
@@ -654,88 +390,5 @@ mod tests {
         assert_eq!(asked(&[("a", yes.clone()), ("c", yes.clone())]), both);
         let unknown = Leader::Unknown("b: exit 127, not found".to_owned());
         assert_eq!(asked(&[("a", yes), ("b", unsure), ("c", no)]), unknown);
-    }
-
-    /// Runs a hook and gives what it said, too.
-    async fn hooked(command: &str, timeout: Duration) -> (Attempt, Vec<String>) {
-        let lines = RefCell::new(Vec::new());
-        let say = |line: &str| lines.borrow_mut().push(line.to_owned());
-        let patience = Patience { to_end: timeout, to_obey: SHORT };
-        let attempt = run_hook(command, When::Before, &step(), patience, say).await;
-        (attempt, lines.into_inner())
-    }
-
-    const LONG: Duration = Duration::from_secs(60);
-    const SHORT: Duration = Duration::from_millis(300);
-
-    #[tokio::test]
-    async fn a_hook_knows_its_step_and_is_heard() {
-        let script = "echo $STATEFUL_NAMESPACE/$STATEFUL_POD $STATEFUL_STEP; echo oops >&2; \
-                      printf 'no end of line'";
-        let (attempt, mut lines) = hooked(script, LONG).await;
-        assert_eq!(attempt, Attempt::pass("exit 0"));
-        lines.sort();
-        assert_eq!(lines, ["db/web-7 before", "no end of line", "oops"]);
-        assert_eq!(hooked("cat; exit 3", LONG).await.0, Attempt::fail("exit 3"));
-        let killed = hooked("kill -9 $$", LONG).await.0;
-        assert_eq!(killed.verdict, Verdict::Fail);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn what_a_hook_leaves_in_the_background_does_not_hold_it_up() {
-        let begun = std::time::Instant::now();
-        let (attempt, lines) = hooked("sleep 30 & echo $!; exit 0", LONG).await;
-        assert_eq!(attempt.verdict, Verdict::Pass);
-        assert!(begun.elapsed() < Duration::from_secs(20));
-        // It was meant to stay, so it does.
-        assert!(is_running(&lines[0]), "{lines:?}");
-        tokio::process::Command::new("kill").arg(&lines[0]).status().await.unwrap();
-    }
-
-    #[cfg(target_os = "linux")]
-    fn is_running(process: &str) -> bool {
-        // A process that nobody has asked how it ended still has a folder.
-        let status = fs::read_to_string(Path::new("/proc").join(process).join("status"));
-        status.is_ok_and(|status| !status.contains("State:\tZ"))
-    }
-
-    /// A process that was killed takes a moment to go.
-    #[cfg(target_os = "linux")]
-    fn until_gone(process: &str) {
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while is_running(process) {
-            assert!(std::time::Instant::now() < deadline, "{process} is still there");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn a_hook_that_takes_too_long_is_ended_with_what_it_started() {
-        // Deaf to SIGTERM, and left behind by the process that we wait for.
-        let script =
-            "trap 'echo going' TERM; sh -c 'trap \"\" TERM; sleep 30 & wait' & echo $!; wait";
-        let (attempt, lines) = hooked(script, SHORT).await;
-        assert_eq!(attempt, Attempt::inconclusive("no end within 300ms; it was ended"));
-        assert_eq!(lines[1], "going");
-        until_gone(&lines[0]);
-        // Who has closed its output is waited for as well.
-        let (attempt, _) = hooked("exec >&- 2>&-; sleep 30", SHORT).await;
-        assert_eq!(attempt.verdict, Verdict::Inconclusive);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn a_hook_does_not_outlive_who_waited_for_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let pids = folder.path().join("pids");
-        let script = format!("sleep 30 & echo $! $$ > {}; wait", pids.display());
-        let hook = hooked(&script, LONG);
-        assert!(time::timeout(Duration::from_secs(1), hook).await.is_err());
-        let pids = fs::read_to_string(&pids).unwrap();
-        for process in pids.split_whitespace() {
-            until_gone(process);
-        }
     }
 }

@@ -11,4 +11,3 @@ pub mod tries;
 
 pub use args::GateArgs;
 pub use spec::Gates;
-pub use tries::Verdict;

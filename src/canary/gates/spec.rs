@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cluster::parse_timeout,
     output::{Error, text::one_line},
+    steps::pod_command::Command,
     workload,
 };
 
@@ -128,53 +129,6 @@ impl fmt::Display for Span {
             0 => write!(f, "{rest}s"),
             nanos => write!(f, "{rest}.{}s", format!("{nanos:09}").trim_end_matches('0')),
         }
-    }
-}
-
-/// A command of a file or a flag: words for `sh -c`, or a JSON list of
-/// arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(try_from = "String", into = "String")]
-pub struct Command(String);
-
-impl Command {
-    /// What is run: the shell, after it was told `exports`, or the arguments
-    /// as they stand, which no variable reaches.
-    pub fn argv(&self, exports: &str) -> Vec<String> {
-        match self.arguments() {
-            Some(argv) => argv,
-            None => vec!["sh".to_owned(), "-c".to_owned(), format!("{exports}{}", self.0)],
-        }
-    }
-
-    fn arguments(&self) -> Option<Vec<String>> {
-        self.0.starts_with('[').then(|| serde_json::from_str(&self.0).ok())?
-    }
-}
-
-impl FromStr for Command {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Command, String> {
-        let command = Command(text.trim().to_owned());
-        if command.0.is_empty() {
-            return Err("the command is empty".to_owned());
-        }
-        if command.0.starts_with('[') && command.arguments().is_none_or(|argv| argv.is_empty()) {
-            return Err(format!(
-                "{:?} begins with [ and is no JSON list of strings; the shell's [ is also called \
-                 test",
-                command.0
-            ));
-        }
-        Ok(command)
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -635,7 +589,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(Span, Command, At);
+as_text!(Span, At);
 
 impl Gates {
     /// Reads a file of gates; `origin` names it.
@@ -960,12 +914,5 @@ budgets: false
         ] {
             assert!(bad.parse::<At>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_command_is_for_the_shell_unless_it_is_a_list() {
-        let argv = |text: &str| text.parse::<Command>().unwrap().argv("export A=1\n");
-        assert_eq!(argv(" ping -c1 "), ["sh", "-c", "export A=1\nping -c1"]);
-        assert_eq!(argv(r#"["a", "b c"]"#), ["a", "b c"]);
     }
 }

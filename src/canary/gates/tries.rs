@@ -3,44 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::spec::TryRule;
-
-/// How a gate stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    Pass,
-    Fail,
-    /// It was asked and there was no answer to judge by.
-    Inconclusive,
-    /// It was not asked often enough yet.
-    Pending,
-}
-
-/// What one attempt gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    pub verdict: Verdict,
-    /// What was seen, in one line.
-    pub said: String,
-}
-
-impl Attempt {
-    pub fn pass(said: impl Into<String>) -> Attempt {
-        Attempt { verdict: Verdict::Pass, said: said.into() }
-    }
-
-    pub fn fail(said: impl Into<String>) -> Attempt {
-        Attempt { verdict: Verdict::Fail, said: said.into() }
-    }
-
-    pub fn inconclusive(said: impl Into<String>) -> Attempt {
-        Attempt { verdict: Verdict::Inconclusive, said: said.into() }
-    }
-}
+use crate::steps::attempt::{Attempt, Verdict};
 
 /// The attempts at one gate in one pod.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{End, Session, forward::interrupted, hand::Hand, refused};
+use super::{Session, hand::Hand, refused};
 use crate::{
     canary::{
         args::{AbortArgs, UnstickArgs},
@@ -19,7 +19,7 @@ use crate::{
         Error, Exit, Terminal,
         text::{age, clock},
     },
-    steps::Written,
+    steps::{End, Written},
     workload::{Finding, Manager, ManagerKind, Survey, managers},
 };
 
@@ -77,17 +77,17 @@ pub async fn go(
     patience: SignedDuration,
     longest: SignedDuration,
 ) -> Result<End, Error> {
-    let uid = hand.mirror.facts().set.uid.clone();
+    let uid = hand.set.mirror.facts().set.uid.clone();
     let deadline = Timestamp::now().checked_add(longest).unwrap_or(Timestamp::MAX);
     let mut reverted = false;
     let mut finishing = None;
     loop {
         let now = Timestamp::now();
-        let set = &hand.mirror.facts().set;
+        let set = &hand.set.mirror.facts().set;
         if let Some(adopted) = finishing.filter(|_| hand.is_over(&uid)) {
             return came_back(hand, adopted);
         }
-        if hand.mirror.set_is_gone() || set.uid != uid {
+        if hand.set.mirror.set_is_gone() || set.uid != uid {
             let message = format!("{} was deleted on the way back", set.name);
             return Ok(End::with(Exit::Conflict, rules::REPLACED.found(set.reference(), message)));
         }
@@ -98,24 +98,24 @@ pub async fn go(
                 rules::TAKEN_OVER.found(set.reference(), message),
             ));
         };
-        let stand = Stand::new(hand.mirror.facts(), &record, now);
+        let stand = Stand::new(hand.set.mirror.facts(), &record, now);
         match back::next(&stand, patience, reverted) {
             Back::Revert { partition } => {
                 let Some(write) = revert(&stand, partition, &hand.session.run) else {
                     let findings = guards::for_abort(&stand.survey, &record);
                     return Ok(End { exit: Exit::Manual, findings });
                 };
-                match hand.write(&write).await? {
+                match hand.set.write(&write).await? {
                     Written::Done => reverted = true,
                     Written::LookAgain => {}
-                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
                 }
             }
             Back::Replace { pod, why } => {
                 let trap = if record.on_delete { "OnDelete" } else { "kubernetes #67250" };
                 let write = writes::replace(set, &pod, trap);
                 if let Some(exit) = hand.replace(&write, &pod.uid, &why).await? {
-                    return Ok(interrupted(exit));
+                    return Ok(End::interrupted(exit));
                 }
             }
             Back::Wait { what } if now >= deadline => {
@@ -123,7 +123,7 @@ pub async fn go(
                 let finding = rules::DEADLINE
                     .found(set.reference(), message)
                     .hint(hand.session.command("abort"));
-                hand.tell(&format!("stopped: {}", finding.message))?;
+                hand.set.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(Exit::Timeout, finding));
             }
             Back::Wait { what } => {
@@ -134,21 +134,21 @@ pub async fn go(
                     &what,
                     Some(deadline).filter(|_| longest != SignedDuration::MAX),
                 )?;
-                if let Some(exit) = hand.wait(Some(soon)).await {
-                    return Ok(interrupted(exit));
+                if let Some(exit) = hand.set.wait(Some(soon)).await {
+                    return Ok(End::interrupted(exit));
                 }
             }
             Back::Finish => {
                 let write = writes::finish(set, &record);
-                match hand.write(&write).await? {
+                match hand.set.write(&write).await? {
                     Written::Done => return came_back(hand, record.adopted),
                     // The answer may have been lost, and not the write.
                     Written::LookAgain => finishing = Some(record.adopted),
-                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
                 }
             }
             Back::Stop { exit, finding } => {
-                hand.tell(&format!("stopped: {}", finding.message))?;
+                hand.set.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(exit, finding));
             }
         }
@@ -167,13 +167,13 @@ fn revert(stand: &Stand, partition: u32, run: &str) -> Option<crate::cluster::Wr
 
 /// Back; and who may bring it again.
 fn came_back(hand: &Hand<'_>, adopted: bool) -> Result<End, Error> {
-    let set = &hand.mirror.facts().set;
+    let set = &hand.set.mirror.facts().set;
     let stable = set.status.update_revision.as_deref().unwrap_or("<none>");
-    hand.tell(&format!("back: every ordinal of {} runs {stable}", set.name))?;
+    hand.set.tell(&format!("back: every ordinal of {} runs {stable}", set.name))?;
     if !adopted {
         return Ok(End::done());
     }
-    let facts = hand.mirror.facts();
+    let facts = hand.set.mirror.facts();
     let set = &facts.set;
     let mut again: Vec<String> = managers(set, &facts.autoscalers)
         .iter()
@@ -236,13 +236,13 @@ async fn free(
     patience: SignedDuration,
     longest: SignedDuration,
 ) -> Result<End, Error> {
-    let uid = hand.mirror.facts().set.uid.clone();
+    let uid = hand.set.mirror.facts().set.uid.clone();
     let deadline = Timestamp::now().checked_add(longest).unwrap_or(Timestamp::MAX);
     loop {
         let now = Timestamp::now();
-        let survey = Survey::new(hand.mirror.facts(), now);
+        let survey = Survey::new(hand.set.mirror.facts(), now);
         let set = survey.set;
-        if hand.mirror.set_is_gone() || set.uid != uid {
+        if hand.set.mirror.set_is_gone() || set.uid != uid {
             let message = format!("{} was deleted meanwhile", set.name);
             return Ok(End::with(Exit::Conflict, rules::REPLACED.found(set.reference(), message)));
         }
@@ -253,7 +253,7 @@ async fn free(
             let write = writes::replace(set, &Doomed::of(pod), "kubernetes #67250");
             let why = "the controller waits for it and nobody wants it any more";
             if let Some(exit) = hand.replace(&write, &uid, why).await? {
-                return Ok(interrupted(exit));
+                return Ok(End::interrupted(exit));
             }
             continue;
         }
@@ -268,8 +268,8 @@ async fn free(
         }
         hand.say(None, &format!("{name} to be available"), Some(deadline))?;
         let soon = now.checked_add(LOOK).unwrap_or(deadline);
-        if let Some(exit) = hand.wait(Some(soon)).await {
-            return Ok(interrupted(exit));
+        if let Some(exit) = hand.set.wait(Some(soon)).await {
+            return Ok(End::interrupted(exit));
         }
     }
 }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    End, Session,
+    Session,
     checks::{self, Answer},
-    forward::{self, interrupted},
+    forward,
     hand::Hand,
     refused,
 };
@@ -26,7 +26,7 @@ use crate::{
     },
     cluster::{Cluster, ConnectionArgs, DryRun, Failure, Mode, Write, offline::Bundle, read},
     output::{Error, Exit, Look, Terminal},
-    steps::Written,
+    steps::{End, Written, again},
     workload::{Facts, Finding, Reference, Severity, StatefulSet, Survey},
 };
 
@@ -86,7 +86,11 @@ pub async fn plan(
         _ if facts.unread.is_empty() => Exit::Done,
         _ => Exit::Incomplete,
     };
-    let command = if cluster.is_some() { again(std::env::args().skip(1)) } else { String::new() };
+    let command = if cluster.is_some() {
+        again(std::env::args().skip(1), Some(("plan", "start")), &["--exit-code"])
+    } else {
+        String::new()
+    };
     let mut view = view(&facts, &opening, &gates);
     if !command.is_empty() {
         view.command = format!("{command} --confirm-plan {}", view.hash);
@@ -148,7 +152,7 @@ pub async fn start(
     let end = if let Some(end) = begun {
         end
     } else {
-        let run = Record::of(&hand.mirror.facts().set).ok().flatten().map(|record| record.run);
+        let run = Record::of(&hand.set.mirror.facts().set).ok().flatten().map(|record| record.run);
         forward::go(&mut hand, &gates, &terms, run).await?
     };
     let end = forward::back_if_asked(&mut hand, &gates, end).await?;
@@ -392,15 +396,15 @@ async fn begin(
     opening: &Opening,
 ) -> Result<Option<End>, Error> {
     let (generation, uid) = {
-        let set = &hand.mirror.facts().set;
+        let set = &hand.set.mirror.facts().set;
         (set.generation, set.uid.clone())
     };
     let first = opening.record.partition;
-    let moves = first < opening.record.replicas && opening.is_first_step(hand.mirror.facts());
+    let moves = first < opening.record.replicas && opening.is_first_step(hand.set.mirror.facts());
     loop {
-        let facts = hand.mirror.facts();
+        let facts = hand.set.mirror.facts();
         let set = &facts.set;
-        if hand.mirror.set_is_gone() || set.uid != uid {
+        if hand.set.mirror.set_is_gone() || set.uid != uid {
             let message = format!("{} was deleted before the canary began", set.name);
             return Ok(Some(End::with(
                 Exit::Conflict,
@@ -424,8 +428,8 @@ async fn begin(
             match plan::first(&stand, terms, &hand.memory, first) {
                 Move::Wait { what, until } => {
                     hand.say(None, &what, until)?;
-                    if let Some(exit) = hand.wait(until).await {
-                        return Ok(Some(interrupted(exit)));
+                    if let Some(exit) = hand.set.wait(until).await {
+                        return Ok(Some(End::interrupted(exit)));
                     }
                 }
                 Move::Stop { exit, finding } => return Ok(Some(End::with(exit, finding))),
@@ -434,8 +438,8 @@ async fn begin(
                     let mut asked = checks::ask(hand, gates, &stand, &next, first);
                     hand.say(None, &asked.what, None)?;
                     let answer = loop {
-                        match hand.work_or_wait(&mut asked.work).await {
-                            Err(exit) => return Ok(Some(interrupted(exit))),
+                        match hand.set.work_or_wait(&mut asked.work).await {
+                            Err(exit) => return Ok(Some(End::interrupted(exit))),
                             Ok(None) => {}
                             Ok(Some(answer)) => break answer,
                         }
@@ -444,15 +448,15 @@ async fn begin(
                         Answer::Yes => hand.memory.prepared = Some(first),
                         Answer::No { exit, finding } => return Ok(Some(End::with(exit, finding))),
                         Answer::Unknown { what } => {
-                            let stand = Stand::new(hand.mirror.facts(), &opening.record, now);
+                            let stand = Stand::new(hand.set.mirror.facts(), &opening.record, now);
                             if let Some(end) = forward::overdue(&stand, terms, &hand.memory, &what)
                             {
                                 return Ok(Some(end));
                             }
                             hand.say(None, &what, None)?;
                             let again = Timestamp::now() + forward::AGAIN;
-                            if let Some(exit) = hand.wait(Some(again)).await {
-                                return Ok(Some(interrupted(exit)));
+                            if let Some(exit) = hand.set.wait(Some(again)).await {
+                                return Ok(Some(End::interrupted(exit)));
                             }
                         }
                     }
@@ -461,10 +465,10 @@ async fn begin(
             continue;
         }
         let write = opening.write(set);
-        match hand.write(&write).await? {
+        match hand.set.write(&write).await? {
             Written::Done => break,
             Written::LookAgain => {}
-            Written::Interrupted(exit) => return Ok(Some(interrupted(exit))),
+            Written::Interrupted(exit) => return Ok(Some(End::interrupted(exit))),
         }
     }
     settle_fingerprint(hand).await
@@ -473,7 +477,7 @@ async fn begin(
 /// What the server made of the template is what counts from now on: a webhook
 /// may write something else into it each time.
 async fn settle_fingerprint(hand: &mut Hand<'_>) -> Result<Option<End>, Error> {
-    let set = &hand.mirror.facts().set;
+    let set = &hand.set.mirror.facts().set;
     let Ok(Some(mut record)) = Record::of(set) else { return Ok(None) };
     let made = change::fingerprint(&set.template.raw);
     if record.run != hand.session.run || record.template == made {
@@ -481,8 +485,8 @@ async fn settle_fingerprint(hand: &mut Hand<'_>) -> Result<Option<End>, Error> {
     }
     record.template = made;
     let write = writes::mark(set, &record, "canary, template as the server has it");
-    Ok(match hand.write(&write).await? {
-        Written::Interrupted(exit) => Some(interrupted(exit)),
+    Ok(match hand.set.write(&write).await? {
+        Written::Interrupted(exit) => Some(End::interrupted(exit)),
         Written::Done | Written::LookAgain => None,
     })
 }
@@ -567,51 +571,4 @@ fn hash(set: &StatefulSet, opening: &Opening, gates: &Gates) -> String {
         format!("{ids:?}"),
     ]);
     change::fingerprint(&made_from).chars().take(8).collect()
-}
-
-/// The words of this `plan` as those of the `start` that does it.
-fn again(words: impl Iterator<Item = String>) -> String {
-    let mut line = vec!["kubectl".to_owned(), "stateful".to_owned()];
-    let mut skip = false;
-    let mut verb_seen = false;
-    for word in words {
-        if std::mem::take(&mut skip) {
-            continue;
-        }
-        match word.as_str() {
-            "plan" if !verb_seen => {
-                verb_seen = true;
-                line.push("start".to_owned());
-            }
-            "--exit-code" => {}
-            "-o" | "--output" => skip = true,
-            word if word.starts_with("-o") || word.starts_with("--output=") => {}
-            word => line.push(crate::cluster::shell_quoted(word)),
-        }
-    }
-    line.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::again;
-
-    #[test]
-    fn a_plan_names_the_start_that_does_it() {
-        let words = [
-            "canary",
-            "plan",
-            "web",
-            "--image",
-            "nginx=nginx:1.22",
-            "-o",
-            "json",
-            "--env",
-            "A=b c",
-        ];
-        assert_eq!(
-            again(words.iter().map(|word| (*word).to_owned())),
-            "kubectl stateful canary start web --image nginx=nginx:1.22 --env 'A=b c'"
-        );
-    }
 }

@@ -11,10 +11,10 @@ use super::hand::Hand;
 use crate::{
     canary::{
         gates::{
-            Gates, Verdict,
+            Gates,
             check::{self, Leader, Step, When},
             spec::{On, OnLeader},
-            tries::{Attempt, Tries},
+            tries::Tries,
         },
         plan::{Move, Side, Stand},
         report::GateView,
@@ -22,6 +22,7 @@ use crate::{
     },
     cluster::Cluster,
     output::{Exit, Terminal},
+    steps::attempt::{Attempt, Verdict},
     workload::{Finding, Pod, PodTemplate},
 };
 

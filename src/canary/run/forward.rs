@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    End, Session, back,
+    Session, back,
     checks::{self, Answer},
     hand::Hand,
     refused,
@@ -24,8 +24,8 @@ use crate::{
     },
     cluster::{ConnectionArgs, DryRun},
     output::{Error, Exit, Terminal, text::list},
-    steps::Written,
-    workload::{Finding, Survey},
+    steps::{End, Written},
+    workload::Survey,
 };
 
 /// Without a readiness probe a pod counts as Ready between two crashes; so
@@ -211,7 +211,7 @@ pub async fn go(
     terms: &Terms,
     mut run: Option<String>,
 ) -> Result<End, Error> {
-    let uid = hand.mirror.facts().set.uid.clone();
+    let uid = hand.set.mirror.facts().set.uid.clone();
     hand.memory.bake = terms.bake;
     let mut asking = Asking::default();
     let mut finishing = false;
@@ -224,7 +224,7 @@ pub async fn go(
             Ok(record) => record,
             Err(end) => return Ok(end),
         };
-        let stand = Stand::new(hand.mirror.facts(), &record, now);
+        let stand = Stand::new(hand.set.mirror.facts(), &record, now);
         hand.memory.observe(&stand);
         let next = plan::next(&stand, terms, &hand.memory);
         asking.keep_only(&next);
@@ -233,8 +233,8 @@ pub async fn go(
                 hand.say(Some(&record), what, *until)?;
                 let look = now + LOOK;
                 let soon = until.map_or(look, |until| until.min(look));
-                if let Some(exit) = hand.wait(Some(soon)).await {
-                    return Ok(interrupted(exit));
+                if let Some(exit) = hand.set.wait(Some(soon)).await {
+                    return Ok(End::interrupted(exit));
                 }
             }
             Move::Check { index } | Move::Prepare { index } | Move::Passed { index } => {
@@ -249,27 +249,27 @@ pub async fn go(
                 record.judged = hand.memory.judged.or(record.judged);
                 record.run.clone_from(&hand.session.run);
                 record.gates = gates.fingerprint();
-                let write = writes::step(&hand.mirror.facts().set, &record);
-                match hand.write(&write).await? {
+                let write = writes::step(&hand.set.mirror.facts().set, &record);
+                match hand.set.write(&write).await? {
                     Written::Done => run = Some(record.run),
                     Written::LookAgain => {}
-                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
                 }
             }
             Move::Replace { pod } => {
-                let write = writes::replace(&hand.mirror.facts().set, pod, "OnDelete");
+                let write = writes::replace(&hand.set.mirror.facts().set, pod, "OnDelete");
                 let why = "it is next, and under OnDelete nobody else does";
                 if let Some(exit) = hand.replace(&write, &pod.uid, why).await? {
-                    return Ok(interrupted(exit));
+                    return Ok(End::interrupted(exit));
                 }
             }
             Move::Finish => {
-                let write = writes::finish(&hand.mirror.facts().set, &record);
-                match hand.write(&write).await? {
+                let write = writes::finish(&hand.set.mirror.facts().set, &record);
+                match hand.set.write(&write).await? {
                     Written::Done => {
-                        let set = &hand.mirror.facts().set;
+                        let set = &hand.set.mirror.facts().set;
                         let target = set.status.update_revision.as_deref().unwrap_or("<none>");
-                        hand.tell(&format!(
+                        hand.set.tell(&format!(
                             "complete: every ordinal of {} runs {target}",
                             set.name
                         ))?;
@@ -277,7 +277,7 @@ pub async fn go(
                     }
                     // The answer may have been lost, and not the write.
                     Written::LookAgain => finishing = true,
-                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
                 }
             }
             Move::Rest => {
@@ -292,7 +292,7 @@ pub async fn go(
                 }
             }
             Move::Stop { exit, finding } => {
-                hand.tell(&format!("stopped: {}", finding.message))?;
+                hand.set.tell(&format!("stopped: {}", finding.message))?;
                 return Ok(End::with(*exit, finding.clone()));
             }
         }
@@ -329,22 +329,22 @@ impl Asking {
         }
         let now = Timestamp::now();
         if let Some((again, what)) = self.later.clone().filter(|(again, _)| *again > now) {
-            let stand = Stand::new(hand.mirror.facts(), record, now);
+            let stand = Stand::new(hand.set.mirror.facts(), record, now);
             if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
                 return Ok(Some(end));
             }
             hand.say(Some(record), &what, None)?;
-            return Ok(hand.wait(Some(again)).await.map(interrupted));
+            return Ok(hand.set.wait(Some(again)).await.map(End::interrupted));
         }
         if self.work.is_none() {
-            let stand = Stand::new(hand.mirror.facts(), record, now);
+            let stand = Stand::new(hand.set.mirror.facts(), record, now);
             let asked = checks::ask(hand, gates, &stand, next, index);
             self.work = Some((next.clone(), asked.work));
             hand.say(Some(record), &asked.what, None)?;
         }
         let Some((_, answer)) = &mut self.work else { return Ok(None) };
-        let answer = match hand.work_or_wait(answer).await {
-            Err(exit) => return Ok(Some(interrupted(exit))),
+        let answer = match hand.set.work_or_wait(answer).await {
+            Err(exit) => return Ok(Some(End::interrupted(exit))),
             Ok(None) => return Ok(None),
             Ok(Some(answer)) => answer,
         };
@@ -389,13 +389,14 @@ fn settle(
                 _ => memory.judged = Some(index),
             }
             if matches!(asked, Move::Passed { .. }) {
-                let name = hand.mirror.facts().set.pod_name(hand.mirror.facts().set.start + index);
-                hand.tell(&format!("{name} has passed its gates"))?;
+                let name =
+                    hand.set.mirror.facts().set.pod_name(hand.set.mirror.facts().set.start + index);
+                hand.set.tell(&format!("{name} has passed its gates"))?;
             }
             Ok(None)
         }
         Answer::No { exit, finding } => {
-            hand.tell(&format!("stopped: {}", finding.message))?;
+            hand.set.tell(&format!("stopped: {}", finding.message))?;
             Ok(Some(End::with(exit, finding)))
         }
         Answer::Unknown { .. } => Ok(None),
@@ -413,9 +414,9 @@ async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<Opt
     let mut record = record.clone();
     record.judged = judged;
     record.run.clone_from(&hand.session.run);
-    let write = writes::mark(&hand.mirror.facts().set, &record, "canary judged");
-    match hand.write(&write).await? {
-        Written::Interrupted(exit) => Ok(Some(interrupted(exit))),
+    let write = writes::mark(&hand.set.mirror.facts().set, &record, "canary judged");
+    match hand.set.write(&write).await? {
+        Written::Interrupted(exit) => Ok(Some(End::interrupted(exit))),
         Written::Done => Ok(Some(end)),
         Written::LookAgain => Ok(None),
     }
@@ -431,12 +432,12 @@ fn rested(record: &Record, terms: &Terms) -> End {
 
 /// The record, as long as the canary is still this one and nobody took over.
 fn ours(hand: &Hand<'_>, uid: &str, run: Option<&str>) -> Result<Record, End> {
-    let set = &hand.mirror.facts().set;
+    let set = &hand.set.mirror.facts().set;
     let stop = |rule: &crate::workload::Rule, message: String| {
         let finding = rule.found(set.reference(), message).hint(hand.session.command("status"));
         Err(End::with(Exit::Conflict, finding))
     };
-    if hand.mirror.set_is_gone() || set.uid != uid {
+    if hand.set.mirror.set_is_gone() || set.uid != uid {
         return stop(
             &rules::REPLACED,
             format!("{} was deleted in the middle of the canary", set.name),
@@ -463,14 +464,10 @@ pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Resu
     if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
     }
-    hand.tell("going back, as --on-failure abort says")?;
+    hand.set.tell("going back, as --on-failure abort says")?;
     let mut findings = end.findings;
     let back = back::go(hand, back::PATIENCE, back::LONGEST).await?;
     let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };
     findings.extend(back.findings);
     Ok(End { exit, findings })
-}
-
-pub fn interrupted(exit: Exit) -> End {
-    End { exit, findings: Vec::<Finding>::new() }
 }

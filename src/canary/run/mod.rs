@@ -20,7 +20,8 @@ use super::{
 use crate::{
     cluster::{Cluster, ConnectionArgs, DryRun, Mode, Write, read},
     output::{Confirmed, Error, Exit, Format, Look, Question, Terminal},
-    workload::{Facts, Finding, Reference, Severity},
+    steps::End,
+    workload::{Facts, Finding, Reference},
 };
 
 /// Runs a verb of `canary`.
@@ -54,22 +55,6 @@ pub(super) struct Session {
     pub name: String,
     /// The name under which this run writes; see [`Record::run`].
     pub run: String,
-}
-
-/// How a verb ended, apart from errors.
-pub(super) struct End {
-    pub exit: Exit,
-    pub findings: Vec<Finding>,
-}
-
-impl End {
-    pub fn done() -> End {
-        End { exit: Exit::Done, findings: Vec::new() }
-    }
-
-    pub fn with(exit: Exit, finding: Finding) -> End {
-        End { exit, findings: vec![finding] }
-    }
 }
 
 impl Session {
@@ -126,15 +111,15 @@ impl Session {
     /// When the answer cannot be written.
     pub fn close(&self, hand: &mut Hand, end: &End) -> Result<Exit, Error> {
         let now = Timestamp::now();
-        let facts = hand.mirror.facts();
+        let facts = hand.set.mirror.facts();
         let record = Record::of(&facts.set).ok().flatten();
         let mut view = View::new(facts, record.as_ref(), Some(&hand.memory), now);
         view.add(&hand.said_by_checks.borrow());
-        view.writes.clone_from(&hand.writes);
+        view.writes.clone_from(&hand.set.sender.writes);
         let look = Look::of(self.terminal, now);
         let text = report::render(&view, end.exit, &end.findings, self.output, look)?;
-        if !hand.draw_last(&text)? {
-            self.answer(&text)?;
+        if !hand.set.draw_last(&text)? {
+            self.terminal.conclude(&text)?;
         }
         if matches!(end.exit, Exit::Interrupted | Exit::Terminated) {
             let line = crate::steps::repeat();
@@ -152,16 +137,14 @@ impl Session {
         let record = Record::of(&facts.set).ok().flatten();
         let view = View::new(facts, record.as_ref(), None, now);
         let look = Look::of(self.terminal, now);
-        self.answer(&report::render(&view, end.exit, &end.findings, self.output, look)?)?;
+        self.terminal.conclude(&report::render(
+            &view,
+            end.exit,
+            &end.findings,
+            self.output,
+            look,
+        )?)?;
         Ok(end.exit)
-    }
-
-    /// Whoever read the answer may have left; the exit code is what it is.
-    fn answer(&self, text: &str) -> Result<(), Error> {
-        match self.terminal.answer(text) {
-            Err(error) if error.reader_left => Ok(()),
-            other => other,
-        }
     }
 }
 
@@ -169,24 +152,7 @@ pub(super) fn command(verb: &str, name: &str, cluster: &Cluster) -> String {
     format!("kubectl stateful canary {verb} {name} -n {}{}", cluster.namespace(), cluster.flags())
 }
 
-/// A refusal: what speaks against it is the message.
-pub(super) fn refused(what: &str, findings: Vec<Finding>) -> Error {
-    let mut error = Error::new(Exit::Refused, format!("{what}; nothing was changed"));
-    let mut hint = None;
-    for finding in findings.iter().filter(|f| f.severity == Severity::Error) {
-        error = error.caused_by(format!("{} {}", finding.id, finding.message));
-        hint = hint.or_else(|| finding.hint.clone());
-    }
-    let allowable: Vec<&str> = findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error)
-        .map(|f| f.id)
-        .filter(|id| rules::ALLOWABLE.iter().any(|rule| rule.id == *id))
-        .collect();
-    if let Some(hint) = hint {
-        error = error.hint(hint);
-    } else if let [id] = allowable.as_slice() {
-        error = error.hint(format!("to do it all the same: --allow {id}"));
-    }
-    error.because(findings)
+/// A refusal, with the guards of a canary.
+pub(super) fn refused(what: &str, findings: impl AsRef<[Finding]>) -> Error {
+    crate::steps::refused(what, findings.as_ref(), rules::ALLOWABLE)
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{End, Session, forward::interrupted, hand::Hand, refused};
+use super::{Session, hand::Hand, refused};
 use crate::{
     canary::{
         args::{PauseArgs, StageArgs},
@@ -14,7 +14,7 @@ use crate::{
     },
     cluster::{ConnectionArgs, DryRun, Write},
     output::{Error, Exit, Terminal},
-    steps::Written,
+    steps::{End, Written},
     workload::{Strategy, Survey},
 };
 
@@ -149,11 +149,11 @@ async fn once(
     }
     let confirmed = session.ask(common, text, None)?;
     let mut hand = Hand::new(session, reading, confirmed);
-    let end = match hand.write(write).await? {
+    let end = match hand.set.write(write).await? {
         Written::Done => End::done(),
-        Written::Interrupted(exit) => interrupted(exit),
+        Written::Interrupted(exit) => End::interrupted(exit),
         Written::LookAgain => {
-            let set = &hand.mirror.facts().set;
+            let set = &hand.set.mirror.facts().set;
             match Record::of(set) {
                 Ok(Some(record)) if record.run == session.run => End::done(),
                 _ => {

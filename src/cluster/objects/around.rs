@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Labels, Meta,
@@ -81,9 +82,11 @@ pub(in crate::cluster) struct BudgetObject {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct BudgetSpec {
     selector: Option<SelectorObject>,
+    /// A number, or a percentage.
+    min_available: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,6 +104,7 @@ impl From<BudgetObject> for Budget {
         Budget {
             name: meta.name,
             selector: spec.selector.map(selector),
+            min_available: spec.min_available.and_then(|least| u32::try_from(least.as_u64()?).ok()),
             disruptions_allowed: status.disruptions_allowed,
             expected_pods: status.expected_pods,
             desired_healthy: status.desired_healthy,

@@ -18,6 +18,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
+use crate::workload::Owner;
+
 pub(super) use around::{AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject};
 pub(super) use disks::DiskObject;
 pub(super) use pod::PodObject;
@@ -90,6 +92,16 @@ struct OwnerReference {
 }
 
 impl Meta {
+    fn owners(&self) -> Vec<Owner> {
+        let owners = self.owner_references.iter().flatten();
+        let owner = |of: &OwnerReference| Owner {
+            kind: of.kind.clone(),
+            name: of.name.clone(),
+            uid: of.uid.clone(),
+        };
+        owners.map(owner).collect()
+    }
+
     fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
     }

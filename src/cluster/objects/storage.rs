@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::Meta;
+use super::{
+    Meta,
+    pod::{ConditionObject, condition},
+};
 use crate::workload::{Claim, ClaimRef, Class, Volume};
 
 #[derive(Debug, Deserialize)]
@@ -57,6 +60,7 @@ impl From<Quantity> for String {
 struct ClaimStatus {
     phase: String,
     capacity: Option<Quantities>,
+    conditions: Option<Vec<ConditionObject>>,
 }
 
 pub(super) fn storage(quantities: Option<Quantities>) -> Option<String> {
@@ -66,9 +70,11 @@ pub(super) fn storage(quantities: Option<Quantities>) -> Option<String> {
 impl From<ClaimObject> for Claim {
     fn from(object: ClaimObject) -> Claim {
         let ClaimObject { metadata: meta, spec, status } = object;
+        let owners = meta.owners();
         let annotations = meta.annotations.unwrap_or_default();
         let legacy_class = annotations.get("volume.beta.kubernetes.io/storage-class").cloned();
         Claim {
+            owners,
             name: meta.name,
             uid: meta.uid,
             created: meta.creation_timestamp,
@@ -81,6 +87,13 @@ impl From<ClaimObject> for Claim {
             access_modes: spec.access_modes.unwrap_or_default(),
             selected_node: annotations.get("volume.kubernetes.io/selected-node").cloned(),
             finalizers: meta.finalizers.unwrap_or_default(),
+            unused_since: status
+                .conditions
+                .into_iter()
+                .flatten()
+                .map(condition)
+                .find(|condition| condition.kind == "Unused" && condition.holds)
+                .and_then(|condition| condition.since),
         }
     }
 }

@@ -58,7 +58,7 @@ pub async fn plan(
     let look = Look::of(terminal, Timestamp::now());
     let Plan { findings, unread, .. } = &plan;
     let text = report::render_plan(&view, exit, findings, unread, args.output, look)?;
-    super::answer(terminal, &text)?;
+    terminal.conclude(&text)?;
     Ok(exit)
 }
 
@@ -103,7 +103,7 @@ pub async fn run(
         let Plan { findings, unread, .. } = &plan;
         let look = session.look();
         let text = report::render_plan(&view, Exit::Done, findings, unread, args.output, look)?;
-        session.answer(&text)?;
+        session.terminal.conclude(&text)?;
         return Ok(Exit::Done);
     }
     terminal.say(report::plan_text(&view, &plan.findings, session.look()).trim_end());
@@ -281,25 +281,9 @@ fn says_no_dry_run(failure: &Failure) -> bool {
     rejection.status.code == 400 && rejection.status.message.contains("does not support dry run")
 }
 
-/// What speaks against it is the message.
+/// A refusal, with the guards of a migration.
 pub fn refused(what: &str, findings: &[Finding]) -> Error {
-    let wrong = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let wrong: Vec<Finding> = wrong.cloned().collect();
-    let mut error = Error::new(Exit::Refused, format!("{what}; nothing was changed"));
-    for finding in &wrong {
-        error = error.caused_by(format!("{} {}", finding.id, finding.message));
-    }
-    let hint = wrong.iter().find_map(|finding| finding.hint.clone()).or_else(|| {
-        let known = rules::allowable();
-        let ids: Vec<&str> = wrong.iter().map(|finding| finding.id).collect();
-        let all = ids.iter().all(|id| known.iter().any(|rule| rule.id == *id));
-        let flags: Vec<String> = ids.iter().map(|id| format!("--allow {id}")).collect();
-        all.then(|| format!("to do it all the same: {}", flags.join(" ")))
-    });
-    if let Some(hint) = hint {
-        error = error.hint(hint);
-    }
-    error.because(wrong)
+    crate::steps::refused(what, findings, &rules::allowable())
 }
 
 /// A wait that never ends is as long as there is time.

@@ -63,11 +63,8 @@ pub fn convert(
     if !notes.is_empty() && args.output == Written::Yaml {
         terminal.say(&notes);
     }
-    match terminal.answer(&answer) {
-        Err(error) if error.reader_left => Ok(exit),
-        Err(error) => Err(error),
-        Ok(()) => Ok(exit),
-    }
+    terminal.conclude(&answer)?;
+    Ok(exit)
 }
 
 fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) {

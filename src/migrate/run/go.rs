@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{End, hand::Hand};
+use super::hand::Hand;
 use crate::{
     cluster::Executed,
     migrate::{
@@ -19,7 +19,7 @@ use crate::{
         Error, Exit,
         text::{age, one_line},
     },
-    steps::Written,
+    steps::{End, Written},
     workload::Finding,
 };
 
@@ -64,7 +64,7 @@ async fn revert(hand: &mut Hand<'_>, manner: &Manner, failed: End) -> Result<End
     match hand.turn(Intent::Back).await? {
         Written::Done => {}
         Written::LookAgain => return Ok(failed),
-        Written::Interrupted(exit) => return Ok(interrupted(exit)),
+        Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
     }
     let mut end = travel(hand, Intent::Back, manner).await?;
     if end.exit == Exit::Done {
@@ -81,7 +81,7 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
     loop {
         let world = match hand.look().await? {
             Ok(world) => world,
-            Err(exit) => return Ok(interrupted(exit)),
+            Err(exit) => return Ok(End::interrupted(exit)),
         };
         if let Some(end) = lost(hand, &world) {
             return Ok(end);
@@ -113,7 +113,7 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
                     Written::Done => {}
                     // Not done at all: how often that may be is the hand's matter.
                     Written::LookAgain => continue,
-                    Written::Interrupted(exit) => return Ok(interrupted(exit)),
+                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
                 }
                 let times = match acted {
                     Some((last, times)) if last == act => times + 1,
@@ -138,16 +138,16 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
                     return Ok(late(hand, &what, manner.timeout));
                 }
                 if let Some(exit) = hand.wait(&what, until).await? {
-                    return Ok(interrupted(exit));
+                    return Ok(End::interrupted(exit));
                 }
             }
             // What works says itself when it has failed: there is no deadline.
             Move::Watch { what, pod } => {
                 if let Some(exit) = hand.progress(&pod).await? {
-                    return Ok(interrupted(exit));
+                    return Ok(End::interrupted(exit));
                 }
                 if let Some(exit) = hand.wait(&what, Timestamp::MAX).await? {
-                    return Ok(interrupted(exit));
+                    return Ok(End::interrupted(exit));
                 }
             }
             Move::Verify => {
@@ -155,17 +155,13 @@ async fn travel(hand: &mut Hand<'_>, intent: Intent, manner: &Manner) -> Result<
                 match verify(hand, command, manner).await? {
                     Ok(None) => hand.memory.verified = true,
                     Ok(Some(finding)) => return Ok(End::with(Exit::Failed, finding)),
-                    Err(exit) => return Ok(interrupted(exit)),
+                    Err(exit) => return Ok(End::interrupted(exit)),
                 }
             }
             Move::Done => return there(hand, intent, &world, manner).await,
             Move::Stop { exit, finding } => return Ok(End::with(exit, finding)),
         }
     }
-}
-
-pub fn interrupted(exit: Exit) -> End {
-    End { exit, findings: Vec::new() }
 }
 
 /// Whether the lock is somebody else's, or gone.
@@ -274,12 +270,12 @@ async fn there(
         match hand.write(&write).await? {
             Written::Done if intent == Intent::Back => return serves_again(hand, manner).await,
             Written::Done => return Ok(arrived(hand, intent)),
-            Written::Interrupted(exit) => return Ok(interrupted(exit)),
+            Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
             Written::LookAgain => {}
         }
         let book = match hand.look().await? {
             Ok(world) => world.book,
-            Err(exit) => return Ok(interrupted(exit)),
+            Err(exit) => return Ok(End::interrupted(exit)),
         };
         match (intent, book) {
             (Intent::Back, None) => return serves_again(hand, manner).await,
@@ -306,7 +302,7 @@ async fn serves_again(hand: &mut Hand<'_>, manner: &Manner) -> Result<End, Error
     loop {
         let world = match hand.look().await? {
             Ok(world) => world,
-            Err(exit) => return Ok(interrupted(exit)),
+            Err(exit) => return Ok(End::interrupted(exit)),
         };
         let Some(name) = back::starting(&world, &hand.journal) else { return Ok(End::done()) };
         let what = format!("Deployment {name} to be available");
@@ -318,7 +314,7 @@ async fn serves_again(hand: &mut Hand<'_>, manner: &Manner) -> Result<End, Error
             return Ok(End::with(Exit::Timeout, finding));
         }
         if let Some(exit) = hand.wait_unlocked(&what, until).await? {
-            return Ok(interrupted(exit));
+            return Ok(End::interrupted(exit));
         }
     }
 }

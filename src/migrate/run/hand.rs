@@ -26,7 +26,7 @@ use crate::{
         Confirmed, Error, Exit,
         text::{clock, one_line},
     },
-    steps::{LAST_WORD, MOST_TRIES, PAUSE, Sent, Signal, Teller, Written},
+    steps::{LAST_WORD, Sender, Sent, Teller, Written},
 };
 
 /// So often the holder of the lock says that it is alive.
@@ -35,28 +35,27 @@ const BEAT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(15);
 /// Watches may be late or forbidden; this often it is looked anyway.
 const LOOK: Duration = Duration::from_secs(5);
+/// So often a lock is tried that moves under our hands.
+const MOST_TAKES: u32 = 8;
+/// Before what is not as it should be is looked at again.
+const UNTIL_THEN: Duration = Duration::from_millis(500);
 
 pub struct Hand<'a> {
     pub session: &'a Session,
     pub journal: Journal,
     book_uid: String,
     pub memory: Memory,
-    /// The writes that were done, as they were named.
-    pub writes: Vec<String>,
     /// When this run stopped the last pod of a Deployment.
     stopped: Option<Instant>,
     /// From then until the set was seen Ready.
     pub downtime: Option<Duration>,
-    confirmed: Confirmed,
+    pub sender: Sender,
     stirrings: Stirrings,
-    tries: u32,
     said: Option<String>,
     beaten: Instant,
     /// When the log of a copy was last asked for, and what it said.
     asked: Option<Instant>,
     heard: String,
-    signal: Signal,
-    teller: Teller,
 }
 
 impl<'a> Hand<'a> {
@@ -92,7 +91,8 @@ impl<'a> Hand<'a> {
             Error::new(Exit::Error, "the server gave back no journal; nothing else was changed")
         })?;
         let mut hand = Hand::new(session, book, confirmed);
-        hand.writes.push(write.done(Mode::Real(&hand.confirmed)));
+        let done = write.done(hand.sender.mode());
+        hand.sender.writes.push(done);
         Ok(hand)
     }
 
@@ -117,7 +117,7 @@ impl<'a> Hand<'a> {
             ))?;
             book = hand.wait_for_silence(book).await?;
         }
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MOST_TAKES {
             let write = writes::take(
                 &hand.journal,
                 &book.uid,
@@ -151,27 +151,21 @@ impl<'a> Hand<'a> {
     }
 
     fn new(session: &'a Session, book: Book, confirmed: Confirmed) -> Hand<'a> {
+        let (terminal, output) = (session.terminal, session.output);
+        let teller = Teller { terminal, output, command: "migrate" };
         Hand {
             session,
             stirrings: Stirrings::of(&session.cluster, &book.journal),
             journal: book.journal,
             book_uid: book.uid,
             memory: Memory::default(),
-            writes: Vec::new(),
             stopped: None,
             downtime: None,
-            confirmed,
-            tries: 0,
+            sender: Sender::new(&session.cluster, confirmed, teller),
             said: None,
             beaten: Instant::now(),
             asked: None,
             heard: String::new(),
-            signal: Box::pin(crate::steps::interruption()),
-            teller: Teller {
-                terminal: session.terminal,
-                output: session.output,
-                command: "migrate",
-            },
         }
     }
 
@@ -181,7 +175,7 @@ impl<'a> Hand<'a> {
     async fn wait_for_silence(&mut self, book: Book) -> Result<Book, Error> {
         let since = Instant::now();
         while since.elapsed() < SILENCE {
-            if let Some(exit) = self.nap(Duration::from_secs(1)).await {
+            if let Some(exit) = self.sender.nap(Duration::from_secs(1)).await {
                 return Err(Error::new(exit, "interrupted; nothing was changed"));
             }
             let now = moving::world(&self.session.cluster, &self.journal).await?.book;
@@ -200,13 +194,6 @@ impl<'a> Hand<'a> {
         Ok(book)
     }
 
-    async fn nap(&mut self, duration: Duration) -> Option<Exit> {
-        tokio::select! {
-            () = tokio::time::sleep(duration) => None,
-            exit = &mut self.signal => Some(exit),
-        }
-    }
-
     /// The world as it is now.
     ///
     /// # Errors
@@ -217,19 +204,16 @@ impl<'a> Hand<'a> {
             let read = moving::world(&cluster, &self.journal);
             let outcome = tokio::select! {
                 outcome = read => outcome,
-                exit = &mut self.signal => return Ok(Err(exit)),
+                exit = &mut self.sender.signal => return Ok(Err(exit)),
             };
             match outcome {
                 Ok(world) => return Ok(Ok(world)),
-                Err(failure) if failure.is_transient() && self.tries < MOST_TRIES => {
-                    self.tries += 1;
-                    let error = Error::from(failure);
-                    self.session.terminal.say(&format!("{}; looking again", error.headline()));
-                    if let Some(exit) = self.nap(PAUSE).await {
+                Err(failure) => {
+                    self.sender.look_again_after(failure)?;
+                    if let Some(exit) = self.sender.rest().await {
                         return Ok(Err(exit));
                     }
                 }
-                Err(failure) => return Err(failure.into()),
             }
         }
     }
@@ -239,44 +223,17 @@ impl<'a> Hand<'a> {
     /// # Errors
     /// When the server refuses for good, or again and again.
     pub async fn write(&mut self, write: &Write) -> Result<Written, Error> {
-        let cluster = self.session.cluster.clone();
-        let mode = Mode::Real(&self.confirmed);
-        let failure = match crate::steps::send(&cluster, write, mode, &mut self.signal).await {
-            Sent::Interrupted { exit, done } => {
-                if done {
-                    self.writes.push(write.done(mode));
-                } else {
-                    self.session.terminal.say("the last write got no answer: it may have happened");
-                }
-                return Ok(Written::Interrupted(exit));
-            }
-            Sent::Done(_) => {
-                self.tries = 0;
-                let done = write.done(mode);
-                self.teller.stream("done", &done)?;
-                self.writes.push(done);
-                return Ok(Written::Done);
-            }
+        match self.sender.send(write).await? {
+            Sent::Done(_) => return Ok(Written::Done),
+            Sent::Interrupted(exit) => return Ok(Written::Interrupted(exit)),
             // What was to be changed is gone; the next look says what that
             // means.
-            Sent::Failed(Failure::NotFound(_)) if self.tries < MOST_TRIES => {
-                self.tries += 1;
+            Sent::Failed(Failure::NotFound(_)) if self.sender.may_try_again() => {
                 return Ok(Written::LookAgain);
             }
-            Sent::Failed(failure) => failure,
-        };
-        self.tries += 1;
-        if !(failure.is_transient() || failure.is_conflict()) || self.tries > MOST_TRIES {
-            return Err(failure.into());
+            Sent::Failed(failure) => self.sender.look_again_after(failure)?,
         }
-        let error = Error::from(failure);
-        self.session.terminal.say(&format!("{}; looking again", error.headline()));
-        if self.tries > 1
-            && let Some(exit) = self.nap(PAUSE).await
-        {
-            return Ok(Written::Interrupted(exit));
-        }
-        Ok(Written::LookAgain)
+        Ok(self.sender.rest().await.map_or(Written::LookAgain, Written::Interrupted))
     }
 
     /// Carries an act out. Of several writes only the first counts: the others
@@ -286,12 +243,15 @@ impl<'a> Hand<'a> {
     /// As for [`Hand::write`].
     pub async fn act(&mut self, act: Act, world: &World) -> Result<Written, Error> {
         let Some(writes) = writes::of(act, &self.journal, world) else {
-            self.tries += 1;
-            if self.tries > MOST_TRIES {
+            if !self.sender.may_try_again() {
                 let message = format!("{act:?}: what it is about is not as it should be");
                 return Err(Error::new(Exit::Error, message));
             }
-            return Ok(self.nap(PAUSE).await.map_or(Written::LookAgain, Written::Interrupted));
+            return Ok(self
+                .sender
+                .nap(UNTIL_THEN)
+                .await
+                .map_or(Written::LookAgain, Written::Interrupted));
         };
         if matches!(act, Act::StopDeployment(_)) {
             self.stopped = Some(Instant::now());
@@ -307,11 +267,7 @@ impl<'a> Hand<'a> {
         if let Act::MakeJob(index, pass) = act {
             self.memory.jobs.push(job_name(&self.journal, index, pass));
         }
-        if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act
-            && !self.memory.touched.contains(&index)
-        {
-            self.memory.touched.push(index);
-        }
+        self.memory.did(act);
         Ok(Written::Done)
     }
 
@@ -332,7 +288,7 @@ impl<'a> Hand<'a> {
     async fn beat(&mut self) {
         self.beaten = Instant::now();
         let beat = writes::beat(&self.journal, &self.book_uid, &self.session.run);
-        let _ = self.session.cluster.write_quietly(&beat, &self.confirmed).await;
+        let _ = self.session.cluster.write_quietly(&beat, &self.sender.confirmed).await;
     }
 
     /// The same when there is no lock any more.
@@ -346,7 +302,7 @@ impl<'a> Hand<'a> {
     ) -> Result<Option<Exit>, Error> {
         if self.said.as_deref() != Some(what) {
             self.said = Some(what.to_owned());
-            self.teller.waiting(&if until == Timestamp::MAX {
+            self.sender.teller.waiting(&if until == Timestamp::MAX {
                 what.to_owned()
             } else {
                 format!("{what}, until {}", clock(until))
@@ -357,7 +313,7 @@ impl<'a> Hand<'a> {
         Ok(tokio::select! {
             () = self.stirrings.next() => None,
             () = tokio::time::sleep(rest) => None,
-            exit = &mut self.signal => Some(exit),
+            exit = &mut self.sender.signal => Some(exit),
         })
     }
 
@@ -390,7 +346,7 @@ impl<'a> Hand<'a> {
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
-                exit = &mut self.signal => return Err(exit),
+                exit = &mut self.sender.signal => return Err(exit),
                 () = tokio::time::sleep(BEAT) => self.beat().await,
             }
         }
@@ -416,7 +372,7 @@ impl<'a> Hand<'a> {
 
     /// The kubectl line that does what a write does.
     pub fn as_kubectl(&self, write: &Write) -> String {
-        self.session.cluster.as_kubectl(write, Mode::Real(&self.confirmed))
+        self.session.cluster.as_kubectl(write, self.sender.mode())
     }
 
     /// The lock again, after it was let go, to go another way.
@@ -437,7 +393,7 @@ impl<'a> Hand<'a> {
     /// Lets go of the lock: nobody has to wait for somebody who is gone.
     pub async fn let_go(&mut self) {
         let write = writes::let_go(&self.journal, &self.book_uid, &self.session.run);
-        let gone = self.session.cluster.write_quietly(&write, &self.confirmed);
+        let gone = self.session.cluster.write_quietly(&write, &self.sender.confirmed);
         // Without it the next run looks for a while whether we are alive.
         let _ = tokio::time::timeout(LAST_WORD, gone).await;
     }
@@ -447,7 +403,7 @@ impl<'a> Hand<'a> {
     /// # Errors
     /// When a line of the answer cannot be written.
     pub fn tell(&self, what: &str) -> Result<(), Error> {
-        self.teller.tell(what)
+        self.sender.teller.tell(what)
     }
 }
 

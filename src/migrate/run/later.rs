@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    End, Session,
+    Session,
     begin::{manner, signed},
     go::{Manner, go},
     hand::Hand,
@@ -25,7 +25,7 @@ use crate::{
         Confirmed, Error, Exit, Look, Question, Terminal,
         text::{age, clock},
     },
-    steps::Written,
+    steps::{End, Written},
     workload::{Finding, Reference, Severity, Unread, WrongReference},
 };
 
@@ -178,7 +178,7 @@ pub async fn status(
         let volumes = moving::marked_volumes(&session.cluster).await?.unwrap_or_default();
         let namespace = (!args.all_namespaces).then(|| session.cluster.namespace());
         let text = report::render_list(&books, &volumes, namespace, args.output)?;
-        session.answer(&text)?;
+        session.terminal.conclude(&text)?;
         return Ok(Exit::Done);
     }
     let book = find(&session, &args.target).await?;
@@ -199,7 +199,7 @@ fn status_of_files(
     if args.target.is_empty() {
         let volumes = bundle.marked_volumes();
         let text = report::render_list(&books, &volumes, namespace, args.output)?;
-        super::answer(terminal, &text)?;
+        terminal.conclude(&text)?;
         return Ok(Exit::Done);
     }
     let book = choose(&books, &args.target, "in the input")?;
@@ -215,7 +215,7 @@ fn status_of_files(
     view.commands("");
     let look = Look::of(terminal, Timestamp::now());
     let text = report::render(&view, exit, &findings, args.output, look)?;
-    super::answer(terminal, &text)?;
+    terminal.conclude(&text)?;
     Ok(exit)
 }
 
@@ -383,16 +383,16 @@ pub async fn close(
         }
     };
     if let Some(book) = world.book.clone() {
-        return report_end(session, &world, &book, &end, hand.downtime, &hand.writes);
+        return report_end(session, &world, &book, &end, hand.downtime, &hand.sender.writes);
     }
     if let (Exit::Conflict, [finding, ..]) = (end.exit, end.findings.as_slice()) {
         // Whoever took the journal away knows where it stands; we do not.
         return Err(Error::new(end.exit, &finding.message).because(end.findings));
     }
     // It is over: what is left to say is what became of it.
-    let view = View::over(&hand.journal, &world, hand.downtime, &hand.writes);
+    let view = View::over(&hand.journal, &world, hand.downtime, &hand.sender.writes);
     let text = report::render(&view, end.exit, &end.findings, session.output, session.look())?;
-    session.answer(&text)?;
+    session.terminal.conclude(&text)?;
     after(session, &end);
     Ok(end.exit)
 }
@@ -408,7 +408,7 @@ fn report_end(
     let mut view = View::new(book, world, downtime, written);
     view.commands(&session.cluster.flags());
     let text = report::render(&view, end.exit, &end.findings, session.output, session.look())?;
-    session.answer(&text)?;
+    session.terminal.conclude(&text)?;
     after(session, end);
     Ok(end.exit)
 }

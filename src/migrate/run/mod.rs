@@ -16,7 +16,6 @@ use super::{
 use crate::{
     cluster::{Cluster, ConnectionArgs},
     output::{Error, Exit, Format, Look, Terminal},
-    workload::Finding,
 };
 
 /// Runs a verb of `migrate`.
@@ -37,23 +36,6 @@ pub async fn run(
         Verb::Rollback(args) => later::rollback(args, connection, terminal).await,
         Verb::Finalize(args) => later::finalize(args, connection, terminal).await,
         Verb::Recover(args) => recover::recover(args, connection, terminal).await,
-    }
-}
-
-/// How a verb ended, apart from errors.
-#[derive(Debug)]
-pub(super) struct End {
-    pub exit: Exit,
-    pub findings: Vec<Finding>,
-}
-
-impl End {
-    pub fn done() -> End {
-        End { exit: Exit::Done, findings: Vec::new() }
-    }
-
-    pub fn with(exit: Exit, finding: Finding) -> End {
-        End { exit, findings: vec![finding] }
     }
 }
 
@@ -83,18 +65,6 @@ impl Session {
 
     pub fn look(&self) -> Look {
         Look::of(self.terminal, Timestamp::now())
-    }
-
-    pub fn answer(&self, text: &str) -> Result<(), Error> {
-        answer(self.terminal, text)
-    }
-}
-
-/// Whoever read the answer may have left; the exit code is what it is.
-pub(super) fn answer(terminal: Terminal, text: &str) -> Result<(), Error> {
-    match terminal.answer(text) {
-        Err(error) if error.reader_left => Ok(()),
-        other => other,
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn recover(
     }
     let shown = report::recovery_text(&journal, &findings, session.look());
     if args.dry_run {
-        session.answer(&shown)?;
+        session.terminal.conclude(&shown)?;
         return Ok(Exit::Done);
     }
     terminal.say(shown.trim_end());

@@ -76,9 +76,9 @@ pub async fn run(
                 for_a_program: args.output.is_machine(),
             };
             let confirmed = Confirmed::ask(terminal, &args.consent, question)?;
-            let mut hand = Hand::new(&cluster, Mode::Real(&confirmed), teller, args.timeout);
+            let mut hand = Hand::new(&cluster, confirmed, teller, args.timeout);
             end = carry_out(&mut hand, &wish).await?;
-            writes = hand.writes;
+            writes = hand.sender.writes;
         }
         DryRun::Client | DryRun::Server => {
             let server = args.dry_run == DryRun::Server;
@@ -175,9 +175,9 @@ async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<(Exit, Vec<Findin
         };
         let todo = match plan(wish, &world, Timestamp::now()) {
             Ok(todo) => todo,
-            Err(finding) if hand.writes.is_empty() => return Err(refused(&finding)),
+            Err(finding) if hand.sender.writes.is_empty() => return Err(refused(&finding)),
             Err(finding) => {
-                hand.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
                 return Ok((Exit::Conflict, vec![*finding]));
             }
         };
@@ -195,7 +195,7 @@ async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<(Exit, Vec<Findin
                 let finding = rules::NOT_YET
                     .found(format!("persistentvolume/{}", wish.volume), message)
                     .hint(crate::steps::repeat());
-                hand.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
                 return Ok((Exit::Timeout, vec![finding]));
             }
         }
@@ -203,7 +203,7 @@ async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<(Exit, Vec<Findin
 }
 
 fn interrupted(hand: &Hand<'_>, exit: Exit) -> (Exit, Vec<Finding>) {
-    hand.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
+    hand.sender.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
     (exit, Vec::new())
 }
 
@@ -221,10 +221,7 @@ fn answer(
         Format::Name => format!("persistentvolumeclaim/{}\n", view.claim),
         Format::Table | Format::Wide => said(view, exit),
     };
-    match terminal.answer(&text) {
-        Err(error) if error.reader_left => Ok(()),
-        other => other,
-    }
+    terminal.conclude(&text)
 }
 
 fn said(view: &View, exit: Exit) -> String {
@@ -233,15 +230,9 @@ fn said(view: &View, exit: Exit) -> String {
         let steps: Vec<&str> = view.steps.iter().map(String::as_str).collect();
         let steps =
             if steps.is_empty() { "nothing is left to do".to_owned() } else { list(&steps) };
-        let again: Vec<String> = std::env::args()
-            .skip(1)
-            .filter(|word| !word.starts_with("--dry-run"))
-            .map(|word| crate::cluster::shell_quoted(&word))
-            .collect();
+        let again = crate::steps::again(std::env::args().skip(1), None, &["--dry-run"]);
         return format!(
-            "{steps}\nplan {hash}: nothing was changed; to do it: kubectl stateful {} \
-             --confirm-plan {hash}\n",
-            again.join(" ")
+            "{steps}\nplan {hash}: nothing was changed; to do it: {again} --confirm-plan {hash}\n"
         );
     }
     if exit == Exit::Done {

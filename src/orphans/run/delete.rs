@@ -95,10 +95,9 @@ pub async fn run(
         DryRun::None if open == 0 => {}
         DryRun::None => {
             let confirmed = ask(args, terminal, &plans, &hash)?;
-            let mode = Mode::Real(&confirmed);
-            let mut hand = Hand::new(&cluster, mode, teller, args.timeout);
+            let mut hand = Hand::new(&cluster, confirmed, teller, args.timeout);
             end = carry_out(&mut hand, &mut plans, &wish).await?;
-            writes = hand.writes;
+            writes = hand.sender.writes;
         }
         DryRun::Client | DryRun::Server => {
             let server = args.dry_run == DryRun::Server;
@@ -298,9 +297,12 @@ async fn carry_out(
                     one.result = "deleted";
                     break;
                 }
-                Err(finding) if hand.writes.is_empty() => return Err(refused(&[*finding])),
+                Err(finding) if hand.sender.writes.is_empty() => return Err(refused(&[*finding])),
                 Err(finding) => {
-                    hand.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                    hand.sender
+                        .teller
+                        .terminal
+                        .say(&format!("{}: {}", finding.id, finding.message));
                     return Ok((Exit::Conflict, vec![*finding]));
                 }
             };
@@ -325,7 +327,10 @@ async fn carry_out(
                     let finding = rules::NOT_YET
                         .found(one.target.reference(), message)
                         .hint(crate::steps::repeat());
-                    hand.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                    hand.sender
+                        .teller
+                        .terminal
+                        .say(&format!("{}: {}", finding.id, finding.message));
                     return Ok((Exit::Timeout, vec![finding]));
                 }
             }
@@ -336,7 +341,7 @@ async fn carry_out(
 
 fn was_deleted(hand: &Hand<'_>, one: &Plan) -> bool {
     let line = format!("{} deleted", one.target.reference());
-    hand.writes.iter().any(|write| write.starts_with(&line))
+    hand.sender.writes.iter().any(|write| write.starts_with(&line))
 }
 
 async fn missed(
@@ -350,7 +355,7 @@ async fn missed(
 }
 
 fn interrupted(hand: &Hand<'_>, exit: Exit) -> (Exit, Vec<Finding>) {
-    hand.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
+    hand.sender.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
     (exit, Vec::new())
 }
 
@@ -372,10 +377,7 @@ fn answer(
         }
         Format::Table | Format::Wide => said(view),
     };
-    match terminal.answer(&text) {
-        Err(error) if error.reader_left => Ok(()),
-        other => other,
-    }
+    terminal.conclude(&text)
 }
 
 fn said(view: &View) -> String {
@@ -389,16 +391,10 @@ fn said(view: &View) -> String {
         })
         .collect();
     if view.dry_run {
-        let again: Vec<String> = std::env::args()
-            .skip(1)
-            .filter(|word| !word.starts_with("--dry-run"))
-            .map(|word| crate::cluster::shell_quoted(&word))
-            .collect();
+        let again = crate::steps::again(std::env::args().skip(1), None, &["--dry-run"]);
         lines.push(format!(
-            "plan {}: nothing was changed; to do it: kubectl stateful {} --confirm-plan {}",
-            view.hash,
-            again.join(" "),
-            view.hash
+            "plan {}: nothing was changed; to do it: {} --confirm-plan {}",
+            view.hash, again, view.hash
         ));
     }
     lines.join("\n") + "\n"

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    cluster::{Cluster, Failure, Mode, Write},
-    output::{Error, Exit},
-    steps::{MOST_TRIES, PAUSE, Sent, Signal, Teller},
+    cluster::{Cluster, Failure, Write},
+    output::{Confirmed, Error, Exit},
+    steps::{Sender, Sent, Teller},
 };
 
 /// How soon something that only takes time is looked at again; what takes
@@ -22,30 +22,28 @@ pub enum Went {
     Timeout,
 }
 
+impl From<Option<Exit>> for Went {
+    fn from(exit: Option<Exit>) -> Went {
+        exit.map_or(Went::On, Went::Interrupted)
+    }
+}
+
 pub struct Hand<'a> {
     pub cluster: &'a Cluster,
-    pub mode: Mode<'a>,
-    pub teller: Teller,
-    /// What was written, in order.
-    pub writes: Vec<String>,
-    signal: Signal,
+    pub sender: Sender,
     timeout: Duration,
     waiting: Option<(String, Instant)>,
-    tries: u32,
 }
 
 impl<'a> Hand<'a> {
-    pub fn new(cluster: &'a Cluster, mode: Mode<'a>, teller: Teller, timeout: Duration) -> Self {
-        Hand {
-            cluster,
-            mode,
-            teller,
-            writes: Vec::new(),
-            signal: Box::pin(crate::steps::interruption()),
-            timeout,
-            waiting: None,
-            tries: 0,
-        }
+    pub fn new(
+        cluster: &'a Cluster,
+        confirmed: Confirmed,
+        teller: Teller,
+        timeout: Duration,
+    ) -> Self {
+        let sender = Sender::new(cluster, confirmed, teller);
+        Hand { cluster, sender, timeout, waiting: None }
     }
 
     /// Sends a write. Where the world has changed, or nobody knows whether it
@@ -55,35 +53,13 @@ impl<'a> Hand<'a> {
     /// When the server refuses for good, or again and again.
     pub async fn write(&mut self, write: &Write) -> Result<Went, Error> {
         self.waiting = None;
-        let sent = crate::steps::send(self.cluster, write, self.mode, &mut self.signal).await;
-        let failure = match sent {
-            Sent::Done(_) => {
-                self.tries = 0;
-                let done = write.done(self.mode);
-                self.teller.stream("done", &done)?;
-                self.writes.push(done);
-                return Ok(Went::On);
-            }
-            Sent::Interrupted { exit, done } => {
-                if done {
-                    self.writes.push(write.done(self.mode));
-                } else {
-                    self.teller.terminal.say("the last write got no answer: it may have happened");
-                }
-                return Ok(Went::Interrupted(exit));
-            }
-            Sent::Failed(failure) => failure,
-        };
-        self.tries += 1;
-        let again = failure.is_transient()
-            || failure.is_conflict()
-            || matches!(failure, Failure::NotFound(_));
-        if !again || self.tries > MOST_TRIES {
-            return Err(failure.into());
+        match self.sender.send(write).await? {
+            Sent::Done(_) => return Ok(Went::On),
+            Sent::Interrupted(exit) => return Ok(Went::Interrupted(exit)),
+            Sent::Failed(Failure::NotFound(_)) if self.sender.may_try_again() => {}
+            Sent::Failed(failure) => self.sender.look_again_after(failure)?,
         }
-        let error = Error::from(failure);
-        self.teller.terminal.say(&format!("{}; looking again", error.headline()));
-        Ok(self.nap(if self.tries > 1 { PAUSE } else { Duration::ZERO }).await)
+        Ok(self.sender.rest().await.into())
     }
 
     /// A look that failed for a moment is tried again.
@@ -91,13 +67,8 @@ impl<'a> Hand<'a> {
     /// # Errors
     /// When it is not only for a moment.
     pub async fn missed(&mut self, failure: Failure) -> Result<Went, Error> {
-        self.tries += 1;
-        if !failure.is_transient() || self.tries > MOST_TRIES {
-            return Err(failure.into());
-        }
-        let error = Error::from(failure);
-        self.teller.terminal.say(&format!("{}; looking again", error.headline()));
-        Ok(self.nap(PAUSE).await)
+        self.sender.look_again_after(failure)?;
+        Ok(self.sender.rest().await.into())
     }
 
     /// Waits a moment for something, until the time for it is over.
@@ -108,7 +79,7 @@ impl<'a> Hand<'a> {
         let since = match &self.waiting {
             Some((said, since)) if said == what => *since,
             _ => {
-                self.teller.waiting(what)?;
+                self.sender.teller.waiting(what)?;
                 let now = Instant::now();
                 self.waiting = Some((what.to_owned(), now));
                 now
@@ -117,21 +88,14 @@ impl<'a> Hand<'a> {
         if !self.timeout.is_zero() && since.elapsed() >= self.timeout {
             return Ok(Went::Timeout);
         }
-        Ok(self.nap((since.elapsed() / 4).clamp(LOOK, SELDOM)).await)
-    }
-
-    async fn nap(&mut self, duration: Duration) -> Went {
-        tokio::select! {
-            () = tokio::time::sleep(duration) => Went::On,
-            exit = &mut self.signal => Went::Interrupted(exit),
-        }
+        Ok(self.sender.nap((since.elapsed() / 4).clamp(LOOK, SELDOM)).await.into())
     }
 
     /// Reads, or is interrupted.
     pub async fn look<T>(&mut self, read: impl Future<Output = T>) -> Result<T, Exit> {
         tokio::select! {
             found = read => Ok(found),
-            exit = &mut self.signal => Err(exit),
+            exit = &mut self.sender.signal => Err(exit),
         }
     }
 }

@@ -56,12 +56,30 @@ async fn report(
     let now = Timestamp::now();
     let (view, exit) = view(args, &wish, facts, now)?;
     let text = report::render(&view, exit, args.output, Look::of(terminal, now))?;
-    match terminal.answer(&text) {
-        // All is known: the code is what it would have been.
-        Err(error) if error.reader_left => Ok(exit),
-        Err(error) => Err(error),
-        Ok(()) => Ok(exit),
-    }
+    terminal.conclude(&text)?;
+    Ok(exit)
+}
+
+/// What nothing needs any more of one set.
+///
+/// # Errors
+/// When the server fails.
+pub async fn of_set(cluster: &Cluster, set: &str) -> Result<View, Error> {
+    let mut facts = disks::facts(cluster, Some(cluster.namespace())).await?;
+    let now = Timestamp::now();
+    let verdict = judge(&facts, now);
+    let rows: Vec<_> =
+        verdict.rows.into_iter().filter(|row| row.set.as_deref() == Some(set)).collect();
+    Ok(View {
+        namespace: facts.namespace.as_ref().map(ToString::to_string),
+        set: Some(set.to_owned()),
+        time: now,
+        totals: Totals::of(&rows, verdict.counts),
+        items: rows,
+        findings: Vec::new(),
+        unread: take(&mut facts.unread),
+        flags: take(&mut facts.flags),
+    })
 }
 
 /// The report, and what it means for the exit code.

@@ -1,5 +1,6 @@
-//! Killed, cut and refused at every request of every verb: whoever comes next
-//! goes on, or back, and it ends as if nothing had been.
+//! Killed at every request of every verb, cut and refused at every one that is
+//! another: whoever comes next goes on, or back, and it ends as if nothing had
+//! been.
 
 use std::fmt;
 
@@ -45,12 +46,13 @@ impl Verb {
         self.command(place).kubeconfig(place.namespace.kubeconfig_through(proxy))
     }
 
-    /// How many requests it takes when nothing happens.
-    fn requests(self, story: Story) -> usize {
+    /// What it asks for when nothing happens.
+    fn requests(self, story: Story) -> (Place, Vec<Seen>) {
         let place = self.prepare(story);
         let proxy = place.namespace.cluster().proxy();
         self.through(&place, &proxy).output().expect(0);
-        proxy.requests().len()
+        let requests = proxy.requests();
+        (place, requests)
     }
 }
 
@@ -91,6 +93,66 @@ impl Mishap {
     }
 }
 
+/// Where it happens.
+#[derive(Clone, Debug, PartialEq)]
+enum Spot {
+    /// At this request, from 1.
+    Request(usize),
+    /// At this one of those that change something, from 1.
+    Write(usize),
+    /// At the first that reads this; how it is read again is always the same.
+    Read(String),
+}
+
+impl Spot {
+    /// Every request.
+    fn all(_: &Place, requests: &[Seen]) -> Vec<Spot> {
+        (1..=requests.len()).map(Spot::Request).collect()
+    }
+
+    /// Every write, and everything that is read, once.
+    fn telling(place: &Place, requests: &[Seen]) -> Vec<Spot> {
+        let writes = requests.iter().filter(|seen| seen.changes()).count();
+        let mut spots: Vec<Spot> = (1..=writes).map(Spot::Write).collect();
+        for seen in requests.iter().filter(|seen| !seen.changes()) {
+            let spot = Spot::Read(what(place, seen));
+            if !spots.contains(&spot) {
+                spots.push(spot);
+            }
+        }
+        spots
+    }
+
+    /// Tells when it is there; but once.
+    fn sentinel(&self, place: &Place) -> impl FnMut(&Seen) -> bool + use<> {
+        let (spot, namespace) = (self.clone(), place.namespace.name().to_owned());
+        let (mut writes, mut over) = (0, false);
+        move |seen| {
+            writes += usize::from(seen.changes());
+            let here = !over
+                && match &spot {
+                    Spot::Request(number) => seen.number == *number,
+                    Spot::Write(number) => seen.changes() && writes == *number,
+                    Spot::Read(what) => !seen.changes() && *what == what_of(&namespace, seen),
+                };
+            over |= here;
+            here
+        }
+    }
+}
+
+fn what(place: &Place, seen: &Seen) -> String {
+    what_of(place.namespace.name(), seen)
+}
+
+/// What a request asks about, without the names that are new in each namespace.
+fn what_of(namespace: &str, seen: &Seen) -> String {
+    let path = seen.path.split("&resourceVersion=").next().unwrap_or_default();
+    let path = path.replace(namespace, "NAMESPACE");
+    let parts = path.split('/').map(|part| if part.starts_with("pvc-") { "pvc" } else { part });
+    format!("{} {}", seen.method, parts.collect::<Vec<_>>().join("/"))
+}
+
 /// Which way it goes on.
 #[derive(Clone, Copy, Debug)]
 enum Then {
@@ -99,30 +161,31 @@ enum Then {
 }
 
 /// A request of a verb at which something happens.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Point {
     story: Story,
     verb: Verb,
-    request: usize,
+    spot: Spot,
     mishap: Mishap,
     then: Then,
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Point { story, verb, request, mishap, then } = self;
-        write!(f, "{}, request {request} of {verb:?}, {mishap:?}, then {then:?}", story.name)
+        let Point { story, verb, spot, mishap, then } = self;
+        write!(f, "{}, {spot:?} of {verb:?}, {mishap:?}, then {then:?}", story.name)
     }
 }
 
 impl Point {
     fn try_it(&self) {
-        let Point { story, verb, request, mishap, then } = *self;
+        let Point { story, verb, mishap, then, .. } = *self;
         let place = verb.prepare(story);
         let victim = Victim::default();
         let proxy = place.namespace.cluster().proxy();
         let shared = victim.clone();
-        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
+        let mut is_here = self.spot.sentinel(&place);
+        proxy.on(move |seen| is_here(seen).then(|| mishap.fault(seen, &shared)));
         let output = verb.through(&place, &proxy).victim(&victim).output();
         let failed = output.code() != Some(0);
         assert!(!failed || mishap.may_end(&output), "{output}\n{}", proxy.log());
@@ -162,21 +225,22 @@ impl Point {
     }
 }
 
-/// Tries every mishap at every request of every verb of every story.
-fn sweep(name: &str, mishaps: &[Mishap]) {
+/// Tries every mishap at these spots of every verb of every story.
+fn sweep(name: &str, mishaps: &[Mishap], spots: fn(&Place, &[Seen]) -> Vec<Spot>) {
     let (mut points, mut counts) = (Vec::new(), Vec::new());
     for story in STORIES {
         for verb in VERBS {
-            let requests = verb.requests(story);
-            counts.push(format!("{} {verb:?} {requests}", story.name));
+            let (place, requests) = verb.requests(story);
+            let writes = requests.iter().filter(|seen| seen.changes()).count();
+            counts.push(format!("{} {verb:?} {} ({writes} write)", story.name, requests.len()));
             let ways: &[Then] = match verb {
                 // There is no way back from it.
                 Verb::Finalize => &[Then::Resume],
                 Verb::Run | Verb::Rollback => &[Then::Resume, Then::Rollback],
             };
-            for request in 1..=requests {
+            for spot in spots(&place, &requests) {
                 for &mishap in mishaps {
-                    let point = |&then| Point { story, verb, request, mishap, then };
+                    let point = |&then| Point { story, verb, spot: spot.clone(), mishap, then };
                     points.extend(ways.iter().map(point));
                 }
             }
@@ -188,15 +252,16 @@ fn sweep(name: &str, mishaps: &[Mishap]) {
 
 #[test]
 fn killed_at_any_request_the_next_goes_on_or_back() {
-    sweep("migrate killed", &[Mishap::Killed]);
+    sweep("migrate killed", &[Mishap::Killed], Spot::all);
 }
 
 #[test]
 fn whatever_answer_is_lost_it_goes_on_or_back() {
-    sweep("migrate dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter]);
+    sweep("migrate dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter], Spot::telling);
 }
 
 #[test]
 fn whatever_answer_is_an_error_it_goes_on_or_back() {
-    sweep("migrate errors", &[Mishap::Conflict, Mishap::TooMany, Mishap::Internal]);
+    let mishaps = [Mishap::Conflict, Mishap::TooMany, Mishap::Internal];
+    sweep("migrate errors", &mishaps, Spot::telling);
 }

@@ -14,6 +14,7 @@ mod faults;
 mod guards;
 mod hash;
 mod races;
+mod recover;
 mod vigil;
 mod way;
 

@@ -30,6 +30,26 @@ impl Vigil {
     /// When it was otherwise.
     #[track_caller]
     pub fn check(&self, namespace: &Namespace) {
+        self.check_each(namespace, |volume| {
+            assert_eq!(word(volume, "/status/phase"), "Bound", "{volume:#}");
+            assert_ne!(word(volume, "/spec/claimRef/uid"), "", "{volume:#}");
+        });
+    }
+
+    /// The same of volumes that are between two claims: each is held for one
+    /// of the namespace all the time.
+    ///
+    /// # Panics
+    /// When it was otherwise.
+    #[track_caller]
+    pub fn check_reserved(&self, namespace: &Namespace) {
+        self.check_each(namespace, |volume| {
+            assert_ne!(word(volume, "/spec/claimRef/name"), "", "{volume:#}");
+        });
+    }
+
+    #[track_caller]
+    fn check_each(&self, namespace: &Namespace, is_held: impl Fn(&Value)) {
         let mut policies = self.volumes.clone();
         let claims = namespace.path("v1", "persistentvolumeclaims", "");
         let mut events = self.events(namespace, &claims);
@@ -41,8 +61,7 @@ impl Vigil {
             if object["kind"] == "PersistentVolume" {
                 assert!(policies.contains_key(&name), "another volume was made: {event:#}");
                 assert_ne!(event["type"], "DELETED", "{event:#}");
-                assert_eq!(word(object, "/status/phase"), "Bound", "{event:#}");
-                assert_ne!(word(object, "/spec/claimRef/uid"), "", "{event:#}");
+                is_held(object);
                 policies.insert(name, policy(object));
                 continue;
             }

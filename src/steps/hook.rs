@@ -1,0 +1,293 @@
+//! A command that runs where kubectl runs, before or after something happens.
+
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::Child,
+    time,
+};
+
+use super::{attempt::Attempt, pod_command::Variables};
+
+/// How long a hook that has ended may leave lines unread: what it started in
+/// the background may hold its output open for ever.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long a hook has from SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// The same where nobody can wait, because the program ends.
+const GRACE_AT_END: Duration = Duration::from_secs(1);
+
+/// Runs a hook, and passes on what it says, line by line. It fails where it
+/// ended with another code than 0; where it did not start or end by itself
+/// that is inconclusive. Dropped, it is ended with all that it started.
+pub async fn run(
+    command: &str,
+    variables: &Variables,
+    timeout: Duration,
+    say: impl Fn(&str),
+) -> Attempt {
+    run_for(command, variables, Patience { to_end: timeout, to_obey: GRACE }, say).await
+}
+
+/// How long a hook may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    to_end: Duration,
+    /// From SIGTERM to SIGKILL.
+    to_obey: Duration,
+}
+
+async fn run_for(
+    command: &str,
+    variables: &Variables,
+    patience: Patience,
+    say: impl Fn(&str),
+) -> Attempt {
+    let mut process = tokio::process::Command::new("sh");
+    process
+        .args(["-c", command])
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // What it starts is ended with it, and Ctrl-C reaches us alone.
+    #[cfg(unix)]
+    process.process_group(0);
+    let mut child = match process.spawn() {
+        Ok(child) => child,
+        Err(error) => return Attempt::inconclusive(format!("sh cannot be started: {error}")),
+    };
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut group = Group::of(child);
+    let output = async {
+        tokio::join!(pass_on(stdout, &say), pass_on(stderr, &say));
+    };
+    let output = output.fuse();
+    tokio::pin!(output);
+    let running = async {
+        tokio::select! {
+            status = group.child.wait() => {
+                // What comes later belongs to somebody in the background.
+                let _ = time::timeout(LAST_WORDS, &mut output).await;
+                status
+            }
+            () = &mut output => group.child.wait().await,
+        }
+    };
+    if let Ok(status) = time::timeout(patience.to_end, running).await {
+        group.ended = true;
+        return judge_hook(status);
+    }
+    let ending = group.end(patience.to_obey);
+    tokio::pin!(ending);
+    // What it says as it goes is worth hearing.
+    tokio::select! {
+        () = &mut ending => {}
+        () = &mut output => ending.await,
+    }
+    Attempt::inconclusive(format!("no end within {:?}; it was ended", patience.to_end))
+}
+
+/// Passes on every line; what is no text is shown as such.
+async fn pass_on(stream: Option<impl AsyncRead + Unpin>, say: &impl Fn(&str)) {
+    let Some(stream) = stream else { return };
+    let mut lines = BufReader::new(stream).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        say(String::from_utf8_lossy(&line).trim_end());
+    }
+}
+
+fn judge_hook(status: std::io::Result<ExitStatus>) -> Attempt {
+    match status {
+        Ok(status) if status.success() => Attempt::pass("exit 0"),
+        Ok(status) => Attempt::fail(match status.code() {
+            Some(code) => format!("exit {code}"),
+            None => status.to_string(),
+        }),
+        Err(error) => Attempt::inconclusive(format!("its end cannot be seen: {error}")),
+    }
+}
+
+/// A hook and what it started.
+struct Group {
+    child: Child,
+    /// The hook's process id, which all that it started carry as their
+    /// group's, also when the hook itself is gone.
+    number: Option<u32>,
+    /// By itself, or by us; the number may be another group's now.
+    ended: bool,
+}
+
+impl Group {
+    fn of(child: Child) -> Group {
+        Group { number: child.id(), child, ended: false }
+    }
+
+    /// SIGTERM, some time, SIGKILL.
+    async fn end(&mut self, grace: Duration) {
+        self.signal(Signal::Term);
+        let until = time::Instant::now() + grace;
+        while !self.is_gone() && time::Instant::now() < until {
+            time::sleep(Duration::from_millis(20)).await;
+        }
+        if !self.is_gone() {
+            self.signal(Signal::Kill);
+        }
+        // It was killed: this does not take long.
+        let _ = self.child.wait().await;
+        self.ended = true;
+    }
+
+    #[cfg(unix)]
+    fn signal(&mut self, signal: Signal) {
+        let signal = match signal {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        if let Some(group) = self.process_group() {
+            // Where nobody is left, nobody has to be told.
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+
+    #[cfg(unix)]
+    fn is_gone(&mut self) -> bool {
+        // As long as nobody asked how it ended, it is still there.
+        let _ = self.child.try_wait();
+        let group = self.process_group();
+        group.is_none_or(|group| rustix::process::test_kill_process_group(group).is_err())
+    }
+
+    #[cfg(unix)]
+    fn process_group(&self) -> Option<rustix::process::Pid> {
+        rustix::process::Pid::from_raw(self.number?.try_into().ok()?)
+    }
+
+    #[cfg(not(unix))]
+    fn signal(&mut self, _: Signal) {
+        let _ = self.child.start_kill();
+    }
+
+    #[cfg(not(unix))]
+    fn is_gone(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Signal {
+    Term,
+    Kill,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.signal(Signal::Term);
+        let until = std::time::Instant::now() + GRACE_AT_END;
+        while !self.is_gone() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if !self.is_gone() {
+            self.signal(Signal::Kill);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, fs, path::Path};
+
+    use super::*;
+    use crate::steps::attempt::Verdict;
+
+    /// Runs a hook and gives what it said, too.
+    async fn hooked(command: &str, timeout: Duration) -> (Attempt, Vec<String>) {
+        let lines = RefCell::new(Vec::new());
+        let say = |line: &str| lines.borrow_mut().push(line.to_owned());
+        let variables = vec![("STATEFUL_POD", "web-7".to_owned())];
+        let patience = Patience { to_end: timeout, to_obey: SHORT };
+        let attempt = run_for(command, &variables, patience, say).await;
+        (attempt, lines.into_inner())
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn a_hook_is_told_and_heard() {
+        let script = "echo for $STATEFUL_POD; echo oops >&2; printf 'no end of line'";
+        let (attempt, mut lines) = hooked(script, LONG).await;
+        assert_eq!(attempt, Attempt::pass("exit 0"));
+        lines.sort();
+        assert_eq!(lines, ["for web-7", "no end of line", "oops"]);
+        assert_eq!(hooked("cat; exit 3", LONG).await.0, Attempt::fail("exit 3"));
+        let killed = hooked("kill -9 $$", LONG).await.0;
+        assert_eq!(killed.verdict, Verdict::Fail);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_a_hook_leaves_in_the_background_does_not_hold_it_up() {
+        let begun = std::time::Instant::now();
+        let (attempt, lines) = hooked("sleep 30 & echo $!; exit 0", LONG).await;
+        assert_eq!(attempt.verdict, Verdict::Pass);
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        // It was meant to stay, so it does.
+        assert!(is_running(&lines[0]), "{lines:?}");
+        tokio::process::Command::new("kill").arg(&lines[0]).status().await.unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_running(process: &str) -> bool {
+        // A process that nobody has asked how it ended still has a folder.
+        let status = fs::read_to_string(Path::new("/proc").join(process).join("status"));
+        status.is_ok_and(|status| !status.contains("State:\tZ"))
+    }
+
+    /// A process that was killed takes a moment to go.
+    #[cfg(target_os = "linux")]
+    fn until_gone(process: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while is_running(process) {
+            assert!(std::time::Instant::now() < deadline, "{process} is still there");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_hook_that_takes_too_long_is_ended_with_what_it_started() {
+        // Deaf to SIGTERM, and left behind by the process that we wait for.
+        let script =
+            "trap 'echo going' TERM; sh -c 'trap \"\" TERM; sleep 30 & wait' & echo $!; wait";
+        let (attempt, lines) = hooked(script, SHORT).await;
+        assert_eq!(attempt, Attempt::inconclusive("no end within 300ms; it was ended"));
+        assert_eq!(lines[1], "going");
+        until_gone(&lines[0]);
+        // Who has closed its output is waited for as well.
+        let (attempt, _) = hooked("exec >&- 2>&-; sleep 30", SHORT).await;
+        assert_eq!(attempt.verdict, Verdict::Inconclusive);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_hook_does_not_outlive_who_waited_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let script = format!("sleep 30 & echo $! $$ > {}; wait", pids.display());
+        let hook = hooked(&script, LONG);
+        assert!(time::timeout(Duration::from_secs(1), hook).await.is_err());
+        let pids = fs::read_to_string(&pids).unwrap();
+        for process in pids.split_whitespace() {
+            until_gone(process);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! JSON patches of a set that carries a record of ours in an annotation.
+//!
+//! Each tests generation, uid and the record. The generation moves with every
+//! change of the spec, by whomever, and with nothing that the controller
+//! reports; a resourceVersion would fail at every report of a pod that becomes
+//! Ready just then.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Object, Patch, Resource, Write},
+    workload::StatefulSet,
+};
+
+/// A set, and the annotation in which a command keeps its record.
+#[derive(Clone, Copy)]
+pub struct Marked<'a> {
+    pub set: &'a StatefulSet,
+    pub key: &'static str,
+}
+
+impl Marked<'_> {
+    /// Writes the record, along with these changes.
+    pub fn record(self, text: &str, changes: Vec<Value>, summary: impl Into<String>) -> Write {
+        let mut operations = self.tests();
+        if self.set.annotations.is_empty() {
+            operations.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
+        }
+        operations.push(json!({ "op": "add", "path": self.path(), "value": text }));
+        operations.extend(changes);
+        self.patch(operations, summary)
+    }
+
+    /// Takes the record away, along with these changes.
+    pub fn forget(self, changes: Vec<Value>, summary: impl Into<String>) -> Write {
+        let mut operations = self.tests();
+        operations.push(json!({ "op": "remove", "path": self.path() }));
+        operations.extend(changes);
+        self.patch(operations, summary)
+    }
+
+    /// It is still this set, with the record that was judged.
+    fn tests(self) -> Vec<Value> {
+        let mut tests =
+            vec![json!({ "op": "test", "path": "/metadata/uid", "value": self.set.uid })];
+        if let Some(text) = self.set.annotations.get(self.key) {
+            tests.push(json!({ "op": "test", "path": self.path(), "value": text }));
+        }
+        tests
+    }
+
+    fn patch(self, operations: Vec<Value>, summary: impl Into<String>) -> Write {
+        let generation = json!(self.set.generation);
+        let patch = Patch::json("/metadata/generation", &generation, operations);
+        Write::patch(object(self.set), patch, summary)
+    }
+
+    fn path(self) -> String {
+        format!("/metadata/annotations/{}", pointer(self.key))
+    }
+}
+
+pub fn object(set: &StatefulSet) -> Object {
+    Object {
+        resource: Resource::STATEFUL_SET,
+        namespace: Some(set.namespace.clone()),
+        name: set.name.clone(),
+    }
+}
+
+/// A key as a part of a JSON pointer (RFC 6901).
+fn pointer(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,159 @@
+//! What becomes of disks.
+
+use super::*;
+
+fn volume(namespace: &Namespace, picture: &Picture, claim: &str) -> Option<Value> {
+    let path = format!("/api/v1/persistentvolumes/{}", picture.claims[claim].1);
+    namespace.cluster().api().get(&path)
+}
+
+/// Without us the disk is gone; we refuse, and with --retain it stays.
+#[test]
+fn a_set_that_deletes_claims_is_told_to_keep_them() {
+    let control = made("scale-control-data", 2, deletes);
+    let was = Picture::of(&control);
+    control.kubectl(["scale", "sts/web", "--replicas=1"]).output().expect(0);
+    wait_for(SOON, "the claim and its volume to be gone", || {
+        let gone = !Picture::of(&control).claims.contains_key("www-web-1");
+        (gone && volume(&control, &was, "www-web-1").is_none()).then_some(())
+    });
+
+    let namespace = made("scale-retain", 3, deletes);
+    let before = Picture::of(&namespace);
+    let refused = ends(&namespace, "--replicas 1 -o json", 4);
+    assert_eq!(ids(&refused), ["SCALE-DESTROYS-DATA", "SCALE-DESTROYS-DATA"]);
+    assert!(refused.stdout.contains("stateful.test/directory"), "by whom: {refused}");
+    assert_eq!(Picture::of(&namespace), before);
+    let refused = ends(&namespace, "--replicas 1 --snapshot any -o json", 4);
+    assert!(ids(&refused).contains(&"SCALE-SNAPSHOT-NEEDS-CLAIM".to_owned()), "{refused}");
+
+    ends(&namespace, "--replicas 1 --retain", 0);
+    let now = Picture::of(&namespace);
+    now.is_down_to(1, &before);
+    assert_eq!(now.when_scaled, "Retain");
+    // Neither later.
+    std::thread::sleep(Duration::from_secs(3));
+    let later = Picture::of(&namespace);
+    later.is_down_to(1, &before);
+    for claim in ["www-web-1", "www-web-2"] {
+        assert!(later.claims[claim].2.is_null(), "{claim} has an owner");
+        let disk = volume(&namespace, &later, claim).expect("the volume");
+        assert_eq!(disk["status"]["phase"], "Bound");
+    }
+    // Back to Delete: what is out of the range already is left alone.
+    edit(
+        &namespace,
+        &json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}),
+    );
+    std::thread::sleep(Duration::from_secs(3));
+    Picture::of(&namespace).is_down_to(1, &before);
+}
+
+#[test]
+fn data_that_is_not_wanted_goes_when_that_is_said() {
+    let namespace = made("scale-destroys", 2, deletes);
+    let was = Picture::of(&namespace);
+    let output = ends(&namespace, "--replicas 1 --allow SCALE-DESTROYS-DATA", 0);
+    assert!(output.stdout.contains("DESTROYED"), "{output}");
+    wait_for(SOON, "claim and volume to be gone", || {
+        let gone = !Picture::of(&namespace).claims.contains_key("www-web-1");
+        (gone && volume(&namespace, &was, "www-web-1").is_none()).then_some(())
+    });
+}
+
+#[test]
+fn a_volume_that_is_retained_loses_its_claim_only() {
+    let namespace = made("scale-claim-goes", 2, |set| {
+        claims(set, "standard-retain");
+        deletes(set);
+    });
+    let was = Picture::of(&namespace);
+    let output = ends(&namespace, "--replicas 1", 0);
+    assert!(output.stderr.contains("SCALE-CLAIM-GOES"), "{output}");
+    wait_for(SOON, "the volume to be Released", || {
+        let disk = volume(&namespace, &was, "www-web-1").expect("the volume");
+        (disk["status"]["phase"] == "Released").then_some(())
+    });
+}
+
+/// Old disks come back only when that is said, and can be set aside.
+#[test]
+fn claims_from_before_are_asked_about() {
+    let namespace = made("scale-readopt", 3, |_| {});
+    let before = Picture::of(&namespace);
+    ends(&namespace, "--replicas 1", 0);
+    let refused = ends(&namespace, "--replicas 3 -o json", 4);
+    assert_eq!(ids(&refused), ["SCALE-READOPTS-DATA", "SCALE-READOPTS-DATA"]);
+    assert_eq!(Picture::of(&namespace).replicas, 1);
+    ends(&namespace, "--replicas 2 --allow SCALE-READOPTS-DATA", 0);
+    assert_eq!(Picture::of(&namespace).claims, before.claims);
+
+    ends(&namespace, "--replicas 3 --fresh", 0);
+    let now = Picture::of(&namespace);
+    assert_eq!(now.claims["www-web-1"], before.claims["www-web-1"], "it was in use");
+    let (uid, disk, _) = &now.claims["www-web-2"];
+    let (old_uid, old_disk, _) = &before.claims["www-web-2"];
+    assert!(uid != old_uid && disk != old_disk);
+    is_aside(&namespace, &now, old_disk);
+    assert!(!now.annotated);
+}
+
+/// The volume is bound to a claim of another name, under its old policy, and
+/// nothing tells that it was ever otherwise.
+#[track_caller]
+pub fn is_aside(namespace: &Namespace, now: &Picture, disk: &str) {
+    let aside = now.claims.iter().find(|(name, _)| name.starts_with("www-web-2-aside-"));
+    let (name, (uid, volume, _)) = aside.expect("a claim aside");
+    assert_eq!(volume, disk);
+    let path = format!("/api/v1/persistentvolumes/{disk}");
+    let volume = namespace.cluster().api().get(&path).expect("the old volume");
+    assert_eq!(volume["spec"]["claimRef"]["uid"], *uid);
+    assert_eq!(volume["status"]["phase"], "Bound");
+    assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Delete");
+    let claim = namespace.get("v1", "persistentvolumeclaims", name).expect("the claim");
+    let ours = |object: &Value| {
+        let annotations = object["metadata"]["annotations"].to_string();
+        assert!(!annotations.contains("kubectl-stateful.dev"), "{annotations}");
+    };
+    ours(&volume);
+    ours(&claim);
+    assert_eq!(claim["metadata"]["labels"]["app"], "nginx");
+}
+
+#[test]
+fn snapshots_need_their_api() {
+    let namespace = made("scale-snapshot", 2, |_| {});
+    let refused = ends(&namespace, "--replicas 1 --snapshot nightly -o json", 4);
+    assert_eq!(ids(&refused), ["SCALE-NO-SNAPSHOTS"]);
+    assert_eq!(Picture::of(&namespace).replicas, 2);
+}
+
+/// One for each claim, once its pod is gone; the next ordinal waits for it.
+#[test]
+fn a_snapshot_of_each_claim_is_waited_for() {
+    let namespace = made("scale-snapshots", 3, |_| {});
+    let before = Picture::of(&namespace);
+    super::super::migrate_modes::snapshots(&namespace);
+    let refused = ends(&namespace, "--replicas 1 --snapshot others -o json", 4);
+    assert!(refused.stdout.contains("there is no VolumeSnapshotClass others"), "{refused}");
+    let running = scale(&namespace, "--replicas 1 --snapshot snapshots").start();
+    let group = "snapshot.storage.k8s.io/v1";
+    for (ordinal, replicas) in [(2, 2), (1, 1)] {
+        let claim = format!("www-web-{ordinal}");
+        let snapshot = wait_for(SOON, "the snapshot", || {
+            let all = items(&namespace, group, "volumesnapshots");
+            all.into_iter().find(|one| one["spec"]["source"]["persistentVolumeClaimName"] == *claim)
+        });
+        let now = Picture::of(&namespace);
+        assert!(!now.pods.contains_key(&format!("web-{ordinal}")), "the pod was gone first");
+        assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], "snapshots");
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(Picture::of(&namespace).replicas, replicas, "it waits");
+        let name = snapshot["metadata"]["name"].as_str().expect("a name");
+        let path = namespace.path(group, "volumesnapshots", &format!("{name}/status"));
+        namespace.cluster().api().patch(&path, &json!({"status": {"readyToUse": true}}));
+    }
+    let output = running.finish().expect(0);
+    assert!(output.stderr.contains("SCALE-SNAPSHOT-DELETES"), "{output}");
+    Picture::of(&namespace).is_down_to(1, &before);
+}

@@ -1,0 +1,203 @@
+//! Killed, cut and refused at every request: the same command again, and the
+//! same end.
+
+use std::{fmt, time::Instant};
+
+use super::{
+    super::support::{Answer, Fault, FaultProxy, Seen, Victim},
+    *,
+};
+
+/// What a controller has to do yet takes no longer.
+const A_MOMENT: Duration = Duration::from_secs(10);
+/// So many points are tried of each sweep, unless all are asked for.
+const SAMPLE: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Story {
+    name: &'static str,
+    prepare: fn(&Namespace),
+    words: &'static str,
+    /// The same to go on with, once it has begun.
+    again: &'static str,
+    is_done: fn(&Namespace, &Picture),
+}
+
+const STORIES: [Story; 4] = [
+    Story {
+        name: "down",
+        prepare: |namespace| make(namespace, 4, |_| {}),
+        words: "--replicas 2 --after true",
+        again: "--replicas 2 --after true",
+        is_done: |namespace, before| Picture::of(namespace).is_down_to(2, before),
+    },
+    Story {
+        name: "retain",
+        prepare: |namespace| {
+            make(namespace, 3, |set| {
+                parallel(set);
+                deletes(set);
+            });
+        },
+        words: "--replicas 1 --retain",
+        again: "--replicas 1 --retain",
+        is_done: |namespace, before| Picture::of(namespace).is_down_to(1, before),
+    },
+    Story {
+        name: "broken",
+        prepare: |namespace| {
+            make(namespace, 4, |_| {});
+            break_pod(namespace, "web-1");
+            break_pod(namespace, "web-3");
+        },
+        words: "--replicas 1 --allow SCALE-TWO-BROKEN",
+        again: "--replicas 1 --allow SCALE-TWO-BROKEN",
+        is_done: |namespace, before| Picture::of(namespace).is_down_to(1, before),
+    },
+    Story {
+        name: "fresh",
+        prepare: |namespace| {
+            make(namespace, 3, |_| {});
+            ends(namespace, "--replicas 2", 0);
+        },
+        words: "--replicas 3 --fresh",
+        again: "--replicas 3 --fresh",
+        is_done: |namespace, before| {
+            let now = Picture::of(namespace);
+            assert_eq!((now.replicas, now.annotated), (3, false));
+            assert_eq!(now.pod_names(), ["web-0", "web-1", "web-2"]);
+            let (_, disk, _) = &before.claims["www-web-2"];
+            assert_ne!(now.claims["www-web-2"].1, *disk, "it is a new one");
+            data::is_aside(namespace, &now, disk);
+        },
+    },
+];
+
+impl Story {
+    fn run(&self, namespace: &Namespace, proxy: &FaultProxy) -> Run {
+        scale(namespace, self.words).kubeconfig(namespace.kubeconfig_through(proxy))
+    }
+
+    fn begin(&self, hint: &str) -> (Namespace<'static>, Picture) {
+        let namespace = TestCluster::for_sweeps().namespace(&format!("{hint}-{}", self.name));
+        (self.prepare)(&namespace);
+        let before = Picture::of(&namespace);
+        (namespace, before)
+    }
+
+    /// How many requests it takes when nothing happens.
+    fn requests(&self) -> usize {
+        let (namespace, before) = self.begin("clean");
+        let proxy = namespace.cluster().proxy();
+        self.run(&namespace, &proxy).output().expect(0);
+        (self.is_done)(&namespace, &before);
+        proxy.requests().len()
+    }
+}
+
+/// What happens at a point. The server never ends a watch by itself, so what
+/// would wait for the end of its answer happens before it.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    KilledBefore,
+    KilledAfter,
+    DroppedBefore,
+    DroppedAfter,
+    Conflict,
+    TooMany,
+    Internal,
+}
+
+impl Mishap {
+    fn fault(self, request: &Seen, victim: &Victim) -> Fault {
+        match self {
+            Mishap::KilledAfter if !request.watch => Fault::KillAfter(victim.clone()),
+            Mishap::KilledBefore | Mishap::KilledAfter => Fault::KillBefore(victim.clone()),
+            Mishap::DroppedAfter if !request.watch => Fault::DropAfter,
+            Mishap::DroppedAfter => Fault::CutWatchAfter(1),
+            Mishap::DroppedBefore => Fault::DropBefore,
+            Mishap::Conflict => Fault::Answer(Answer::conflict()),
+            Mishap::TooMany => Fault::Answer(Answer::too_many_requests(1)),
+            Mishap::Internal => Fault::Answer(Answer::internal_error()),
+        }
+    }
+
+    /// Whether a run that met it may end so.
+    fn may_end(self, output: &Output) -> bool {
+        match self {
+            Mishap::KilledBefore | Mishap::KilledAfter => output.signal() == Some(9),
+            Mishap::Conflict => matches!(output.code(), Some(1 | 7)),
+            _ => output.code() == Some(1),
+        }
+    }
+}
+
+struct Point {
+    story: Story,
+    request: usize,
+    mishap: Mishap,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, request {}, {:?}", self.story.name, self.request, self.mishap)
+    }
+}
+
+impl Point {
+    fn try_it(&self) {
+        let Point { story, request, mishap } = *self;
+        let (namespace, before) = story.begin("point");
+        let victim = Victim::default();
+        let proxy = namespace.cluster().proxy();
+        let shared = victim.clone();
+        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
+        let output = story.run(&namespace, &proxy).victim(&victim).output();
+        if output.code() != Some(0) {
+            assert!(mishap.may_end(&output), "{output}\n{}", proxy.log());
+            // At its very end nothing may be left to be done.
+            let now = Picture::of(&namespace);
+            let over = now.replicas != before.replicas && !now.annotated;
+            let words =
+                if over { story.again.split(" --").next().expect("words") } else { story.again };
+            scale(&namespace, words).output().expect(0);
+        }
+        // Pods and claims come and go in their own time.
+        let begun = Instant::now();
+        while begun.elapsed() < A_MOMENT
+            && Picture::of(&namespace).pods.len() as u64 != Picture::of(&namespace).replicas
+        {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        (story.is_done)(&namespace, &before);
+    }
+}
+
+/// Tries every mishap at every request of every story.
+fn sweep(name: &str, mishaps: &[Mishap]) {
+    let (mut points, mut counts) = (Vec::new(), Vec::new());
+    for story in STORIES {
+        let requests = story.requests();
+        counts.push(format!("{} {requests}", story.name));
+        for request in 1..=requests {
+            points.extend(mishaps.iter().map(|&mishap| Point { story, request, mishap }));
+        }
+    }
+    let of = format!("requests: {}", counts.join(", "));
+    support::sweep(name, &of, points, SAMPLE, Point::try_it);
+}
+
+#[test]
+fn killed_at_any_request_the_same_command_goes_on() {
+    sweep("scale killed", &[Mishap::KilledBefore, Mishap::KilledAfter]);
+}
+
+#[test]
+fn whatever_answer_is_lost_the_end_is_the_same() {
+    sweep("scale dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter]);
+}
+
+#[test]
+fn whatever_answer_is_an_error_the_end_is_the_same() {
+    sweep("scale errors", &[Mishap::Conflict, Mishap::TooMany, Mishap::Internal]);
+}
