@@ -174,14 +174,14 @@ impl Status {
 
     /// The `Status` in a body, if it is one.
     pub(super) fn of_server(body: &[u8]) -> Option<Status> {
-        if let Some(status) = super::protobuf::status(body) {
-            return Some(status);
-        }
         #[derive(Deserialize)]
         struct Tagged {
             kind: String,
             #[serde(flatten)]
             status: Status,
+        }
+        if let Some(status) = super::protobuf::status(body) {
+            return Some(status);
         }
         let tagged = serde_json::from_slice::<Tagged>(body).ok()?;
         (tagged.kind == "Status").then_some(tagged.status)

@@ -27,7 +27,7 @@ use crate::{
 /// that are parked, elastic, managed or of two sets are named, and are no
 /// orphans.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(after_help = EXAMPLES)]
 pub struct OrphansArgs {
     #[command(subcommand)]
     pub verb: Option<Verb>,
@@ -43,6 +43,30 @@ pub enum Verb {
 }
 
 impl OrphansArgs {
+    /// Connection flags may stand before a verb, as everywhere; those of the
+    /// report would be ignored there.
+    ///
+    /// # Errors
+    /// When there are some.
+    pub fn check(&self) -> Result<(), Error> {
+        let report = &self.report;
+        let is_plain = report.set.is_empty()
+            && report.filename.is_empty()
+            && report.class.is_empty()
+            && report.price.is_empty()
+            && report.fail_on.is_empty()
+            && report.selector.is_none()
+            && report.older_than.is_none()
+            && report.sort_by == Key::default()
+            && report.output == Format::default()
+            && !report.all_namespaces;
+        if self.verb.is_none() || is_plain {
+            return Ok(());
+        }
+        Err(Error::usage("delete and adopt do not take the flags of the report")
+            .hint("flags of a verb stand behind it"))
+    }
+
     /// How the answer was asked for, so that a failure is written likewise.
     pub fn format(&self) -> Format {
         match &self.verb {

@@ -395,24 +395,24 @@ impl<'a> Judge<'a> {
         if !blind.is_empty() {
             let names: Vec<&str> = blind.iter().map(|kind| kind.resource()).collect();
             let why = format!("{} could not be read: whatever uses it may be there", list(&names));
-            return self.with_candidate(self.base(claim, Class::Unknown, why), candidates);
+            return with_candidate(self.base(claim, Class::Unknown, why), candidates);
         }
         if claim.migrates {
             let why = "a migration of kubectl stateful has it in hand".to_owned();
-            return self.with_candidate(self.base(claim, Class::Managed, why), candidates);
+            return with_candidate(self.base(claim, Class::Managed, why), candidates);
         }
         match self.owned(claim) {
             Owned::ByTheDead(owners) => {
                 let why = format!("{owners}, by uid: the garbage collector should take it away");
-                return self.with_candidate(self.base(claim, Class::OwnerGone, why), candidates);
+                return with_candidate(self.base(claim, Class::OwnerGone, why), candidates);
             }
             Owned::By(owner, confidence) => {
                 let row = Row { confidence, ..self.base(claim, Class::Managed, owner) };
-                return self.with_candidate(row, candidates);
+                return with_candidate(row, candidates);
             }
             Owned::BySet(owner) if candidates.is_empty() => {
                 return self.renamed(claim).unwrap_or_else(|| {
-                    self.with_candidate(self.base(claim, Class::Managed, owner), candidates)
+                    with_candidate(self.base(claim, Class::Managed, owner), candidates)
                 });
             }
             Owned::Nobody | Owned::BySet(_) => {}
@@ -455,19 +455,13 @@ impl<'a> Judge<'a> {
         row.candidates = vec![name.to_string()];
         row.template = Some(template.to_string());
         row.ordinal = Some(ordinal);
-        match set.replicas_for(ordinal) {
-            Some(replicas) => {
-                row.readopted_at = Some(replicas);
-                let how = format!("scaling {name} to {replicas} or more mounts it again");
-                row.readopted_by = Some(self.with_age(how, &row));
-            }
-            None => {
-                let how = format!(
-                    "setting spec.ordinals.start of {name} to {ordinal} or less mounts it again"
-                );
-                row.readopted_by = Some(self.with_age(how, &row));
-            }
-        }
+        row.readopted_at = set.replicas_for(ordinal);
+        let how = if let Some(replicas) = row.readopted_at {
+            format!("scaling {name} to {replicas} or more mounts it again")
+        } else {
+            format!("setting spec.ordinals.start of {name} to {ordinal} or less mounts it again")
+        };
+        row.readopted_by = Some(self.with_age(how, &row));
         if matches!(self.owned(claim), Owned::BySet(_)) {
             row.evidence.push(format!("it goes when {name} is deleted (whenDeleted=Delete)"));
         }
@@ -638,23 +632,7 @@ impl<'a> Judge<'a> {
             row.evidence.push("whether a pod uses it was not read".to_owned());
         }
         let candidates = self.candidates(&claim.namespace, &claim.name);
-        Finding::Row(Box::new(self.with_candidate(row, &candidates)))
-    }
-
-    /// Set and ordinal, where there is one candidate and the class does not
-    /// hang on it.
-    fn with_candidate(&self, mut row: Row, candidates: &[(Candidate<'a>, u32)]) -> Row {
-        row.candidates = candidates.iter().map(|(one, _)| one.set.name.to_string()).collect();
-        row.ordinal = candidates.first().map(|(_, ordinal)| *ordinal);
-        if let [(one, _)] = candidates {
-            row.set = Some(one.set.name.to_string());
-            row.template = Some(one.template.to_string());
-        } else if candidates.is_empty()
-            && let Some((head, _)) = split(&row.name)
-        {
-            row.candidates = suffixes(head);
-        }
-        row
+        Finding::Row(Box::new(with_candidate(row, &candidates)))
     }
 
     fn with_age(&self, how: String, row: &Row) -> String {
@@ -768,6 +746,20 @@ impl<'a> Judge<'a> {
         self.facts.attachments.get(volume?).map(ToString::to_string)
     }
 
+    /// The claim that a volume had, and what became of it.
+    fn whose(&self, volume: &Volume) -> String {
+        let Some(claim) = &volume.claim else { return "it names no claim".to_owned() };
+        let held = format!("it belonged to claim {}/{}", claim.namespace, claim.name);
+        match self.again.get(&(&*claim.namespace, &*claim.name)) {
+            Some(now) if now.uid == claim.uid => format!("{held}, which is still there"),
+            Some(now) => {
+                format!("{held}; another claim by that name has volume {} now", volume_of(now))
+            }
+            None if self.facts.missing.contains(&Kind::Claim) => held,
+            None => format!("{held}, which is gone"),
+        }
+    }
+
     /// A volume that lost its claim.
     fn volume(&self, volume: &'a Volume) -> Option<Row> {
         if !is_left(volume) {
@@ -795,28 +787,8 @@ impl<'a> Judge<'a> {
         if volume.migrates {
             evidence.push("a migration of kubectl stateful has it in hand".to_owned());
         }
-        evidence.push(match claim {
-            Some(claim) => {
-                let again = self.again.get(&(&*claim.namespace, &*claim.name));
-                let held = format!("it belonged to claim {}/{}", claim.namespace, claim.name);
-                match again {
-                    Some(now) if now.uid == claim.uid => format!("{held}, which is still there"),
-                    Some(now) => format!(
-                        "{held}; another claim by that name has volume {} now",
-                        volume_of(now)
-                    ),
-                    None if self.facts.missing.contains(&Kind::Claim) => held,
-                    None => format!("{held}, which is gone"),
-                }
-            }
-            None => "it names no claim".to_owned(),
-        });
-        evidence.push(match (&*volume.policy, released) {
-            ("Delete", true) => "policy Delete: its provisioner has not deleted it".to_owned(),
-            ("Delete", false) => "policy Delete: deleting it failed".to_owned(),
-            ("Recycle", _) => "policy Recycle: it is not available yet".to_owned(),
-            _ => "policy Retain: it stays until somebody takes it".to_owned(),
-        });
+        evidence.push(self.whose(volume));
+        evidence.push(what_becomes_of(volume).to_owned());
         let node = self.node_of(Some(&volume.name));
         if let Some(node) = &node {
             evidence.push(format!("it is attached to {node}"));
@@ -858,10 +830,36 @@ impl<'a> Judge<'a> {
         if let Some(claim) = claim {
             let candidates = self.candidates(&claim.namespace, &claim.name);
             let named = std::mem::replace(&mut row.name, claim.name.to_string());
-            row = self.with_candidate(row, &candidates);
+            row = with_candidate(row, &candidates);
             row.name = named;
         }
         Some(row)
+    }
+}
+
+/// Set and ordinal, where there is one candidate and the class does not
+/// hang on it.
+fn with_candidate(mut row: Row, candidates: &[(Candidate<'_>, u32)]) -> Row {
+    row.candidates = candidates.iter().map(|(one, _)| one.set.name.to_string()).collect();
+    row.ordinal = candidates.first().map(|(_, ordinal)| *ordinal);
+    if let [(one, _)] = candidates {
+        row.set = Some(one.set.name.to_string());
+        row.template = Some(one.template.to_string());
+    } else if candidates.is_empty()
+        && let Some((head, _)) = split(&row.name)
+    {
+        row.candidates = suffixes(head);
+    }
+    row
+}
+
+/// By its policy.
+fn what_becomes_of(volume: &Volume) -> &'static str {
+    match (&*volume.policy, &*volume.phase) {
+        ("Delete", "Released") => "policy Delete: its provisioner has not deleted it",
+        ("Delete", _) => "policy Delete: deleting it failed",
+        ("Recycle", _) => "policy Recycle: it is not available yet",
+        _ => "policy Retain: it stays until somebody takes it",
     }
 }
 

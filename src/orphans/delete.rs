@@ -197,11 +197,12 @@ fn orphan(
     let is = judge_claim(&world.facts, namespace, &target.name, now);
     let row = match is {
         None => {
-            let message = match world.facts.missing.contains(&Kind::Claim) {
-                true => "claims could not be listed",
-                false => "it was not in the list of claims",
+            let message = if world.facts.missing.contains(&Kind::Claim) {
+                "claims could not be listed"
+            } else {
+                "it was not in the list of claims"
             };
-            let finding = rules::NO_ORPHAN.found(target.reference(), message.to_owned());
+            let finding = rules::NO_ORPHAN.found(target.reference(), message);
             return Err(Box::new(finding));
         }
         Some(Is::Used(pod)) => return Err(in_use(format!("pod {pod} uses {}", target.name))),
@@ -265,17 +266,15 @@ fn volume_of<'a>(
     }
     let volume = world.volume.as_ref().filter(|volume| name(volume) == wanted);
     let is_its = |volume: &&Value| text(volume, "/spec/claimRef/uid") == Some(uid(claim));
-    match volume.filter(is_its) {
-        Some(volume) => Ok(Some(volume)),
-        None => {
-            let message = format!(
-                "volume {wanted} of {} could not be read, or is not its volume: whether its data \
-                 stays is not known",
-                target.name
-            );
-            Err(Box::new(rules::POLICY_UNKNOWN.found(target.reference(), message)))
-        }
+    if let Some(volume) = volume.filter(is_its) {
+        return Ok(Some(volume));
     }
+    let message = format!(
+        "volume {wanted} of {} could not be read, or is not its volume: whether its data stays is \
+         not known",
+        target.name
+    );
+    Err(Box::new(rules::POLICY_UNKNOWN.found(target.reference(), message)))
 }
 
 /// Tells the volume to stay, and remembers what its policy was.

@@ -67,8 +67,10 @@ impl View {
         let mut by_set: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
         for row in &self.items {
             by_class.entry(row.class).or_default().push(row);
+            // Of a parked set that is what everybody wants.
             if let (Some(namespace), Some(set), Some(_)) =
                 (&row.namespace, &row.set, row.readopted_at)
+                && row.class != Class::Parked
             {
                 by_set.entry((namespace, set)).or_default().push(row);
             }
@@ -362,7 +364,8 @@ fn sums(view: &View, look: Look) -> Vec<String> {
         [("class", by_class), ("namespace", by_namespace), ("storage class", by_storage_class)];
     let mut cells = Vec::new();
     for (group, sums) in groups {
-        if sums.len() < 2 && !(look.wide && !sums.is_empty()) {
+        let fewest = if look.wide { 1 } else { 2 };
+        if sums.len() < fewest {
             continue;
         }
         let mut largest: Vec<&Sum> = sums.iter().collect();

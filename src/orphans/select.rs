@@ -51,14 +51,12 @@ impl Wish {
                 return false;
             }
             let Some(limit) = self.older_than else { return true };
-            match row.idle_for(now) {
-                Some(idle) => idle >= limit,
-                None => {
-                    let old = row.created.is_some_and(|made| now.duration_since(made) >= limit);
-                    by_age += usize::from(old);
-                    old
-                }
+            if let Some(idle) = row.idle_for(now) {
+                return idle >= limit;
             }
+            let old = row.created.is_some_and(|made| now.duration_since(made) >= limit);
+            by_age += usize::from(old);
+            old
         });
         rows.sort_by(|one, other| self.sort.compare(one, other));
         by_age

@@ -94,6 +94,7 @@ fn wrong_words() {
         &["orphans", "web", "-A"],
         &["orphans", "--complete"],
         &["orphans", "--fail-on", "nonsense"],
+        &["orphans", "-A", "delete", "a"],
         &["orphans", "delete"],
         &["orphans", "delete", "a", "--from", "b"],
         &["orphans", "adopt", "pv/a"],

@@ -74,12 +74,11 @@ pub async fn to_delete(
     }
     let is_there = world.claim.is_some() || world.volume.is_some();
     if is_there {
-        world.facts = match known {
-            Some(known) => Arc::clone(known),
-            None => {
-                let namespace = namespace.unwrap_or_else(|| cluster.namespace().to_owned());
-                Arc::new(facts(cluster, Some(&namespace)).await?)
-            }
+        world.facts = if let Some(known) = known {
+            Arc::clone(known)
+        } else {
+            let namespace = namespace.unwrap_or_else(|| cluster.namespace().to_owned());
+            Arc::new(facts(cluster, Some(&namespace)).await?)
         };
     }
     Ok(world)

@@ -86,7 +86,7 @@ fn meta<'a>(bytes: &'a [u8], whole: bool, pool: &mut Pool) -> Result<Meta<'a>, M
 }
 
 /// An entry of a map.
-fn pair<'a>(value: Value<'a>) -> Result<(&'a str, Option<Value<'a>>), Malformed> {
+fn pair(value: Value<'_>) -> Result<(&str, Option<Value<'_>>), Malformed> {
     let (mut key, mut held) = ("", None);
     for field in value.fields()? {
         match field? {

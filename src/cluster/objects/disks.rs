@@ -162,7 +162,7 @@ impl DiskObject {
         let uid = Uid::of(&meta.uid);
         match kind {
             Kind::Claim => Item::Claim(claim(meta, namespace, spec, status, pool)),
-            Kind::Volume => Item::Volume(volume(meta, spec, status, pool)),
+            Kind::Volume => Item::Volume(volume(meta, spec, &status, pool)),
             Kind::Pod => {
                 let claims = claims(spec.volumes, &meta.name, pool);
                 let finished = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
@@ -247,8 +247,12 @@ fn claim(meta: Meta, namespace: Text, spec: Spec, status: Status, pool: &mut Poo
     let labels = meta.labels.unwrap_or_default();
     let annotations = meta.annotations.unwrap_or_default();
     let mut marks = Marks::default();
-    labels.iter().for_each(|(key, value)| marks.label(key, value));
-    annotations.iter().for_each(|(key, value)| marks.annotation(key, value));
+    for (key, value) in &labels {
+        marks.label(key, value);
+    }
+    for (key, value) in &annotations {
+        marks.annotation(key, value);
+    }
     let class = marks.class.map(str::to_owned).or(spec.storage_class_name);
     let owners = meta.owner_references.into_iter().flatten().map(|owner| Owner {
         api_version: pool.text(&owner.api_version),
@@ -261,8 +265,8 @@ fn claim(meta: Meta, namespace: Text, spec: Spec, status: Status, pool: &mut Poo
     let modes = texts(spec.access_modes, pool);
     let conditions = status.conditions.into_iter().flatten();
     let unused = conditions
-        .filter_map(|one| Unused::of(&one.kind, &one.status, one.last_transition_time))
-        .last();
+        .rev()
+        .find_map(|one| Unused::of(&one.kind, &one.status, one.last_transition_time));
     Claim {
         namespace,
         name: meta.name.into(),
@@ -287,11 +291,13 @@ fn claim(meta: Meta, namespace: Text, spec: Spec, status: Status, pool: &mut Poo
     }
 }
 
-fn volume(meta: Meta, spec: Spec, status: Status, pool: &mut Pool) -> Volume {
+fn volume(meta: Meta, spec: Spec, status: &Status, pool: &mut Pool) -> Volume {
     let labels = shared(&meta.labels.unwrap_or_default(), pool);
     let annotations = meta.annotations.unwrap_or_default();
     let mut marks = Marks::default();
-    annotations.iter().for_each(|(key, value)| marks.annotation(key, value));
+    for (key, value) in &annotations {
+        marks.annotation(key, value);
+    }
     let modes = texts(spec.access_modes, pool);
     let finalizers = texts(meta.finalizers, pool);
     Volume {

@@ -137,7 +137,10 @@ impl Cutter {
                 }
                 Ok(Some(head + body.len()))
             }
-            (_, kind) => self.ignore(kind, value, head),
+            (_, kind) => {
+                self.ignore(kind, value);
+                Ok(Some(head))
+            }
         }
     }
 
@@ -159,25 +162,28 @@ impl Cutter {
             (1 | 2, Kind::Length) => {
                 let Some(body) = body(data, head, value)? else { return Ok(None) };
                 if number == 1 {
-                    self.meta = meta(body)?
+                    self.meta = meta(body)?;
                 } else {
-                    item(body)?
+                    item(body)?;
                 }
                 Some(head + body.len())
             }
-            (_, kind) => self.ignore(kind, value, head)?,
+            (_, kind) => {
+                self.ignore(kind, value);
+                Some(head)
+            }
         };
         self.left -= all;
         Ok(used)
     }
 
-    fn ignore(&mut self, kind: Kind, value: u64, head: usize) -> Result<Option<usize>, Malformed> {
+    /// What nobody wants is not even kept.
+    fn ignore(&mut self, kind: Kind, value: u64) {
         self.skip = match kind {
             Kind::Varint => 0,
             Kind::Fixed(bytes) => bytes as u64,
             Kind::Length => value,
         };
-        Ok(Some(head))
     }
 }
 

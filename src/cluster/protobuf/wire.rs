@@ -43,7 +43,7 @@ impl<'a> Value<'a> {
 }
 
 /// The fields of a whole message, in their order on the wire.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {

@@ -124,10 +124,8 @@ async fn wish(args: &AdoptArgs, cluster: &Cluster) -> Result<Wish, Error> {
         }
     };
     // A bare name is a volume here.
-    let (is_volume, word) = match args.volume.contains('/') {
-        true => parse(&args.volume)?,
-        false => (true, args.volume.as_str()),
-    };
+    let (is_volume, word) =
+        if args.volume.contains('/') { parse(&args.volume)? } else { (true, args.volume.as_str()) };
     let volume = if is_volume {
         word.to_owned()
     } else {

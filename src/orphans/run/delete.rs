@@ -283,7 +283,7 @@ async fn carry_out(
             let cluster = hand.cluster;
             let read = around::to_delete(cluster, &one.target, wish.snapshot.is_some(), None);
             let world = match hand.look(read).await {
-                Err(exit) => return interrupted(hand, exit),
+                Err(exit) => return Ok(interrupted(hand, exit)),
                 Ok(Ok(world)) => world,
                 Ok(Err(failure)) => match missed(hand, failure).await? {
                     None => continue,
@@ -321,7 +321,7 @@ async fn carry_out(
             };
             match went {
                 Went::On => {}
-                Went::Interrupted(exit) => return interrupted(hand, exit),
+                Went::Interrupted(exit) => return Ok(interrupted(hand, exit)),
                 Went::Timeout => {
                     let message = format!("{} is still there", one.target.name);
                     let finding = rules::NOT_YET
@@ -349,14 +349,14 @@ async fn missed(
     failure: Failure,
 ) -> Result<Option<(Exit, Vec<Finding>)>, Error> {
     match hand.missed(failure).await? {
-        Went::Interrupted(exit) => interrupted(hand, exit).map(Some),
+        Went::Interrupted(exit) => Ok(Some(interrupted(hand, exit))),
         Went::On | Went::Timeout => Ok(None),
     }
 }
 
-fn interrupted(hand: &Hand<'_>, exit: Exit) -> Result<(Exit, Vec<Finding>), Error> {
+fn interrupted(hand: &Hand<'_>, exit: Exit) -> (Exit, Vec<Finding>) {
     hand.sender.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
-    Ok((exit, Vec::new()))
+    (exit, Vec::new())
 }
 
 fn answer(
@@ -372,7 +372,8 @@ fn answer(
         }
         Format::Name => {
             let gone = view.items.iter().filter(|item| item.result != "left");
-            gone.map(|item| format!("{}/{}\n", item.kind.to_ascii_lowercase(), item.name)).collect()
+            let names = gone.map(|item| item.kind.to_ascii_lowercase() + "/" + &item.name + "\n");
+            names.collect()
         }
         Format::Table | Format::Wide => said(view),
     };

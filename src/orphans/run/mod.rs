@@ -29,6 +29,7 @@ pub async fn run(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
+    args.check()?;
     match &args.verb {
         None => report(&args.report, connection, terminal).await,
         Some(Verb::Delete(args)) => delete::run(args, connection, terminal).await,
