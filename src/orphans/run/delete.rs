@@ -299,7 +299,10 @@ async fn carry_out(
                 }
                 Err(finding) if hand.sender.writes.is_empty() => return Err(refused(&[*finding])),
                 Err(finding) => {
-                    hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                    hand.sender
+                        .teller
+                        .terminal
+                        .say(&format!("{}: {}", finding.id, finding.message));
                     return Ok((Exit::Conflict, vec![*finding]));
                 }
             };
@@ -324,7 +327,10 @@ async fn carry_out(
                     let finding = rules::NOT_YET
                         .found(one.target.reference(), message)
                         .hint(crate::steps::repeat());
-                    hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
+                    hand.sender
+                        .teller
+                        .terminal
+                        .say(&format!("{}: {}", finding.id, finding.message));
                     return Ok((Exit::Timeout, vec![finding]));
                 }
             }
@@ -387,9 +393,7 @@ fn said(view: &View) -> String {
         let again = crate::steps::again(std::env::args().skip(1), None, &["--dry-run"]);
         lines.push(format!(
             "plan {}: nothing was changed; to do it: {} --confirm-plan {}",
-            view.hash,
-            again,
-            view.hash
+            view.hash, again, view.hash
         ));
     }
     lines.join("\n") + "\n"

@@ -191,7 +191,12 @@ async fn rehearse(
 
 /// Reports how it ended: what is left behind and what to type next are part of
 /// the answer.
-async fn close(hand: &mut Hand<'_>, end: &End, before: &[Finding], hash: &str) -> Result<Exit, Error> {
+async fn close(
+    hand: &mut Hand<'_>,
+    end: &End,
+    before: &[Finding],
+    hash: &str,
+) -> Result<Exit, Error> {
     let now = Timestamp::now();
     let terminal = hand.set.sender.teller.terminal;
     let mut view = View::new(hand.set.mirror.facts(), hand.preview.clone(), hash.to_owned(), now);
