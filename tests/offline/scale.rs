@@ -68,7 +68,13 @@ fn cases() -> impl Strategy<Value = Case> {
             any::<(bool, bool)>(),
             proptest::collection::vec(event, 0..60),
         )
-            .prop_map(|(shape, to, broken, terms, events)| Case { shape, to, broken, terms, events })
+            .prop_map(|(shape, to, broken, terms, events)| Case {
+                shape,
+                to,
+                broken,
+                terms,
+                events,
+            })
     })
 }
 
@@ -172,9 +178,8 @@ impl Run {
         }
         assert!((record.to..now).contains(&replicas), "{now} to {replicas}");
         let slots = self.model.slots();
-        let well = |index: u32| {
-            slots[index as usize].is_some_and(|pod| self.model.is_available(pod))
-        };
+        let well =
+            |index: u32| slots[index as usize].is_some_and(|pod| self.model.is_available(pod));
         if replicas + 1 < now {
             assert!(!well(replicas), "index {replicas} is well, and could wait for its turn");
         }
