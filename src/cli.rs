@@ -9,6 +9,7 @@ use crate::{
     canary::{self, args::CanaryArgs},
     cluster::ConnectionArgs,
     completion,
+    dns::{self, args::DnsArgs},
     migrate::{self, args::MigrateArgs},
     orphans::{self, args::OrphansArgs},
     output::{Envelope, Error, Exit, Failure, Format, Terminal},
@@ -58,6 +59,7 @@ pub struct Cli {
 pub enum Command {
     Status(StatusArgs),
     Canary(Box<CanaryArgs>),
+    Dns(Box<DnsArgs>),
     Scale(Box<ScaleArgs>),
     Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
@@ -73,6 +75,7 @@ impl Command {
         match self {
             Command::Status(args) => args.output,
             Command::Canary(args) => args.verb.format(),
+            Command::Dns(args) => args.format(),
             Command::Orphans(args) => args.format(),
             Command::Scale(args) => args.output,
             Command::Migrate(args) => args.verb.format(),
@@ -116,6 +119,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
     match &cli.command {
         Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
         Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
+        Command::Dns(args) => block_on(dns::run::run(args, &cli.connection, terminal)),
         Command::Orphans(args) => block_on(orphans::run::run(args, &cli.connection, terminal)),
         Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
         Command::Scale(args) => block_on(scale::run::run(args, &cli.connection, terminal)),

@@ -18,7 +18,7 @@ use clap_complete::{
 
 use crate::{
     cli::Cli,
-    cluster::{Cluster, ConnectionArgs, Failure, read},
+    cluster::{Cluster, ConnectionArgs, Failure, naming, read},
     output::{Error, Exit, Terminal},
     workload::Reference,
 };
@@ -137,6 +137,31 @@ pub fn sets() -> ArgValueCompleter {
 /// Completes the names of Deployments, likewise.
 pub fn deployments() -> ArgValueCompleter {
     workloads("deployments")
+}
+
+/// Completes the names of StatefulSets, and after `svc/` those of Services.
+pub fn sets_and_services() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &std::ffi::OsStr| {
+        let current = current.to_string_lossy();
+        let (prefix, typed) = match current.split_once('/') {
+            Some((kind, typed)) => (format!("{kind}/"), typed),
+            None => (String::new(), current.as_ref()),
+        };
+        let of_services = ["svc/", "service/", "services/"].contains(&prefix.as_str());
+        let names = live(async |cluster| {
+            if of_services {
+                naming::service_names(&cluster).await
+            } else {
+                read::workload_names(&cluster, "statefulsets").await
+            }
+        });
+        names
+            .unwrap_or_default()
+            .iter()
+            .filter(|name| name.starts_with(typed))
+            .map(|name| CompletionCandidate::new(format!("{prefix}{name}")))
+            .collect()
+    })
 }
 
 /// Completes the names of claims, likewise.

@@ -18,7 +18,7 @@ use crate::{
         rules,
     },
     completion::{Shell, registration},
-    migrate, orphans,
+    dns, migrate, orphans,
     output::{Envelope, Exit, Failure},
     scale,
     status::{plan::Picture, run::Change, stuck},
@@ -69,6 +69,10 @@ fn findings() {
         if rules::ALLOWABLE.contains(&rule) {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
+    }
+    page += "\n## dns\n";
+    for rule in dns::rules::all() {
+        page += &rule_page(rule);
     }
     page += "\n## scale\n";
     for rule in scale::rules::all() {
@@ -143,6 +147,12 @@ fn schemas() {
         &schema::<Envelope<'static, migrate::report::ListView>>(),
     );
     check("docs/schemas/migrate-event-v1.json", &schema::<Event<'static>>());
+    check("docs/schemas/dns-v1.json", &schema::<Envelope<'static, dns::report::View>>());
+    check(
+        "docs/schemas/dns-explain-v1.json",
+        &schema::<Envelope<'static, dns::report::ExplainView>>(),
+    );
+    check("docs/schemas/dns-change-v1.json", &schema::<dns::run::Change>());
     check("docs/schemas/scale-v1.json", &schema::<Envelope<'static, scale::report::View>>());
     check("docs/schemas/scale-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/orphans-v1.json", &schema::<Envelope<'static, orphans::report::View>>());

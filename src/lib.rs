@@ -7,6 +7,7 @@ pub mod canary;
 pub mod cli;
 pub mod cluster;
 pub mod completion;
+pub mod dns;
 #[cfg(test)]
 mod docs;
 pub mod migrate;

@@ -12,6 +12,8 @@ mod canary;
 mod change;
 #[path = "control_plane/convert.rs"]
 mod convert;
+#[path = "control_plane/dns.rs"]
+mod dns;
 #[path = "control_plane/errors.rs"]
 mod errors;
 #[path = "control_plane/kubeconfig.rs"]

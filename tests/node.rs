@@ -14,6 +14,8 @@ mod canary;
 mod canary_databases;
 #[path = "node/canary_gates.rs"]
 mod canary_gates;
+#[path = "node/dns.rs"]
+mod dns;
 #[path = "node/exec.rs"]
 mod exec;
 #[path = "node/migrate.rs"]

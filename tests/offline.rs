@@ -9,6 +9,7 @@ mod offline {
     mod canary_rules;
     mod cli;
     mod convert;
+    mod dns;
     mod findings;
     mod migrate;
     mod migrate_model;

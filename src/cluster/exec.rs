@@ -1,53 +1,22 @@
 //! A command in a container.
-//!
-//! kube's own exec drops what the server says when it refuses, and with it
-//! the difference between no right and no such container. So the handshake is
-//! ours, and only the frames are a library's.
 
 use std::time::Duration;
 
-use ::http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{
-        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
-    },
-};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures_util::StreamExt as _;
-use hyper_util::rt::TokioIo;
-use ring::{
-    digest,
-    rand::{SecureRandom as _, SystemRandom},
-};
+use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::time;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::protocol::{Message, Role, WebSocketConfig},
-};
+use tokio_tungstenite::tungstenite::protocol::Message;
 
-use super::{
-    Cluster, Failure, Status,
-    error::Asked,
-    http::{self, innermost},
-    read::encode,
-};
+use super::{Cluster, Failure, Status, error::Asked, http::innermost, read::encode};
 
 /// The streams of one command over one WebSocket, each message with the number
 /// of its stream in front; v5 can close streams one by one
 /// (`k8s.io/apimachinery/pkg/util/remotecommand`).
-const PROTOCOLS: HeaderValue = HeaderValue::from_static("v5.channel.k8s.io, v4.channel.k8s.io");
+const PROTOCOLS: &[&str] = &["v5.channel.k8s.io", "v4.channel.k8s.io"];
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 /// How it ended, as a `Status`; nothing comes after it.
 const ENDING: u8 = 3;
-
-/// From RFC 6455, 1.3.
-const ACCEPTED: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// Servers send 32 KiB at a time.
-const LONGEST_MESSAGE: usize = 1 << 20;
 
 /// What is kept of each stream: enough to say why it failed.
 const KEPT: usize = 4 << 10;
@@ -79,6 +48,21 @@ impl Cluster {
         command: &[String],
         timeout: Duration,
     ) -> Result<Executed, Failure> {
+        self.exec_keeping(KEPT, pod, container, command, timeout).await
+    }
+
+    /// The same, and keeps so much of each stream.
+    ///
+    /// # Errors
+    /// As [`Cluster::exec`].
+    pub async fn exec_keeping(
+        &self,
+        kept: usize,
+        pod: &str,
+        container: Option<&str>,
+        command: &[String],
+        timeout: Duration,
+    ) -> Result<Executed, Failure> {
         let (namespace, pod) = (encode(self.namespace()), encode(pod));
         let mut path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/exec");
         path.push_str("?stdout=true&stderr=true");
@@ -88,51 +72,24 @@ impl Cluster {
             path.push_str("&command=");
             path.push_str(&encode(word));
         }
-        time::timeout(timeout, self.run(&path)).await.unwrap_or(Ok(Executed::TimedOut))
+        time::timeout(timeout, self.run(kept, &path)).await.unwrap_or(Ok(Executed::TimedOut))
     }
 
-    async fn run(&self, path: &str) -> Result<Executed, Failure> {
-        let mut request = http::get(path)?;
-        let asked = self.http.asked(&request);
+    async fn run(&self, kept: usize, path: &str) -> Result<Executed, Failure> {
+        let (asked, mut socket) = self.channels(path, PROTOCOLS).await?;
         let lost = |cause: String| Failure::Lost { asked: asked.clone(), cause };
-        let mut nonce = [0; 16];
-        let drawn = SystemRandom::new().fill(&mut nonce);
-        drawn.map_err(|_| lost("this machine has no random numbers".to_owned()))?;
-        let key = BASE64_STANDARD.encode(nonce);
-        let headers = request.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, PROTOCOLS);
-        headers.insert(
-            SEC_WEBSOCKET_KEY,
-            HeaderValue::try_from(&key).map_err(|e| lost(e.to_string()))?,
-        );
-
-        let answer = self.http.send_once(request).await?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(self.http.refusal(&asked, answer).await);
-        }
-        if !speaks_our_protocol(answer.headers(), &key) {
-            let cause = "it is no WebSocket of the kind that was asked for".to_owned();
-            return Err(Failure::Unreadable { asked, cause });
-        }
-        let stream = hyper::upgrade::on(answer).await.map_err(|error| lost(innermost(&error)))?;
-        let config = WebSocketConfig::default().max_message_size(Some(LONGEST_MESSAGE));
-        let stream = TokioIo::new(stream);
-        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(message) = socket.next().await {
             let Message::Binary(message) = message.map_err(|error| lost(innermost(&error)))? else {
                 continue;
             };
             match message.split_first() {
-                Some((&STDOUT, output)) => keep(&mut stdout, output),
-                Some((&STDERR, output)) => keep(&mut stderr, output),
+                Some((&STDOUT, output)) => keep(&mut stdout, output, kept),
+                Some((&STDERR, output)) => keep(&mut stderr, output, kept),
                 Some((&ENDING, status)) => {
                     let [stdout, stderr] =
                         [stdout, stderr].map(|kept| String::from_utf8_lossy(&kept).into_owned());
-                    let code = exit_code(asked, status)?;
+                    let code = exit_code(asked.clone(), status)?;
                     return Ok(Executed::Ended { code, stdout, stderr });
                 }
                 _ => {}
@@ -142,18 +99,8 @@ impl Cluster {
     }
 }
 
-fn speaks_our_protocol(headers: &HeaderMap, key: &str) -> bool {
-    let accept =
-        digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{ACCEPTED}").as_bytes());
-    let accepted = headers
-        .get(SEC_WEBSOCKET_ACCEPT)
-        .is_some_and(|value| value.as_bytes() == BASE64_STANDARD.encode(accept).as_bytes());
-    let protocol = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
-    accepted && matches!(protocol, Some("v5.channel.k8s.io" | "v4.channel.k8s.io"))
-}
-
-fn keep(kept: &mut Vec<u8>, output: &[u8]) {
-    let room = KEPT.saturating_sub(kept.len());
+fn keep(kept: &mut Vec<u8>, output: &[u8], most: usize) {
+    let room = most.saturating_sub(kept.len());
     kept.extend_from_slice(&output[..output.len().min(room)]);
 }
 
@@ -214,23 +161,8 @@ mod tests {
     fn output_is_kept_up_to_a_length() {
         let mut kept = Vec::new();
         for _ in 0..3 {
-            keep(&mut kept, &[b'x'; 3000]);
+            keep(&mut kept, &[b'x'; 3000], KEPT);
         }
         assert_eq!(kept.len(), KEPT);
-    }
-
-    #[test]
-    fn the_answer_must_be_to_our_handshake() {
-        let headers = |accept: &'static str, protocol: &'static str| {
-            HeaderMap::from_iter([
-                (SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static(accept)),
-                (SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol)),
-            ])
-        };
-        // The example of RFC 6455, 1.3.
-        let (key, accept) = ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert!(speaks_our_protocol(&headers(accept, "v5.channel.k8s.io"), key));
-        assert!(!speaks_our_protocol(&headers(accept, "chat"), key));
-        assert!(!speaks_our_protocol(&headers("x", "v5.channel.k8s.io"), key));
     }
 }

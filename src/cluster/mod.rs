@@ -2,6 +2,7 @@
 
 mod args;
 pub mod changes;
+mod channels;
 mod credentials;
 pub mod disks;
 mod duration;
@@ -11,10 +12,12 @@ mod exec_auth;
 #[cfg(test)]
 mod fake_server;
 mod follow;
+mod forward;
 mod http;
 mod kubeconfig;
 pub mod mirror;
 pub mod moving;
+pub mod naming;
 mod objects;
 pub mod offline;
 mod pod_http;
@@ -42,6 +45,7 @@ pub use args::ConnectionArgs;
 pub use duration::timeout as parse_timeout;
 pub use error::{Failure, Rejection, Status, shell_quoted};
 pub use exec::Executed;
+pub use forward::Forward;
 pub use mirror::Mirror;
 pub use pod_http::Answer;
 pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};

@@ -15,12 +15,15 @@ use super::{
     Resource,
     disks::pool::Pool,
     moving,
+    naming::{self, Target},
     objects::{
         AutoscalerObject, BudgetObject, ClaimObject, ClassObject, DiskObject, EventObject,
-        NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+        LabelledObject, MemberObject, NamedService, NodeObject, PodObject, RevisionObject,
+        ServiceObject, SetObject, SliceObject, TextsObject, VolumeObject,
     },
 };
 use crate::{
+    dns::facts::Facts as Names,
     migrate::{
         begin::Surroundings,
         journal::{ANNOTATION, Book, Journal, LABEL},
@@ -223,6 +226,99 @@ impl Bundle {
             unread,
             flags: String::new(),
         })
+    }
+
+    /// What the input says about the names of a set or a Service.
+    ///
+    /// # Errors
+    /// When the set or the Service is not there, or in several namespaces.
+    pub fn naming(&self, target: &Target, namespace: Option<&str>) -> Result<Names, Error> {
+        let (namespace, sets) = match target {
+            Target::Set(name) => {
+                let set = self.set(name, namespace)?;
+                (set.namespace.clone(), vec![set])
+            }
+            Target::Service(name) => {
+                let namespace = self.namespace_of_service(name, namespace)?;
+                let sets = self.scope(&namespace).list::<SetObject, _>("StatefulSet", "apps/")?;
+                (namespace, sets.unwrap_or_default())
+            }
+        };
+        let is_live = sets.iter().any(StatefulSet::is_live);
+        let near = self.scope(&namespace);
+        let mut facts = Names {
+            services: near.list::<NamedService, _>("Service", "v1")?,
+            slices: near.list::<SliceObject, _>("EndpointSlice", "discovery.k8s.io/")?,
+            pods: near.list::<MemberObject, _>("Pod", "v1")?,
+            namespace: namespace.clone(),
+            ..Names::default()
+        };
+        let replicas = sets.iter().any(|set| set.replicas > 0);
+        for (kind, resource, absent) in [
+            ("Service", "services", facts.services.is_none()),
+            (
+                "EndpointSlice",
+                "endpointslices.discovery.k8s.io",
+                facts.slices.is_none() && replicas,
+            ),
+            ("Pod", "pods", facts.pods.is_none() && replicas),
+        ] {
+            if absent && is_live {
+                let why = format!("the input has no {kind}");
+                facts.unread.push(Unread { resource: resource.to_owned(), why });
+            }
+        }
+        let selector = naming::aim(&mut facts, target, sets);
+        let set = facts.set.clone();
+        let service = facts.governing().cloned();
+        // The same pods that a cluster would be asked for.
+        if let Some(pods) = &mut facts.pods {
+            pods.retain(|pod| match (&set, &service) {
+                (Some(set), _) => set.selector.matches(&pod.labels),
+                (None, Some(service)) => selector.is_some() && service.selects(&pod.labels),
+                (None, None) => false,
+            });
+        }
+        for map in self.raw("ConfigMap", "v1").into_iter().flatten() {
+            let system = own_namespace(map);
+            let Ok(map) = serde_json::from_value::<TextsObject>(map.clone()) else { continue };
+            let is_local = map.metadata.name.contains("node-local");
+            if !is_local && matches!(&*system, "kube-system" | "openshift-dns") {
+                facts.servers.corefiles.extend(naming::texts(map, &system));
+            }
+        }
+        let own = self.objects.iter().filter(|one| one.is("Namespace", "v1"));
+        let mut own =
+            own.filter(|one| one.body.pointer("/metadata/name").is_some_and(|n| n == &*namespace));
+        facts.namespace_labels = own
+            .next()
+            .map(Object::decode::<LabelledObject>)
+            .transpose()?
+            .map(LabelledObject::labels);
+        Ok(facts)
+    }
+
+    /// Where the only Service of this name is.
+    fn namespace_of_service(&self, name: &str, wanted: Option<&str>) -> Result<String, Error> {
+        let named = |one: &&Object| {
+            one.is("Service", "v1")
+                && one.body.pointer("/metadata/name").is_some_and(|found| found == name)
+                && wanted.is_none_or(|wanted| one.in_namespace(wanted))
+        };
+        let found: Vec<&Object> = self.objects.iter().filter(named).collect();
+        match found.as_slice() {
+            [] => Err(Error::new(Exit::Error, format!("the input has no Service \"{name}\""))),
+            [one] => Ok(one
+                .namespace
+                .clone()
+                .or(wanted.map(str::to_owned))
+                .unwrap_or("default".to_owned())),
+            several => Err(Error::usage(format!(
+                "the input has {} Services named \"{name}\"",
+                several.len()
+            ))
+            .hint("name the namespace with -n")),
+        }
     }
 
     /// Adds an object as a server gives it.
@@ -478,6 +574,11 @@ impl Bundle {
     fn scope<'a>(&'a self, namespace: &'a str) -> Scope<'a> {
         Scope { bundle: self, namespace }
     }
+}
+
+/// The namespace that an object is in.
+fn own_namespace(object: &Value) -> String {
+    object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The objects that one namespace sees: its own and the cluster's.

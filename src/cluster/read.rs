@@ -246,7 +246,7 @@ pub(super) enum Answer<T> {
 
 impl<T> Answer<T> {
     /// From where to watch on; empty means from whatever is there then.
-    fn mark(&self) -> String {
+    pub(super) fn mark(&self) -> String {
         match self {
             Answer::Items { resource_version, .. } => resource_version.clone(),
             Answer::NoRight(_) => String::new(),

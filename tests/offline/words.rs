@@ -76,6 +76,7 @@ fn every_command_of_the_pages_is_read_as_it_stands() {
         "docs/migrate.md",
         "docs/orphans.md",
         "docs/scale.md",
+        "docs/dns.md",
         "docs/examples/gates.yaml",
     ];
     let mut count = 0;
@@ -111,7 +112,7 @@ fn every_example_of_a_help_is_read_as_it_stands() {
 #[test]
 fn every_flag_of_a_command_is_on_its_page() {
     let all = Cli::command();
-    for name in ["orphans", "scale"] {
+    for name in ["orphans", "scale", "dns"] {
         let page = file(&format!("docs/{name}.md"));
         let command = all.find_subcommand(name).expect("a command");
         for flag in command.get_arguments().filter_map(|flag| flag.get_long()) {
@@ -125,7 +126,7 @@ fn every_flag_of_a_command_is_on_its_page() {
 fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    let pages = ["canary", "migrate", "orphans", "scale", "architecture"]
+    let pages = ["canary", "dns", "migrate", "orphans", "scale", "architecture"]
         .map(|page| format!("docs/{page}.md"));
     for page in pages.iter().map(String::as_str).chain(["README.md"]) {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -8,6 +8,7 @@
 
 mod around;
 mod disks;
+mod naming;
 mod pod;
 mod set;
 mod storage;
@@ -22,6 +23,7 @@ use crate::workload::Owner;
 
 pub(super) use around::{AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject};
 pub(super) use disks::DiskObject;
+pub(super) use naming::{LabelledObject, MemberObject, NamedService, SliceObject, TextsObject};
 pub(super) use pod::PodObject;
 pub(super) use set::{RevisionObject, SetObject};
 pub(super) use storage::{ClaimObject, ClassObject, VolumeObject};

@@ -1,0 +1,261 @@
+//! `dns explain` on a real control plane: each thing that goes wrong with
+//! names is made real and found, and what is printed mends it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::support::{Namespace, TestCluster, follow, hint_of, ids, wait_for, web};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// `dns explain NAME -o json`, whatever it finds.
+fn explained(namespace: &Namespace, name: &str) -> Value {
+    let output = namespace.stateful(["dns", "explain", name, "-o", "json"]).output();
+    serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output}"))
+}
+
+/// The findings that are no notes.
+fn heavy(document: &Value) -> Vec<&str> {
+    let reasons = document["reasons"].as_array().expect("reasons");
+    let heavy = reasons.iter().filter(|reason| reason["severity"] != "note");
+    heavy.map(|reason| reason["id"].as_str().expect("an id")).collect()
+}
+
+fn until(namespace: &Namespace, name: &str, wanted: &[&str]) -> Value {
+    let mut last = Value::Null;
+    wait_for(SOON, &format!("{wanted:?}"), || {
+        last = explained(namespace, name);
+        (heavy(&last) == wanted).then(|| last.clone())
+    })
+}
+
+/// All rows are names that should be served; so it says with exit code 0.
+fn is_green(namespace: &Namespace, name: &str) {
+    until(namespace, name, &[]);
+    let look = ["dns", name, "--via", "api", "-o", "json"];
+    let document = wait_for(SOON, "every name to be expected", || {
+        let output = namespace.stateful(look).output();
+        (output.code() == Some(0)).then_some(output.stdout)
+    });
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    for item in document["items"].as_array().expect("items") {
+        let expected = item["expected"].as_array().expect("it was read");
+        assert!(!expected.is_empty(), "{item}");
+    }
+}
+
+fn named(hint: &str, replicas: u32, change: impl FnOnce(&mut Value)) -> Namespace<'static> {
+    let namespace = TestCluster::shared().namespace(hint);
+    namespace.apply(&web(replicas, change));
+    namespace
+}
+
+/// Finds what was broken, does what is printed, and all is well.
+fn mended(namespace: &Namespace, name: &str, wanted: &[&str], by: &str) {
+    let document = until(namespace, name, wanted);
+    follow(namespace, &hint_of(&document, by));
+    is_green(namespace, name);
+}
+
+#[test]
+fn a_missing_service_is_made() {
+    let namespace = named("dns-missing", 2, |_| {});
+    namespace.wait_until_ready("web");
+    is_green(&namespace, "web");
+    namespace.kubectl(["delete", "service", "nginx"]).output().success();
+    mended(&namespace, "web", &["DNS-SERVICE-MISSING"], "DNS-SERVICE-MISSING");
+}
+
+#[test]
+fn a_service_under_another_name_is_given_the_right_one() {
+    let namespace = named("dns-other", 2, |_| {});
+    namespace.wait_until_ready("web");
+    let manifest = namespace.kubectl(["get", "service", "nginx", "-o", "json"]).output().success();
+    let mut service: Value = serde_json::from_str(&manifest).expect("JSON");
+    service["metadata"] = json!({"name": "web-headless"});
+    namespace.apply(&service.to_string());
+    namespace.kubectl(["delete", "service", "nginx"]).output().success();
+    let both = ["DNS-SERVICE-MISSING", "DNS-OTHER-SERVICE"];
+    mended(&namespace, "web", &both, "DNS-OTHER-SERVICE");
+    // Under the second one there are no pods' names; the first has them.
+    let document = until(&namespace, "svc/web-headless", &["DNS-NO-POD-NAMES"]);
+    let hint = hint_of(&document, "DNS-NO-POD-NAMES");
+    assert!(hint.starts_with("kubectl stateful dns web -o name"), "{hint}");
+    let words: Vec<&str> = hint.split(' ').skip(2).collect();
+    let names = namespace.cluster().stateful(words).output().expect(0);
+    let suffix = format!(".nginx.{}.svc.cluster.local", namespace.name());
+    assert_eq!(names.stdout, format!("web-0{suffix}\nweb-1{suffix}\n"));
+}
+
+#[test]
+fn a_service_with_an_address_is_made_headless() {
+    let namespace = named("dns-address", 2, |_| {});
+    namespace.wait_until_ready("web");
+    let manifest = namespace.kubectl(["get", "service", "nginx", "-o", "json"]).output().success();
+    let mut service: Value = serde_json::from_str(&manifest).expect("JSON");
+    namespace.kubectl(["delete", "service", "nginx"]).output().success();
+    service["metadata"] = json!({"name": "nginx"});
+    let spec = service["spec"].as_object_mut().expect("a spec");
+    spec.remove("clusterIP");
+    spec.remove("clusterIPs");
+    spec.insert("type".to_owned(), json!("NodePort"));
+    namespace.apply(&service.to_string());
+    mended(&namespace, "web", &["DNS-NOT-HEADLESS"], "DNS-NOT-HEADLESS");
+}
+
+#[test]
+fn a_selector_that_misses_is_corrected() {
+    let namespace = named("dns-selector", 2, |_| {});
+    namespace.wait_until_ready("web");
+    namespace.kubectl(["set", "selector", "service", "nginx", "name=nginx"]).output().success();
+    mended(&namespace, "web", &["DNS-SELECTS-NOTHING"], "DNS-SELECTS-NOTHING");
+}
+
+#[test]
+fn pods_that_wait_for_each_other_are_published() {
+    let namespace = named("dns-deadlock", 1, |set| {
+        set["spec"]["template"]["metadata"]["annotations"] =
+            json!({"stateful.test/never-ready": "true"});
+    });
+    let document = until(&namespace, "web", &["DNS-NOT-READY"]);
+    follow(&namespace, &hint_of(&document, "DNS-NOT-READY"));
+    // Now they have names, and whoever uses them is warned of that.
+    until(&namespace, "web", &["DNS-UNREADY-PUBLISHED"]);
+    namespace.stateful(["dns", "web", "--via", "api"]).output().expect(0);
+    namespace
+        .kubectl(["annotate", "pod", "web-0", "stateful.test/never-ready-"])
+        .output()
+        .success();
+    is_green(&namespace, "web");
+}
+
+#[test]
+fn pods_of_an_earlier_service_name_are_replaced() {
+    let namespace = named("dns-former", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let read = |kind: &str, name: &str| -> Value {
+        let text = namespace.kubectl(["get", kind, name, "-o", "json"]).output().success();
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let (mut set, mut service) = (read("statefulset", "web"), read("service", "nginx"));
+    namespace.kubectl(["delete", "sts", "web", "--cascade=orphan"]).output().success();
+    service["metadata"] = json!({"name": "members"});
+    set["metadata"] = json!({"name": "web"});
+    set["spec"]["serviceName"] = json!("members");
+    namespace.apply(&service.to_string());
+    namespace.apply(&set.to_string());
+    namespace.wait_until_ready("web");
+    mended(&namespace, "web", &["DNS-OLD-SUBDOMAIN"], "DNS-OLD-SUBDOMAIN");
+}
+
+#[test]
+fn a_port_gets_a_name() {
+    let namespace = named("dns-port", 1, |_| {});
+    namespace.wait_until_ready("web");
+    // The port of the manifest has none, which most manifests can do without.
+    let document = until(&namespace, "web", &[]);
+    assert!(ids(&document).contains(&"DNS-PORT-UNNAMED"), "{document:#}");
+    follow(&namespace, &hint_of(&document, "DNS-PORT-UNNAMED"));
+    wait_for(SOON, "the port to have an SRV record", || {
+        let output = namespace.stateful(["dns", "web", "--via", "api"]).output().expect(0);
+        let found = !ids(&explained(&namespace, "web")).contains(&"DNS-PORT-UNNAMED");
+        (found && output.stdout.contains("_port-80._tcp.nginx ")).then_some(())
+    });
+}
+
+#[test]
+fn pods_on_the_host_network_get_the_right_policy() {
+    let namespace = named("dns-host", 1, |set| {
+        set["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
+    });
+    namespace.wait_until_ready("web");
+    mended(&namespace, "web", &["DNS-HOST-NETWORK"], "DNS-HOST-NETWORK");
+}
+
+#[test]
+fn an_ordinal_to_come_is_scaled_to() {
+    let namespace = named("dns-beyond", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let document = until(&namespace, "web/2", &["DNS-NO-ORDINAL"]);
+    follow(&namespace, &hint_of(&document, "DNS-NO-ORDINAL"));
+    namespace.wait_until_ready("web");
+    is_green(&namespace, "web/2");
+}
+
+#[test]
+fn endpoints_made_by_hand_may_be_wrong_or_absent() {
+    let namespace = TestCluster::shared().namespace("dns-by-hand");
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ext"},
+        "spec": {"clusterIP": "None", "ports": [{"name": "web", "port": 80}]}});
+    namespace.apply(&service.to_string());
+    until(&namespace, "svc/ext", &["DNS-NO-ENDPOINTS"]);
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": "ext-1", "labels": {"kubernetes.io/service-name": "ext"}},
+        "ports": [{"name": "web", "port": 80}],
+        "endpoints": [{"addresses": ["192.0.2.7"], "hostname": "one"}],
+    });
+    namespace.apply(&slice.to_string());
+    is_green(&namespace, "svc/ext");
+    let names = namespace.stateful(["dns", "svc/ext", "--via", "api"]).output().expect(0).stdout;
+    assert!(names.contains("one.ext ") && names.contains("192.0.2.7"), "{names}");
+
+    // An old address: somebody's slice for a pod that has another one now.
+    namespace.apply(&web(1, |_| {}));
+    namespace.wait_until_ready("web");
+    let mut old = slice;
+    old["metadata"] = json!({"name": "old", "labels": {"kubernetes.io/service-name": "nginx"}});
+    old["endpoints"] = json!([{"addresses": ["192.0.2.8"], "hostname": "web-0",
+        "targetRef": {"kind": "Pod", "name": "web-0", "namespace": namespace.name()}}]);
+    namespace.apply(&old.to_string());
+    until(&namespace, "web", &["DNS-OLD-ADDRESS"]);
+    namespace.kubectl(["delete", "endpointslice", "old"]).output().success();
+    is_green(&namespace, "web");
+
+    let external = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "alias"},
+        "spec": {"type": "ExternalName", "externalName": "192.0.2.9"}});
+    namespace.apply(&external.to_string());
+    until(&namespace, "svc/alias", &["DNS-EXTERNAL-ADDRESS"]);
+}
+
+/// Here CoreDNS is no pod: that is known and said, and the API's view stands.
+#[test]
+fn dns_without_pods_is_said_and_no_failure() {
+    let namespace = named("dns-managed", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let output = namespace.stateful(["dns", "web", "-o", "json"]).output().expect(0);
+    let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert!(ids(&document).contains(&"DNS-NO-SERVERS"), "{output}");
+    assert_eq!(document["servers"], json!([]));
+    // Asked for by name, they are missed.
+    let output = namespace.stateful(["dns", "web", "--via", "coredns"]).output().expect(8);
+    assert!(output.stdout.contains("DNS servers could not be read"), "{output}");
+}
+
+/// Who may read one namespace only still sees what its API says.
+#[test]
+fn rights_to_one_namespace_are_enough_for_its_names() {
+    let namespace = named("dns-rights", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let rules = json!([
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["get", "list"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
+    ]);
+    let user = namespace.user("member", &rules, &json!([]));
+    let output = namespace.stateful(["dns", "web"]).kubeconfig(&user).output().expect(0);
+    assert!(output.stdout.contains("DNS-NOT-FORWARDED"), "{output}");
+    assert!(output.stdout.contains("assumed: nothing that was read says it"), "{output}");
+    // What the servers keep back is not known then, and that is said.
+    let output = namespace.stateful(["dns", "explain", "web"]).kubeconfig(&user).output().expect(8);
+    assert!(output.stdout.contains("as far as it was read"), "{output}");
+    let rules = json!([
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]},
+    ]);
+    let user = namespace.user("stranger", &rules, &json!([]));
+    let output = namespace.stateful(["dns", "web"]).kubeconfig(&user).output().expect(8);
+    for resource in ["services", "endpointslices.discovery.k8s.io", "pods"] {
+        assert!(output.stdout.contains(&format!("{resource} could not be read")), "{output}");
+    }
+}

@@ -1,0 +1,760 @@
+//! Names from objects alone: what should be served, every rule in a case of
+//! its own, and the lists for other programs.
+
+use std::{collections::BTreeSet, fs};
+
+use kubectl_stateful::{
+    cluster::{naming::Target, offline::Bundle},
+    dns::{
+        compare::{Judged, Outcome, Verdict},
+        domain::{Domain, How},
+        expected::{Expected, Kind, Row, Value, Wish, Zone, reverse_name, reversed, rows},
+        explain::explain,
+        facts::{Config, Facts, NodeLocal},
+        picture::{Asked, of_answers},
+        rules,
+        wire::{Code, Reply},
+    },
+    workload::{Finding, Severity},
+};
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::{
+    build::{pod, set, unready, with},
+    cli::run,
+    words::read_if_ours,
+};
+
+/// The headless Service of the set `web`.
+fn service() -> Json {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "nginx", "namespace": "default", "labels": {"app": "nginx"}},
+        "spec": {
+            "type": "ClusterIP", "clusterIP": "None", "clusterIPs": ["None"],
+            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
+            "selector": {"app": "nginx"},
+            "ports": [{"name": "web", "port": 80, "protocol": "TCP", "targetPort": 8080}],
+        },
+    })
+}
+
+/// A pod as the set makes it, with an address.
+fn member(ordinal: u32) -> Json {
+    named(pod(ordinal), ordinal)
+}
+
+fn named(pod: Json, ordinal: u32) -> Json {
+    let pod = with(pod, "/spec/hostname", json!(format!("web-{ordinal}")));
+    let pod = with(pod, "/spec/subdomain", json!("nginx"));
+    let address = format!("10.244.0.{}", 10 + ordinal);
+    let pod = with(pod, "/status/podIP", json!(address));
+    with(pod, "/status/podIPs", json!([{"ip": address}]))
+}
+
+fn endpoint(ordinal: u32) -> Json {
+    json!({
+        "addresses": [format!("10.244.0.{}", 10 + ordinal)],
+        "hostname": format!("web-{ordinal}"),
+        "conditions": {"ready": true, "serving": true, "terminating": false},
+        "targetRef": {"kind": "Pod", "name": format!("web-{ordinal}"), "namespace": "default"},
+    })
+}
+
+fn slice(name: &str, endpoints: &[Json]) -> Json {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "name": name, "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "nginx", "app": "nginx"},
+        },
+        "ports": [{"name": "web", "port": 8080, "protocol": "TCP"}],
+        "endpoints": endpoints,
+    })
+}
+
+/// A set of three that is as it should be.
+fn healthy() -> Vec<Json> {
+    let endpoints: Vec<Json> = (0..3).map(endpoint).collect();
+    let mut all = vec![set(), service(), slice("nginx-a", &endpoints)];
+    all.extend((0..3).map(member));
+    all
+}
+
+/// The same with others in the place of those of their kind and name.
+fn changed(others: &[Json]) -> Vec<Json> {
+    let key = |object: &Json| (object["kind"].clone(), object["metadata"]["name"].clone());
+    let mut all = healthy();
+    all.retain(|object| !others.iter().any(|other| key(other) == key(object)));
+    all.extend(others.iter().cloned());
+    all
+}
+
+fn without(kind: &str, name: &str) -> Vec<Json> {
+    let mut all = healthy();
+    all.retain(|one| one["kind"] != kind || !(name.is_empty() || one["metadata"]["name"] == name));
+    all
+}
+
+fn facts_of(objects: Vec<Json>, target: &Target) -> Facts {
+    let mut bundle = Bundle::default();
+    for object in objects {
+        bundle.add(object).expect("an object");
+    }
+    bundle.naming(target, None).expect("facts")
+}
+
+fn facts(objects: Vec<Json>) -> Facts {
+    facts_of(objects, &Target::Set("web".to_owned()))
+}
+
+fn zone() -> Zone {
+    Zone { namespace: "default".to_owned(), domain: "cluster.local".to_owned() }
+}
+
+fn domain() -> Domain {
+    Domain { name: "cluster.local".to_owned(), how: How::Assumed }
+}
+
+fn findings(facts: &Facts, wish: &Wish) -> Vec<Finding> {
+    let found = explain(facts, &zone(), &domain(), wish);
+    for finding in &found {
+        read_if_ours(finding.hint.as_deref().unwrap_or_default());
+    }
+    found
+}
+
+fn ids(found: &[Finding]) -> Vec<&'static str> {
+    found.iter().map(|finding| finding.id).collect()
+}
+
+/// A row in a line: `web-0.nginx A 10.244.0.10`.
+fn line(row: &Row) -> String {
+    let zone = zone();
+    let expected = match &row.expected {
+        Expected::Records(all) => {
+            let all: Vec<String> =
+                all.iter().map(|one| one.value.to_string().replace(&zone.suffix(), "")).collect();
+            all.join(" ")
+        }
+        Expected::Nothing(absent) => format!("- {}", absent.why()),
+        Expected::Unknown => "?".to_owned(),
+    };
+    format!("{} {} {expected}", zone.short(&row.name), row.kind.name())
+}
+
+fn lines(facts: &Facts) -> Vec<String> {
+    rows(facts, &zone(), &Wish::default()).iter().map(line).collect()
+}
+
+#[test]
+fn a_set_has_names_for_all_that_it_is() {
+    assert_eq!(
+        lines(&facts(healthy())),
+        [
+            "nginx A 10.244.0.10 10.244.0.11 10.244.0.12",
+            "_web._tcp.nginx SRV web-0.nginx:8080 web-1.nginx:8080 web-2.nginx:8080",
+            "web-0.nginx A 10.244.0.10",
+            "web-1.nginx A 10.244.0.11",
+            "web-2.nginx A 10.244.0.12",
+            "10.244.0.10 PTR web-0.nginx",
+            "10.244.0.11 PTR web-1.nginx",
+            "10.244.0.12 PTR web-2.nginx",
+        ]
+    );
+    assert_eq!(findings(&facts(healthy()), &Wish::default()), []);
+}
+
+#[test]
+fn slices_are_united_whatever_their_number_and_family() {
+    let mut six = slice("nginx-six", &[]);
+    six["endpoints"] = json!([{"addresses": ["fd00::10"], "hostname": "web-0"}]);
+    let mut objects = changed(&[
+        with(service(), "/spec/ipFamilies", json!(["IPv4", "IPv6"])),
+        slice("nginx-a", &[endpoint(0)]),
+        slice("nginx-b", &[endpoint(1)]),
+        six,
+    ]);
+    // Another Service's slice is none of it.
+    let mut other = slice("other", &[endpoint(2)]);
+    other["metadata"]["labels"]["kubernetes.io/service-name"] = json!("other");
+    objects.push(other);
+    let found = lines(&facts(objects));
+    for row in [
+        "nginx A 10.244.0.10 10.244.0.11",
+        "nginx AAAA fd00::10",
+        "web-0.nginx A 10.244.0.10",
+        "web-0.nginx AAAA fd00::10",
+        "web-1.nginx A 10.244.0.11",
+        "fd00::10 PTR web-0.nginx",
+    ] {
+        assert!(found.iter().any(|line| line == row), "{row}\n{found:#?}");
+    }
+    assert!(!found.iter().any(|line| line.starts_with("web-1.nginx AAAA")), "{found:#?}");
+}
+
+#[test]
+fn what_is_not_ready_is_not_served_unless_it_is_published() {
+    let mut waiting = endpoint(1);
+    waiting["conditions"]["ready"] = json!(false);
+    let objects = changed(&[
+        slice("nginx-a", &[endpoint(0), waiting, endpoint(2)]),
+        named(unready(1, 60), 1),
+    ]);
+    let known = facts(objects);
+    let found = lines(&known);
+    assert!(found.contains(&"web-1.nginx A - web-1 is NotReady".to_owned()), "{found:#?}");
+    assert!(found.contains(&"nginx A 10.244.0.10 10.244.0.12".to_owned()), "{found:#?}");
+    assert!(!found.iter().any(|line| line.starts_with("10.244.0.11 PTR")));
+    let judged: Vec<Option<Verdict>> = rows(&known, &zone(), &Wish::default())
+        .into_iter()
+        .map(|row| Judged::new(row, Vec::new(), "nginx.default.svc.cluster.local").verdict)
+        .collect();
+    assert_eq!(judged.iter().filter(|one| **one == Some(Verdict::NotReady)).count(), 1);
+}
+
+#[test]
+fn services_of_other_kinds_have_the_names_that_they_have() {
+    let lines_of = |objects: Vec<Json>, name: &str| {
+        lines(&facts_of(objects, &Target::Service(name.to_owned())))
+    };
+    let own = |name: &str, spec: Json| {
+        json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    };
+    let external = own("ext", json!({"type": "ExternalName", "externalName": "db.example.ORG."}));
+    assert_eq!(lines_of(vec![external], "ext"), ["ext CNAME db.example.org"]);
+    let address = own("ext", json!({"type": "ExternalName", "externalName": "192.0.2.1"}));
+    assert_eq!(
+        lines_of(vec![address], "ext"),
+        ["ext CNAME - externalName \"192.0.2.1\" is no name, so there is no CNAME"]
+    );
+    // Hand-made endpoints behind an address of its own.
+    let ports = json!([{"port": 80, "protocol": "TCP"}]);
+    let cluster = own(
+        "ext",
+        json!({"type": "ClusterIP", "clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7"],
+            "ipFamilies": ["IPv4"], "ports": ports}),
+    );
+    let mut made = slice("ext-1", &[]);
+    made["metadata"]["labels"] = json!({"kubernetes.io/service-name": "ext"});
+    made["endpoints"] = json!([{"addresses": ["172.0.0.1"]}]);
+    assert_eq!(
+        lines_of(vec![cluster, made.clone()], "ext"),
+        ["ext A 10.96.7.7", "10.96.7.7 PTR ext"]
+    );
+    // And behind a headless one: the server chooses the host's name.
+    let headless = own(
+        "ext",
+        json!({"clusterIP": "None", "ipFamilies": ["IPv4"],
+        "ports": [{"name": "web", "port": 8080}]}),
+    );
+    assert_eq!(
+        lines_of(vec![headless, made], "ext"),
+        ["ext A 172.0.0.1", "_web._tcp.ext SRV 172-0-0-1.ext:8080", "172.0.0.1 PTR 172-0-0-1.ext"]
+    );
+    // A Service with an address in front of a set: the pods' names all the same.
+    let fronted = with(service(), "/spec/clusterIP", json!("10.96.1.1"));
+    let fronted = with(fronted, "/spec/clusterIPs", json!(["10.96.1.1"]));
+    assert_eq!(
+        lines(&facts(changed(&[fronted]))),
+        [
+            "nginx A 10.96.1.1",
+            "_web._tcp.nginx SRV nginx:80",
+            "web-0.nginx A 10.244.0.10",
+            "web-1.nginx A 10.244.0.11",
+            "web-2.nginx A 10.244.0.12",
+            "10.96.1.1 PTR nginx",
+        ]
+    );
+}
+
+#[test]
+fn from_what_was_not_read_nothing_is_concluded() {
+    let no_slices = facts(without("EndpointSlice", ""));
+    assert_eq!(
+        lines(&no_slices),
+        [
+            "nginx A ?",
+            "_web._tcp.nginx SRV ?",
+            "web-0.nginx A ?",
+            "web-1.nginx A ?",
+            "web-2.nginx A ?"
+        ]
+    );
+    assert_eq!(no_slices.unread[0].resource, "endpointslices.discovery.k8s.io");
+    assert_eq!(findings(&no_slices, &Wish::default()), []);
+    let no_services = facts(without("Service", ""));
+    assert!(lines(&no_services).iter().all(|line| line.ends_with('?')));
+    assert_eq!(findings(&no_services, &Wish::default()), []);
+}
+
+struct Case {
+    name: &'static str,
+    facts: Facts,
+    wish: Wish,
+    ids: &'static [&'static str],
+    says: &'static str,
+}
+
+fn case(
+    name: &'static str,
+    objects: Vec<Json>,
+    ids: &'static [&'static str],
+    says: &'static str,
+) -> Case {
+    Case { name, facts: facts(objects), wish: Wish::default(), ids, says }
+}
+
+fn corefile(text: &str) -> Facts {
+    let mut known = facts(healthy());
+    let text = format!(".:53 {{\n kubernetes cluster.local in-addr.arpa {{\n{text}\n}}\n}}\n");
+    known.servers.corefiles = vec![Config {
+        namespace: "kube-system".to_owned(),
+        name: "coredns".to_owned(),
+        key: "Corefile".to_owned(),
+        text,
+    }];
+    known
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    let pointing = |name: &str| with(set(), "/spec/serviceName", json!(name));
+    let template =
+        |field: &str, value: Json| with(set(), &format!("/spec/template/spec/{field}"), value);
+    let mut renamed = service();
+    renamed["metadata"]["name"] = json!("web-headless");
+    let selecting = |value: &str| with(service(), "/spec/selector", json!({"app": value}));
+    let waiting = {
+        let mut one = endpoint(1);
+        one["conditions"]["ready"] = json!(false);
+        slice("nginx-a", &[endpoint(0), one, endpoint(2)])
+    };
+    let published = with(service(), "/spec/publishNotReadyAddresses", json!(true));
+    let old = |pod: Json| with(pod, "/spec/subdomain", json!("former"));
+    let moved = {
+        let mut one = endpoint(1);
+        one["addresses"] = json!(["10.244.0.99"]);
+        slice("nginx-a", &[endpoint(0), one, endpoint(2)])
+    };
+    let bare = with(service(), "/spec/selector", json!({}));
+    let second = facts_of(
+        {
+            let mut other = slice("web-headless-a", &[endpoint(0), endpoint(1), endpoint(2)]);
+            other["metadata"]["labels"]["kubernetes.io/service-name"] = json!("web-headless");
+            for endpoint in other["endpoints"].as_array_mut().expect("endpoints") {
+                endpoint.as_object_mut().expect("fields").remove("hostname");
+            }
+            let mut all = healthy();
+            all.extend([renamed.clone(), other]);
+            all
+        },
+        &Target::Service("web-headless".to_owned()),
+    );
+    let external = facts_of(
+        vec![json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "ext", "namespace": "default"},
+            "spec": {"type": "ExternalName", "externalName": "192.0.2.1"}})],
+        &Target::Service("ext".to_owned()),
+    );
+    let of = |name, facts, ids, says| Case { name, facts, wish: Wish::default(), ids, says };
+    let mut local = facts(healthy());
+    local.servers.node_local =
+        Some(NodeLocal { seen: "pod/node-local-dns-x in kube-system".to_owned(), corefile: None });
+    let mut managed = facts(healthy());
+    managed.servers.looked = true;
+    vec![
+        case("no name", vec![pointing("")], &["DNS-NO-SERVICE-NAME"], "names no Service"),
+        case(
+            "missing",
+            without("Service", "nginx").into_iter().chain([bare_other()]).collect(),
+            &["DNS-SERVICE-MISSING"],
+            "serviceName of web is nginx, and there is no Service of that name",
+        ),
+        case(
+            "another one",
+            {
+                let mut all = without("Service", "nginx");
+                all.push(renamed.clone());
+                all
+            },
+            &["DNS-SERVICE-MISSING", "DNS-OTHER-SERVICE"],
+            "headless Service web-headless selects the pods of web",
+        ),
+        case(
+            "not headless",
+            changed(&[with(
+                with(service(), "/spec/clusterIP", json!("10.96.1.1")),
+                "/spec/clusterIPs",
+                json!(["10.96.1.1"]),
+            )]),
+            &["DNS-NOT-HEADLESS"],
+            "is of type ClusterIP and has the address 10.96.1.1",
+        ),
+        case(
+            "selector",
+            changed(&[selecting("ngnix"), slice("nginx-a", &[])]),
+            &["DNS-SELECTS-NOTHING"],
+            "selects app=ngnix, but the pods of web have app=nginx",
+        ),
+        case(
+            "not ready",
+            changed(&[waiting.clone(), named(unready(1, 60), 1)]),
+            &["DNS-NOT-READY"],
+            "web-1 is not Ready, and Service nginx publishes only pods that are",
+        ),
+        case(
+            "published",
+            changed(&[published, named(unready(1, 60), 1)]),
+            &["DNS-UNREADY-PUBLISHED"],
+            "web-1 is served although not Ready",
+        ),
+        case(
+            "old subdomain",
+            changed(&[old(member(0)), old(member(1)), old(member(2))]),
+            &["DNS-OLD-SUBDOMAIN"],
+            "web-0, web-1 and web-2 have the subdomain former, not nginx",
+        ),
+        of(
+            "second Service",
+            second,
+            &["DNS-NO-POD-NAMES"],
+            "under Service nginx: web-0.nginx exists, web-0.web-headless does not",
+        ),
+        case(
+            "unnamed port",
+            changed(&[with(service(), "/spec/ports", json!([{"port": 80, "protocol": "TCP"}]))]),
+            &["DNS-PORT-UNNAMED"],
+            "port 80 of Service nginx has no name, so it has no SRV record",
+        ),
+        case(
+            "family",
+            changed(&[with(service(), "/spec/ipFamilies", json!(["IPv6"])), slice("nginx-a", &[])]),
+            &["DNS-FAMILY"],
+            "is IPv6 only, and web-0, web-1 and web-2 have no such address",
+        ),
+        case(
+            "host network",
+            vec![template("hostNetwork", json!(true)), service()],
+            &["DNS-HOST-NETWORK"],
+            "run on the host network with dnsPolicy ClusterFirst",
+        ),
+        case(
+            "default policy",
+            vec![template("dnsPolicy", json!("Default")), service()],
+            &["DNS-HOST-NETWORK"],
+            "run with dnsPolicy Default",
+        ),
+        of("namespaces", corefile("namespaces a b"), &["DNS-FILTERED"], "only a, b, not default"),
+        of("labels", corefile("labels tier=x"), &["DNS-FILTERED"], "labels asks for tier=x"),
+        of("noendpoints", corefile("noendpoints"), &["DNS-FILTERED"], "noendpoints is set"),
+        of("good labels", corefile("labels app in (nginx, db)"), &[], ""),
+        case(
+            "old address",
+            changed(&[moved]),
+            &["DNS-OLD-ADDRESS"],
+            "has 10.244.0.99 for web-1, which has 10.244.0.11 now",
+        ),
+        Case {
+            name: "beyond",
+            facts: facts(healthy()),
+            wish: Wish { ordinal: Some(5), ..Wish::default() },
+            ids: &["DNS-NO-ORDINAL"],
+            says: "web has ordinals 0 to 2 (replicas 3), so web-5 does not exist",
+        },
+        case(
+            "no slices",
+            changed(&[slice("nginx-a", &[endpoint(0)])]),
+            &["DNS-NOT-IN-SLICES"],
+            "web-1 and web-2 are Ready and selected by Service nginx, but in none",
+        ),
+        case(
+            "no selector",
+            changed(&[bare, slice("nginx-a", &[])]),
+            &["DNS-SELECTS-NOTHING", "DNS-NO-ENDPOINTS"],
+            "no selector",
+        ),
+        of("external", external, &["DNS-EXTERNAL-ADDRESS"], "is the address 192.0.2.1"),
+        of("node local", local, &["DNS-NODE-LOCAL"], "NodeLocal DNSCache runs on the nodes"),
+        of("managed", managed, &["DNS-NO-SERVERS"], "there is no Service kube-dns"),
+    ]
+}
+
+fn bare_other() -> Json {
+    json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "unrelated", "namespace": "default"},
+        "spec": {"clusterIP": "10.96.3.3"}})
+}
+
+/// The rules about answers need answers; the others have a case above.
+const OF_ANSWERS: [&str; 8] = [
+    "DNS-SKEW",
+    "DNS-DENIED",
+    "DNS-UNEXPECTED",
+    "DNS-SERVER-SILENT",
+    "DNS-NOT-FORWARDED",
+    "DNS-SHORT-NAME",
+    "DNS-WRONG-DOMAIN",
+    "DNS-DENIALS-CACHED",
+];
+
+#[test]
+fn each_rule_finds_its_case_and_nothing_else() {
+    let mut seen = BTreeSet::new();
+    for Case { name, facts, wish, ids: wanted, says } in cases() {
+        let found = findings(&facts, &wish);
+        assert_eq!(ids(&found), wanted, "{name}: {found:#?}");
+        let said = found.iter().any(|finding| finding.message.contains(says));
+        assert!(said || wanted.is_empty(), "{name}: {found:#?}");
+        seen.extend(wanted.iter().copied());
+    }
+    seen.extend(OF_ANSWERS);
+    for rule in rules::all() {
+        assert!(seen.contains(rule.id), "{} has no case", rule.id);
+    }
+}
+
+#[test]
+fn what_a_cache_remembers_is_said_with_its_seconds() {
+    let mut known = corefile("ttl 30");
+    let text = known.servers.corefiles[0].text.replace(".:53 {\n", ".:53 {\n cache 20\n");
+    known.servers.corefiles[0].text = text;
+    let found = findings(&known, &Wish::default());
+    assert_eq!(ids(&found), ["DNS-DENIALS-CACHED"]);
+    assert!(found[0].message.contains("for up to 20 s on each server"), "{found:#?}");
+    assert_eq!(found[0].severity, Severity::Note);
+    let flag = Domain { name: "other.local".to_owned(), how: How::Flag };
+    let zone = Zone { domain: "other.local".to_owned(), ..zone() };
+    let found = explain(&known, &zone, &flag, &Wish::default());
+    assert_eq!(ids(&found), ["DNS-WRONG-DOMAIN"]);
+}
+
+fn reply(values: &[&str], denied_for: Option<u32>) -> Outcome {
+    let code = if values.is_empty() { Code::NoSuchName } else { Code::Fine };
+    let values: Vec<Value> =
+        values.iter().map(|text| Value::Address(text.parse().expect("an address"))).collect();
+    let weights = vec![None; values.len()];
+    Outcome::Reply(Reply { code, values, weights, ttl: Some(5), denied_for })
+}
+
+#[test]
+fn answers_that_differ_are_said_with_who_gave_them() {
+    let service = "nginx.default.svc.cluster.local";
+    let row = || {
+        let wish = Wish { ordinal: Some(1), kinds: vec![Kind::A], ..Wish::default() };
+        rows(&facts(healthy()), &zone(), &wish).remove(0)
+    };
+    let asked = |name: &str| Asked {
+        name: name.to_owned(),
+        namespace: "kube-system".to_owned(),
+        port: Some(53),
+        error: None,
+        streams: 1,
+        means: None,
+    };
+    let both = [asked("coredns-a"), asked("coredns-b")];
+    let said = |one: Outcome, other: Outcome| {
+        let judged = vec![Judged::new(row(), vec![one, other], service)];
+        let found = of_answers(&judged, &both, &zone(), service, "again");
+        assert!(found.len() <= 1, "{found:#?}");
+        found.into_iter().next().map(|finding| (finding.id, finding.message))
+    };
+    let good = || reply(&["10.244.0.11"], None);
+    assert_eq!(said(good(), good()), None);
+    let (id, message) = said(good(), reply(&[], Some(27))).expect("a finding");
+    assert_eq!(id, "DNS-SKEW");
+    assert_eq!(message, "coredns-b differs from the API: web-1.nginx A is NXDOMAIN, for 27 s more");
+    let (id, message) = said(reply(&[], Some(3)), reply(&[], Some(27))).expect("a finding");
+    assert_eq!(id, "DNS-DENIED");
+    assert!(message.contains("web-1.nginx A is NXDOMAIN, for 3 s more"), "{message}");
+    let old = || reply(&["10.244.0.99"], None);
+    let (id, message) = said(old(), old()).expect("a finding");
+    assert_eq!(id, "DNS-OLD-ADDRESS");
+    assert!(message.contains("10.244.0.99, and the API has 10.244.0.11"), "{message}");
+    let more = || reply(&["10.244.0.11", "10.244.0.99"], None);
+    assert_eq!(said(more(), more()).expect("a finding").0, "DNS-UNEXPECTED");
+    let failed = Outcome::Failed("no answer within 5000 ms".to_owned());
+    let (id, message) = said(good(), failed).expect("a finding");
+    assert_eq!(id, "DNS-SERVER-SILENT");
+    assert!(message.contains("coredns-b did not answer 1 question usefully"), "{message}");
+}
+
+fn offline(objects: &[Json], words: &[&str]) -> (String, String, Option<i32>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dump.json");
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    fs::write(&path, list.to_string()).expect("a file");
+    let path = path.to_str().expect("a name");
+    run(&[&["dns"], words, &["-f", path]].concat(), "")
+}
+
+#[test]
+fn lists_for_other_programs() {
+    let said = |words: &[&str]| offline(&healthy(), words).0;
+    let name = |n: u32| format!("web-{n}.nginx.default.svc.cluster.local");
+    assert_eq!(said(&["web", "-o", "name"]), format!("{}\n{}\n{}\n", name(0), name(1), name(2)));
+    assert_eq!(said(&["web/1", "-o", "name"]), format!("{}\n", name(1)));
+    // Also of those to come, without a cluster, in another domain.
+    let five = said(&["web", "-o", "name", "--replicas", "5", "--cluster-domain", "My.Zone."]);
+    assert_eq!(five.lines().count(), 5);
+    assert!(five.ends_with("web-4.nginx.default.svc.my.zone\n"), "{five}");
+    assert_eq!(
+        said(&["web", "-o", "srv-list"]),
+        format!("{}:8080,{}:8080,{}:8080\n", name(0), name(1), name(2))
+    );
+    assert_eq!(
+        said(&[
+            "web",
+            "-o",
+            "srv-list",
+            "--format",
+            "{pod}={ip}:{port}/{ordinal}",
+            "--port",
+            "2380"
+        ]),
+        "web-0=10.244.0.10:2380/0,web-1=10.244.0.11:2380/1,web-2=10.244.0.12:2380/2\n"
+    );
+    let hosts = said(&["web", "-o", "hosts"]);
+    let wanted = format!("10.244.0.11 {} web-1.nginx.default web-1.nginx\n", name(1));
+    assert!(hosts.contains(&wanted), "{hosts}");
+    let dig = said(&["web", "-o", "dig"]);
+    assert!(dig.contains(&format!("{}.\t\tIN\tA\t10.244.0.10\n", name(0))), "{dig}");
+    let (stdout, stderr, code) = offline(&healthy(), &["web", "-o", "srv-list", "--port", "x"]);
+    assert_eq!((stdout.as_str(), code), ("", Some(2)));
+    assert!(stderr.contains("no port named x\nhint: choose one with --port: web"), "{stderr}");
+}
+
+#[test]
+fn manifests_alone_have_names() {
+    let mut manifest = set();
+    manifest["metadata"].as_object_mut().expect("fields").remove("uid");
+    let (stdout, stderr, code) = offline(&[manifest, service()], &["web", "-o", "name"]);
+    assert_eq!((stdout.lines().count(), code), (3, Some(0)), "{stderr}");
+    assert!(stderr.contains("cluster.local is assumed"), "{stderr}");
+}
+
+#[test]
+fn answers_and_exit_codes_from_files() {
+    let code = |objects: &[Json], words: &[&str]| offline(objects, words).2;
+    assert_eq!(code(&healthy(), &["web"]), Some(0));
+    assert_eq!(code(&healthy(), &["explain", "web"]), Some(0));
+    assert_eq!(code(&healthy(), &["web/7"]), Some(3));
+    assert_eq!(code(&without("EndpointSlice", ""), &["web"]), Some(8));
+    assert_eq!(code(&without("EndpointSlice", ""), &["explain", "web"]), Some(8));
+    let mut no_service = without("Service", "");
+    no_service.push(bare_other());
+    assert_eq!(code(&no_service, &["web"]), Some(3));
+    assert_eq!(code(&no_service, &["explain", "web"]), Some(3));
+    assert_eq!(code(&healthy(), &["db"]), Some(1));
+    assert_eq!(code(&healthy(), &["svc/db"]), Some(1));
+    assert_eq!(code(&healthy(), &["svc/nginx/1"]), Some(2));
+    assert_eq!(code(&healthy(), &["web", "--via", "coredns"]), Some(2));
+    assert_eq!(code(&healthy(), &["web", "--wait", "5s"]), Some(2));
+    assert_eq!(code(&healthy(), &["web", "--format", "{host}"]), Some(2));
+}
+
+#[test]
+fn the_documents_hold_to_their_schemas() {
+    for (words, name) in
+        [(&["web"][..], "dns-v1"), (&["explain", "web"], "dns-explain-v1"), (&["web/9"], "dns-v1")]
+    {
+        let words = [words, &["-o", "json", "--from-ns", "shop"]].concat();
+        let (stdout, stderr, _) = offline(&healthy(), &words);
+        let document: Json = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stderr}"));
+        let path = format!("{}/docs/schemas/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let schema = fs::read_to_string(path).expect("a schema");
+        let schema: Json = serde_json::from_str(&schema).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let errors: Vec<String> =
+            validator.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert_eq!(errors, [] as [&str; 0], "{stdout}");
+    }
+}
+
+#[test]
+fn tables_read_so() {
+    let mut waiting = endpoint(1);
+    waiting["conditions"]["ready"] = json!(false);
+    let broken = changed(&[
+        slice("nginx-a", &[endpoint(0), waiting, endpoint(2)]),
+        named(unready(1, 60), 1),
+    ]);
+    let shown = |objects: &[Json], words: &[&str]| {
+        let (stdout, stderr, code) = offline(objects, words);
+        let code = code.expect("an end");
+        format!("$ dns {}\n{stdout}{stderr}[exit {code}]\n\n", words.join(" "))
+    };
+    let seen = [
+        shown(&healthy(), &["web"]),
+        shown(&broken, &["web"]),
+        shown(&broken, &["explain", "web", "--from-ns", "shop"]),
+        shown(&healthy(), &["web", "-o", "wide", "--type", "a,srv"]),
+    ];
+    insta::assert_snapshot!(seen.concat());
+}
+
+proptest! {
+    /// Every address of a ready endpoint is served, under its hostname and the
+    /// Service's, and nothing else is.
+    #[test]
+    fn what_is_expected_is_what_the_slices_have(
+        ready in proptest::collection::vec((any::<bool>(), any::<bool>(), 1_u8..250), 0..12),
+        cut in 0_usize..12,
+    ) {
+        let endpoints: Vec<Json> = ready
+            .iter()
+            .enumerate()
+            .map(|(ordinal, (ready, named, last))| {
+                let mut one = endpoint(u32::try_from(ordinal).expect("small"));
+                one["addresses"] = json!([format!("10.1.{ordinal}.{last}")]);
+                one["conditions"]["ready"] = json!(ready);
+                if !named {
+                    one.as_object_mut().expect("fields").remove("hostname");
+                }
+                one
+            })
+            .collect();
+        let (one, other) = endpoints.split_at(cut.min(endpoints.len()));
+        let known = facts(changed(&[slice("nginx-a", one), slice("nginx-b", other)]));
+        let found = rows(&known, &zone(), &Wish::default());
+        let values = |name: &str, kind: Kind| -> BTreeSet<String> {
+            let mut of_name = found.iter().filter(|row| row.name == name && row.kind == kind);
+            match of_name.next().map(|row| &row.expected) {
+                Some(Expected::Records(all)) => {
+                    all.iter().map(|one| one.value.to_string()).collect()
+                }
+                _ => BTreeSet::new(),
+            }
+        };
+        let of = |ordinal: usize, last: u8| format!("10.1.{ordinal}.{last}");
+        let all: BTreeSet<String> = ready
+            .iter()
+            .enumerate()
+            .filter(|(_, (ready, _, _))| *ready)
+            .map(|(ordinal, (_, _, last))| of(ordinal, *last))
+            .collect();
+        prop_assert_eq!(values(&zone().service("nginx"), Kind::A), all.clone());
+        for (ordinal, (ready, named, last)) in ready.iter().enumerate() {
+            let name = zone().host(&format!("web-{ordinal}"), "nginx");
+            let wanted: BTreeSet<String> =
+                (*ready && *named).then(|| of(ordinal, *last)).into_iter().collect();
+            prop_assert_eq!(values(&name, Kind::A), wanted);
+        }
+        let reverse = found.iter().filter(|row| row.kind == Kind::Ptr).count();
+        prop_assert_eq!(reverse, all.len());
+        let srv = values(&format!("_web._tcp.{}", zone().service("nginx")), Kind::Srv);
+        prop_assert_eq!(srv.len(), all.len());
+    }
+
+    #[test]
+    fn an_address_and_its_reverse_name_are_one(bytes in any::<u128>(), six in any::<bool>()) {
+        let address: std::net::IpAddr = if six {
+            std::net::Ipv6Addr::from(bytes).into()
+        } else {
+            std::net::Ipv4Addr::from(u32::try_from(bytes & 0xffff_ffff).expect("cut")).into()
+        };
+        prop_assert_eq!(reversed(&reverse_name(address)), Some(address));
+    }
+}
