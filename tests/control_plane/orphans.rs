@@ -12,7 +12,7 @@ use super::support::{
 
 const SOON: Duration = Duration::from_secs(60);
 /// So many points are tried of each sweep, unless all are asked for.
-const SAMPLE: usize = 24;
+const SAMPLE: usize = 10;
 
 fn claims(namespace: &Namespace) -> String {
     namespace.path("v1", "persistentvolumeclaims", "")
@@ -65,7 +65,7 @@ fn set(name: &str, template: &str, replicas: u32) -> Value {
     })
 }
 
-fn scale(namespace: &Namespace, name: &str, spec: Value) {
+fn scale(namespace: &Namespace, name: &str, spec: &Value) {
     let path = namespace.path("apps/v1", "statefulsets", name);
     namespace.cluster().api().patch(&path, &json!({"spec": spec}));
 }
@@ -114,7 +114,7 @@ fn scaled(namespace: &Namespace, name: &str, before: u32, after: u32) {
     for ordinal in 0..before {
         bound(namespace, &format!("data-{name}-{ordinal}"));
     }
-    scale(namespace, name, json!({"replicas": after}));
+    scale(namespace, name, &json!({"replicas": after}));
     pods_are(namespace, name, &(0..after).collect::<Vec<_>>());
 }
 
@@ -164,7 +164,7 @@ fn every_class_is_real() {
         }),
     );
     scaled(&namespace, "late", 2, 2);
-    scale(&namespace, "late", json!({"replicas": 1, "ordinals": {"start": 1}}));
+    scale(&namespace, "late", &json!({"replicas": 1, "ordinals": {"start": 1}}));
     pods_are(&namespace, "late", &[1]);
     for name in ["old", "renamed"] {
         scaled(&namespace, name, 2, 2);
@@ -402,7 +402,10 @@ fn without_a_right_nothing_is_called_unused() {
             }
             // data-web-0 is in use, as long as its pod or its set can be seen.
             _ => {
-                assert!(classes.values().all(|class| class == "unknown"), "{resource}: {classes:?}")
+                assert!(
+                    classes.values().all(|class| class == "unknown"),
+                    "{resource}: {classes:?}"
+                );
             }
         }
     }
@@ -538,7 +541,7 @@ fn a_claim_goes_its_volume_stays_and_comes_back() {
         json!({"claim": pv, "phase": "Bound", "policy": "Delete", "kept": null})
     );
     orphans(&format!("adopt pv/{pv} --to web/2 --yes")).expect(0);
-    scale(&namespace, "web", json!({"replicas": 3}));
+    scale(&namespace, "web", &json!({"replicas": 3}));
     pods_are(&namespace, "web", &[0, 1, 2]);
     assert_eq!(bound(&namespace, "data-web-2"), pv);
     let taken = orphans("adopt pvc/data-web-2 --to web/0 --yes").expect(4);
@@ -552,7 +555,7 @@ fn a_claim_goes_its_volume_stays_and_comes_back() {
     orphans("adopt pvc/data-moved-0 --to moved/0 --yes").expect(0);
     assert_eq!(bound(&namespace, "www-moved-0"), pv);
     assert_eq!(namespace.get("v1", "persistentvolumeclaims", "data-moved-0"), None);
-    scale(&namespace, "moved", json!({"replicas": 1}));
+    scale(&namespace, "moved", &json!({"replicas": 1}));
     pods_are(&namespace, "moved", &[0]);
 }
 
@@ -581,7 +584,7 @@ fn a_report_is_what_is_deleted_from() {
     assert!(refused.stderr.contains("ORPHANS-CHANGED"), "{refused}");
     bound(&namespace, "data-web-1");
     // Scaled up since: in use.
-    scale(&namespace, "web", json!({"replicas": 2}));
+    scale(&namespace, "web", &json!({"replicas": 2}));
     pods_are(&namespace, "web", &[0, 1]);
     let refused = namespace.stateful(delete).stdin(report).output().expect(4);
     assert!(refused.stderr.contains("ORPHANS-IN-USE"), "{refused}");
@@ -604,7 +607,7 @@ fn a_scale_up_in_between_costs_no_data() {
     let words = ["orphans", "delete", "data-web-1", "--yes", "--timeout", "3s"];
     let running = namespace.stateful(words).kubeconfig(through).start();
     gate.wait_until_reached(SOON);
-    scale(&namespace, "web", json!({"replicas": 2}));
+    scale(&namespace, "web", &json!({"replicas": 2}));
     pods_are(&namespace, "web", &[0, 1]);
     gate.release();
     let output = running.finish().expect(6);

@@ -11,7 +11,7 @@ use super::{
 /// A pod that is lost is there again after this.
 const A_MOMENT: Duration = Duration::from_secs(10);
 /// So many points are tried of each sweep, unless all are asked for.
-const SAMPLE: usize = 20;
+const SAMPLE: usize = 10;
 
 /// Something that goes from one state of rest to another.
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// So many points are tried of each sweep, unless all are asked for.
-const SAMPLE: usize = 16;
+const SAMPLE: usize = 8;
 
 const STORIES: [Story; 3] = [STATIC, PAIR, WAIT];
 

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// So many points of the sweep are tried, unless all are asked for.
-const SAMPLE: usize = 12;
+const SAMPLE: usize = 6;
 
 /// A move by hand that went wrong: the set was there before the volume was its
 /// own, and the data sits on a volume that nobody has.

@@ -11,7 +11,7 @@ use super::{
 /// What a controller has to do yet takes no longer.
 const A_MOMENT: Duration = Duration::from_secs(10);
 /// So many points are tried of each sweep, unless all are asked for.
-const SAMPLE: usize = 16;
+const SAMPLE: usize = 8;
 
 #[derive(Clone, Copy)]
 struct Story {
