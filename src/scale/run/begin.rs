@@ -25,6 +25,8 @@ use crate::{
 
 /// What a run is going to do.
 pub struct Begun {
+    /// The record that is on the set, of whatever scaling.
+    pub found: Option<Record>,
     /// The scaling that is there already, to be gone on with.
     pub record: Option<Record>,
     pub wish: Wish,
@@ -45,7 +47,7 @@ pub async fn decide(
 ) -> Result<Begun, Error> {
     let survey = Survey::new(facts, now);
     let set = &facts.set;
-    let record = match Record::of(set) {
+    let found = match Record::of(set) {
         Ok(record) => record,
         Err(why) => {
             let finding = guards::unusable(&survey, &why);
@@ -53,6 +55,8 @@ pub async fn decide(
             return Err(steps::refused(&what, &[finding], rules::ALLOWABLE));
         }
     };
+    // Somebody else has scaled since: that one is over, and this begins anew.
+    let record = found.clone().filter(|record| record.at == set.replicas);
     let wish = Wish {
         to: goal(args, set, record.as_ref())?,
         retain: args.retain,
@@ -86,7 +90,7 @@ pub async fn decide(
             && set.pod_management == PodManagement::Parallel,
         clears: allowed(rules::TWO_BROKEN.id),
     };
-    Ok(Begun { record, wish, terms, preview, findings })
+    Ok(Begun { found, record, wish, terms, preview, findings })
 }
 
 fn lasting(duration: Duration) -> Option<SignedDuration> {

@@ -36,7 +36,7 @@ pub async fn run(
     let reading = read::facts(&cluster, &reference.name, read::Scope::Scale).await?;
     let now = Timestamp::now();
     let begun = begin::decide(args, &cluster, &reading.facts, now).await?;
-    let begin::Begun { record, preview, findings, .. } = &begun;
+    let begin::Begun { found, record, preview, findings, .. } = &begun;
     let set = &reading.facts.set;
     if guards::refuses(findings) {
         let what = format!("cannot scale {} {} → {}", set.name, preview.from, preview.to);
@@ -46,7 +46,7 @@ pub async fn run(
     let hash = preview.hash(&survey, findings);
     let mut view = View::new(&reading.facts, preview.clone(), hash.clone(), now);
     let look = Look::of(terminal, now);
-    if record.is_none() && preview.items.is_empty() {
+    if found.is_none() && preview.items.is_empty() {
         let text = report::render(&view, Exit::Done, findings, args.output, look, true)?;
         terminal.conclude(&text)?;
         return Ok(Exit::Done);
@@ -78,7 +78,7 @@ pub async fn run(
         set: HeldSet::new(&cluster, reading, confirmed, teller),
         began: now,
     };
-    let end = match open(&mut hand, record.as_ref(), &begun.wish).await? {
+    let end = match open(&mut hand, found.as_ref(), record.as_ref(), &begun.wish).await? {
         Ok(()) => go::go(&mut hand).await?,
         Err(end) => end,
     };
@@ -116,23 +116,24 @@ impl Hand<'_> {
     }
 }
 
-/// The first write: what is begun, by whom. Whoever began it before has left
-/// it, or is told by this that we go on with it.
+/// The first write: what is begun, by whom. `found` is the record that is on the
+/// set, and `record` the same where it is gone on with: whoever began it has left
+/// it, or is told by this that we do.
 async fn open(
     hand: &mut Hand<'_>,
+    found: Option<&Record>,
     record: Option<&Record>,
     wish: &Wish,
 ) -> Result<Result<(), End>, Error> {
     let uid = hand.facts_set().uid.clone();
     loop {
         let set = hand.facts_set();
-        let is_other =
-            |found: &Result<Option<Record>, _>| !matches!(found, Ok(now) if now.as_ref() == record);
-        let found = Record::of(set);
-        if set.uid != uid || hand.set.mirror.set_is_gone() || is_other(&found) {
+        let now = Record::of(set);
+        let is_other = !matches!(&now, Ok(now) if now.as_ref() == found);
+        if set.uid != uid || hand.set.mirror.set_is_gone() || is_other {
             // Our own answer may have been lost, and not the write.
-            if let Ok(Some(found)) = &found
-                && found.run == hand.run
+            if let Ok(Some(now)) = &now
+                && now.run == hand.run
             {
                 return Ok(Ok(()));
             }

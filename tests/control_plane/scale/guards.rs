@@ -164,7 +164,11 @@ fn somebody_else_changes_the_replicas_meanwhile() {
         "{output}"
     );
     assert_eq!(std::fs::read_to_string(&undone).expect("it ran"), "web-2\n");
-    assert_eq!(Picture::of(&namespace).replicas, 4);
+    let before = Picture::of(&namespace);
+    assert_eq!(before.replicas, 4);
+    // That scaling is over, and nothing of it is in the way of another one.
+    ends(&namespace, "--replicas 3", 0);
+    Picture::of(&namespace).is_down_to(3, &before);
 }
 
 #[test]
