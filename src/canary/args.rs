@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, builder::ArgPredicate};
 
 use super::{change::ChangeArgs, gates::GateArgs};
 use crate::{
-    cluster::{DryRun, parse_timeout},
+    cluster::{Rehearsal, parse_timeout},
     completion,
     output::{ConsentArgs, Format},
 };
@@ -64,18 +64,8 @@ pub struct Common {
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
 
-    /// Only show what would be written, or let the server check it without storing it
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        default_value_t,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        help_heading = "Safety options"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub rehearsal: Rehearsal,
 
     #[command(flatten)]
     pub consent: ConsentArgs,

@@ -50,7 +50,9 @@ pub use mirror::Mirror;
 pub use pod_http::Answer;
 pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};
 pub use watch::{Watch, WatchEvent};
-pub use write::{DryRun, Mode, Object, Patch, Precondition, Propagation, Resource, Write};
+pub use write::{
+    DryRun, Mode, Object, Patch, Precondition, Propagation, Rehearsal, Resource, Write,
+};
 
 /// A connection to one API server, as one user, with one namespace to look
 /// in first.

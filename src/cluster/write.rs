@@ -241,6 +241,23 @@ pub enum DryRun {
     Server,
 }
 
+/// How a verb that changes something is tried first.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Rehearsal {
+    /// Only show what would be written, or let the server check it without storing it
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        default_value_t,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        help_heading = "Safety options"
+    )]
+    pub dry_run: DryRun,
+}
+
 impl Write {
     #[must_use]
     pub fn patch(object: Object, patch: Patch, summary: impl Into<String>) -> Write {

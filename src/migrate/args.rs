@@ -11,7 +11,7 @@ use super::{
     volumes::Filling,
 };
 use crate::{
-    cluster::{DryRun, parse_timeout},
+    cluster::{Rehearsal, parse_timeout},
     completion,
     output::{ConsentArgs, Error, Format},
     workload::{Reference, bytes},
@@ -466,18 +466,8 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Safety options")]
     pub takeover: bool,
 
-    /// Only show what would be done, or let the server check it without storing it
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        default_value_t,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        help_heading = "Safety options"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub rehearsal: Rehearsal,
 
     #[command(flatten)]
     pub consent: ConsentArgs,

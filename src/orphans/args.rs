@@ -14,7 +14,7 @@ use super::{
     totals::Price,
 };
 use crate::{
-    cluster::{DryRun, parse_timeout},
+    cluster::{Rehearsal, parse_timeout},
     completion,
     output::{ConsentArgs, Error, Format},
     workload::{Reference, Selector, canonical_ordinal},
@@ -229,18 +229,8 @@ pub struct DeleteArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "2m")]
     pub timeout: Duration,
 
-    /// Do not change anything: show what would be done, or have the server check it
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "none",
-        default_missing_value = "client",
-        help_heading = "Safety options"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub rehearsal: Rehearsal,
 
     /// How to write the answer
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -274,18 +264,8 @@ pub struct AdoptArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "2m")]
     pub timeout: Duration,
 
-    /// Do not change anything: show what would be done, or have the server check it
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "none",
-        default_missing_value = "client",
-        help_heading = "Safety options"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub rehearsal: Rehearsal,
 
     /// How to write the answer
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]

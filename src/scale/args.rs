@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 
 use crate::{
-    cluster::{DryRun, parse_timeout},
+    cluster::{Rehearsal, parse_timeout},
     completion,
     output::{ConsentArgs, Format},
     steps::pod_command::Command,
@@ -79,18 +79,8 @@ pub struct ScaleArgs {
     #[arg(long, value_name = "ID", help_heading = "Safety options")]
     pub allow: Vec<String>,
 
-    /// Show the plan and every write, or let the server try the first; change nothing
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        default_value_t,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        help_heading = "Safety options"
-    )]
-    pub dry_run: DryRun,
+    #[command(flatten)]
+    pub rehearsal: Rehearsal,
 
     #[command(flatten)]
     pub consent: ConsentArgs,

@@ -156,13 +156,15 @@ fn end(view: &View, exit: Exit, findings: &[Finding], look: Look) -> String {
     let well = format!("{} of {} available", view.available, view.replicas);
     let mut lines =
         vec![format!("StatefulSet {name}    {}    {well}{took}", look.palette.paint(paint, &what))];
-    let left = match &view.orphans {
-        Some(orphans) => orphans::report::table_and_sum(orphans, look),
-        None => left_behind(view),
-    };
-    if !left.is_empty() {
+    // What stays is in the report of orphans, where there is one.
+    let reported = |fate: Fate| fate == Fate::Kept && view.orphans.is_some();
+    let tables = [
+        left_behind(view, |disk| !reported(disk.fate)),
+        view.orphans.as_ref().map_or_else(Vec::new, |of| orphans::report::table_and_sum(of, look)),
+    ];
+    for table in tables.into_iter().filter(|table| !table.is_empty()) {
         lines.push(String::new());
-        lines.extend(left);
+        lines.extend(table);
     }
     lines.extend(found(findings, "stopped", look));
     lines.push(String::new());
@@ -181,7 +183,7 @@ fn count_replicas(replicas: u32) -> String {
 }
 
 /// The claims of ordinals that are gone, and what became of them.
-fn left_behind(view: &View) -> Vec<String> {
+fn left_behind(view: &View, shown: impl Fn(&Disk) -> bool) -> Vec<String> {
     let start = view.preview.items.iter().map(|item| item.ordinal).min().unwrap_or_default();
     // Ordinals count from the set's start, replicas from zero.
     let lowest = view.preview.from.min(view.preview.to);
@@ -192,7 +194,7 @@ fn left_behind(view: &View) -> Vec<String> {
         ["LEFT BEHIND", "VOLUME", "SIZE", "CLASS", "POLICY", "DATA"].map(str::to_owned).to_vec(),
     ];
     for item in view.preview.items.iter().filter(gone) {
-        for disk in item.claims.iter().filter(|disk| disk.fate != Fate::Absent) {
+        for disk in item.claims.iter().filter(|disk| disk.fate != Fate::Absent && shown(disk)) {
             rows.push(vec![
                 one_line(&disk.claim),
                 word(disk.volume.as_deref()),

@@ -331,7 +331,13 @@ fn both_forms_say_the_same(namespace: &Namespace, wanted: &Value) {
         items.iter().filter(|item| item["name"] != "held").cloned().collect()
     };
     assert_eq!(rows(&found), rows(wanted));
-    assert_eq!(found["totals"], wanted["totals"]);
+    // Volumes belong to no namespace: other tests make and delete some meanwhile.
+    let totals = |document: &Value| {
+        let mut totals = document["totals"].clone();
+        totals["read"]["volumes"] = Value::Null;
+        totals
+    };
+    assert_eq!(totals(&found), totals(wanted));
 }
 
 /// The garbage collector takes such a claim within a moment, where it runs.

@@ -69,7 +69,7 @@ impl Session {
             cluster,
             terminal,
             output: common.output,
-            dry_run: common.dry_run,
+            dry_run: common.rehearsal.dry_run,
             name: reference.name,
             run: crate::steps::run_name(),
         })

@@ -88,7 +88,7 @@ pub async fn run(
     if let Some(book) = under_way(&session, &wish).await? {
         return later::go_on(&session, book, args).await;
     }
-    let tries = args.dry_run != DryRun::Client;
+    let tries = args.rehearsal.dry_run != DryRun::Client;
     let plan = decide(&session, &wish, tries, args.wish.admin_steps).await?;
     if begin::refuses(&plan.findings) {
         // Whoever began while this one was looking is what it met.
@@ -99,7 +99,7 @@ pub async fn run(
         return Err(refused(&what, &plan.findings));
     }
     let view = PlanView::new(&plan, Some(&session.cluster.flags()));
-    if args.dry_run != DryRun::None {
+    if args.rehearsal.dry_run != DryRun::None {
         let Plan { findings, unread, .. } = &plan;
         let look = session.look();
         let text = report::render_plan(&view, Exit::Done, findings, unread, args.output, look)?;

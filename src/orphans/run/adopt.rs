@@ -62,7 +62,7 @@ pub async fn run(
     let teller = Teller { terminal, output: args.output, command: "orphans-adopt" };
     let mut end = (Exit::Done, Vec::new());
     let mut writes = Vec::new();
-    match args.dry_run {
+    match args.rehearsal.dry_run {
         DryRun::None if todo.is_empty() => {}
         DryRun::None => {
             for step in &steps {
@@ -81,7 +81,7 @@ pub async fn run(
             writes = hand.sender.writes;
         }
         DryRun::Client | DryRun::Server => {
-            let server = args.dry_run == DryRun::Server;
+            let server = args.rehearsal.dry_run == DryRun::Server;
             let mode = if server { Mode::ServerDryRun } else { Mode::ClientDryRun };
             for write in todo.iter().filter_map(write_of) {
                 cluster.write(write, mode).await?;
@@ -91,7 +91,7 @@ pub async fn run(
     }
     let (exit, findings) = end;
     let view = View {
-        dry_run: args.dry_run != DryRun::None,
+        dry_run: args.rehearsal.dry_run != DryRun::None,
         namespace: wish.namespace.clone(),
         volume: wish.volume.clone(),
         stateful_set: wish.set.clone(),

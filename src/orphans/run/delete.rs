@@ -91,7 +91,7 @@ pub async fn run(
     let teller = Teller { terminal, output: args.output, command: "orphans-delete" };
     let mut end = (Exit::Done, Vec::new());
     let mut writes = Vec::new();
-    match args.dry_run {
+    match args.rehearsal.dry_run {
         DryRun::None if open == 0 => {}
         DryRun::None => {
             let confirmed = ask(args, terminal, &plans, &hash)?;
@@ -100,7 +100,7 @@ pub async fn run(
             writes = hand.sender.writes;
         }
         DryRun::Client | DryRun::Server => {
-            let server = args.dry_run == DryRun::Server;
+            let server = args.rehearsal.dry_run == DryRun::Server;
             let mode = if server { Mode::ServerDryRun } else { Mode::ClientDryRun };
             for write in plans.iter().flat_map(|one| &one.todo).filter_map(write_of) {
                 cluster.write(write, mode).await?;
@@ -109,7 +109,7 @@ pub async fn run(
         }
     }
     let (exit, findings) = end;
-    let dry_run = args.dry_run != DryRun::None;
+    let dry_run = args.rehearsal.dry_run != DryRun::None;
     let view = View {
         dry_run,
         items: plans.into_iter().map(|one| one.view(dry_run)).collect(),

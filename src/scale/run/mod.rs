@@ -51,7 +51,7 @@ pub async fn run(
         terminal.conclude(&text)?;
         return Ok(Exit::Done);
     }
-    if args.dry_run != DryRun::None {
+    if args.rehearsal.dry_run != DryRun::None {
         rehearse(args, &cluster, set, preview).await?;
         let line = steps::again(std::env::args().skip(1), None, &["--dry-run"]);
         view.next = Some(format!("{line} --confirm-plan {hash}"));
@@ -171,7 +171,7 @@ async fn rehearse(
 ) -> Result<(), Error> {
     let mut set = set.clone();
     let mut record = Record::begin(&set, preview.to, "rehearsal", Timestamp::now());
-    if args.dry_run == DryRun::Server {
+    if args.rehearsal.dry_run == DryRun::Server {
         let mode = Mode::ServerDryRun;
         cluster.write(&writes::begin(&set, &record, args.retain), mode).await?;
         if !preview.items.is_empty() {

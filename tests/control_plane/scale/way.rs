@@ -221,7 +221,8 @@ fn how_many_requests_a_scaling_takes() {
             "scale 5 to 1 among {others} other pods: {asked} requests, {watches} watches\n"
         );
         std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).expect("stderr");
-        assert!(asked <= 20, "{asked}\n{}", proxy.log());
+        // Nineteen, and thirteen for the report of orphans.
+        assert!(asked <= 32, "{asked}\n{}", proxy.log());
         counts.push(asked);
     }
     assert_eq!(counts[0], counts[1], "they do not grow with what is not asked about");
