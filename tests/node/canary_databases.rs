@@ -110,7 +110,11 @@ fn a_primary_hands_over_while_writes_go_on() {
         "spec": {
             "restartPolicy": "Never",
             "containers": [
-                {"name": "writer", "image": "mysql:8.0", "command": ["bash", "-c", WRITER]},
+                {
+                        "name": "writer", "image": "mysql:8.0", "command": ["bash", "-c", WRITER],
+                        // Without a share of its own it starves beside databases that have one.
+                        "resources": {"requests": {"cpu": "100m"}},
+                    },
             ],
         },
     });

@@ -7,13 +7,19 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::support::{Namespace, Output, TestCluster, wait_for, web};
+use super::{
+    migrate::application,
+    support::{Namespace, Output, TestCluster, wait_for, web},
+};
 
 const SOON: Duration = Duration::from_secs(120);
 
 fn apply(namespace: &Namespace, name: &str) {
-    let manifest = format!("{}/tests/apps/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
-    namespace.kubectl(["apply", "-f", &manifest]).output().success();
+    // Its volumes belong to no namespace: another test has those of their own names.
+    let manifest = application(name)
+        .replace("html-pv-", &format!("{}-", namespace.name()))
+        .replace("storageClassName: html", &format!("storageClassName: {}", namespace.name()));
+    namespace.apply(&manifest);
 }
 
 fn document(output: &Output) -> Value {

@@ -59,6 +59,7 @@ pub fn mysql() -> Value {
             "exec": { "command": ["mysql", "-uroot", "-ppassword", "-e", "SELECT 1"] },
             "periodSeconds": 1, "timeoutSeconds": 5,
         },
+        "resources": { "requests": { "cpu": "50m", "memory": "128Mi" } },
         "volumeMounts": [{ "name": "data", "mountPath": "/var/lib/mysql" }],
     })
 }
