@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::workload::{
-    Class, Finding, Pod, PodManagement, Retention, Slot, SlotClaim, Survey, digest,
-};
+use crate::workload::{Class, Finding, Pod, Retention, Slot, SlotClaim, Survey, digest};
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +16,6 @@ pub struct Wish {
     pub snapshot: Option<String>,
     /// Set claims that are left from before aside.
     pub fresh: bool,
-    /// Whether something runs before an ordinal leaves.
-    pub hooks: bool,
 }
 
 /// What a scaling would do.
@@ -133,6 +129,12 @@ impl Preview {
         self.items.iter().flat_map(|item| item.claims.iter().map(move |disk| (item, disk)))
     }
 
+    /// Whether the same ordinals would come back to the same disks.
+    pub fn can_be_undone(&self) -> bool {
+        let lost = [Fate::ClaimGoes, Fate::Destroyed, Fate::Unknown];
+        !self.disks().any(|(_, disk)| lost.contains(&disk.fate))
+    }
+
     pub fn claims_of(&self, fate: Fate) -> Vec<&str> {
         self.disks().filter(|(_, disk)| disk.fate == fate).map(|(_, disk)| &*disk.claim).collect()
     }
@@ -222,16 +224,11 @@ fn disk(slot: &SlotClaim, fate: Fate) -> Disk {
     }
 }
 
-/// Who throws a volume away when its claim goes.
+/// Who throws a volume away when its claim goes, as far as that is known.
 pub fn destroyer(survey: &Survey, disk: &Disk) -> String {
     let class = disk.storage_class.as_deref().and_then(|class| survey.facts.class(class));
     match class.filter(|class| Class::provisions(class)) {
         Some(class) => format!("its provisioner ({})", class.provisioner),
-        None => "its provisioner".to_owned(),
+        None => "whoever reclaims it".to_owned(),
     }
-}
-
-/// Whether the controller takes all ordinals at once that are to leave.
-pub fn is_parallel(survey: &Survey) -> bool {
-    survey.set.pod_management == PodManagement::Parallel
 }

@@ -62,7 +62,6 @@ pub async fn decide(
         retain: args.retain,
         snapshot: args.snapshot.clone(),
         fresh: args.fresh,
-        hooks: args.hooks.has_before(),
     };
     words(args, &wish, set, record.as_ref())?;
     let preview = Preview::new(&survey, &wish);

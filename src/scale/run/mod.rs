@@ -212,7 +212,8 @@ async fn close(
         )
     };
     let Preview { from, to, .. } = view.preview;
-    if view.replicas != from {
+    // What is lost, no number of replicas brings back.
+    if view.replicas != from && view.preview.can_be_undone() {
         let allow = format!(" --allow {}", rules::READOPTS_DATA.id);
         let back_up = to < from && view.preview.disks().next().is_some();
         view.undo = Some(line(from, if back_up { &allow } else { "" }));

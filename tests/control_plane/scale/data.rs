@@ -55,6 +55,7 @@ fn data_that_is_not_wanted_goes_when_that_is_said() {
     let was = Picture::of(&namespace);
     let output = ends(&namespace, "--replicas 1 --allow SCALE-DESTROYS-DATA", 0);
     assert!(output.stdout.contains("DESTROYED"), "{output}");
+    assert!(!output.stdout.contains("undo"), "nothing undoes that: {output}");
     wait_for(SOON, "claim and volume to be gone", || {
         let gone = !Picture::of(&namespace).claims.contains_key("www-web-1");
         (gone && volume(&namespace, &was, "www-web-1").is_none()).then_some(())
