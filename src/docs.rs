@@ -19,9 +19,9 @@ use crate::{
     },
     completion::{Shell, registration},
     dns, migrate, orphans,
-    output::{Envelope, Exit, Failure},
+    output::{Envelope, Exit, Failure, follow::Change},
     scale,
-    status::{plan::Picture, run::Change, stuck},
+    status::{plan::Picture, stuck},
     steps::Event,
     version::Version,
     workload::{Rule, Severity},
@@ -152,7 +152,7 @@ fn schemas() {
         "docs/schemas/dns-explain-v1.json",
         &schema::<Envelope<'static, dns::report::ExplainView>>(),
     );
-    check("docs/schemas/dns-change-v1.json", &schema::<dns::run::Change>());
+    check("docs/schemas/dns-change-v1.json", &schema::<Change>());
     check("docs/schemas/scale-v1.json", &schema::<Envelope<'static, scale::report::View>>());
     check("docs/schemas/scale-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/orphans-v1.json", &schema::<Envelope<'static, orphans::report::View>>());

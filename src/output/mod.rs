@@ -7,6 +7,7 @@ mod confirm;
 mod envelope;
 mod error;
 mod exit;
+pub mod follow;
 pub mod layout;
 mod live;
 pub mod table;

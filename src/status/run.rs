@@ -1,9 +1,8 @@
 //! Reads, judges, shows; again at every change where that was asked for.
 
-use std::{collections::HashMap, future::pending, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use jiff::Timestamp;
 
 use super::{
     args::StatusArgs,
@@ -19,7 +18,8 @@ use crate::{
     },
     output::{
         Error, Exit, Format, Live, Look, Terminal,
-        text::{clock, one_line},
+        follow::{Change, End, time_is_up, until},
+        text::clock,
     },
     workload::{Facts, Finding, Reference, Severity},
 };
@@ -91,25 +91,6 @@ fn show(
     terminal.answer(&report::render(picture, exit, args.output, Look::of(terminal, now))?)
 }
 
-/// One change, as `--watch` prints it off a terminal, and a line of `-o jsonl`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Change {
-    /// `kubectl-stateful/status-change/v1`.
-    schema: &'static str,
-    #[cfg_attr(test, schemars(with = "String"))]
-    time: Timestamp,
-    object: String,
-    message: String,
-}
-
-/// What a wait ended with.
-enum End {
-    Reached,
-    Deadline,
-    Signal(Exit),
-}
-
 /// `--watch` and `--wait-for`: the same loop, shown or not.
 struct Follower<'a> {
     cluster: &'a Cluster,
@@ -133,17 +114,11 @@ impl<'a> Follower<'a> {
     async fn run(mut self) -> Result<Exit, Error> {
         let mut reading = read::facts(self.cluster, &self.name, Scope::Status).await?;
         let uid = reading.facts.set.uid.clone();
-        let deadline = self.args.timeout.filter(|timeout| !timeout.is_zero());
         if let Some(goal) = self.args.wait_for {
-            self.announce(goal, deadline);
+            self.announce(goal);
         }
         let mut changes = Changes::of_set(self.cluster, &reading);
-        let expired = async {
-            match deadline {
-                Some(timeout) => tokio::time::sleep(timeout).await,
-                None => pending().await,
-            }
-        };
+        let expired = time_is_up(self.args.timeout);
         let signal = crate::steps::interruption();
         tokio::pin!(expired, signal);
         let end = loop {
@@ -209,18 +184,14 @@ impl<'a> Follower<'a> {
         .hint(self.command())
     }
 
-    fn announce(&self, goal: Goal, deadline: Option<Duration>) {
-        let until =
-            deadline.and_then(|timeout| SignedDuration::try_from(timeout).ok()).map_or_else(
-                || "without a limit".to_owned(),
-                |timeout| format!("until {}", clock(self.since + timeout)),
-            );
+    fn announce(&self, goal: Goal) {
         self.terminal.say(&format!(
-            "waiting for {}/{} to be {}, since {}, {until}",
+            "waiting for {}/{} to be {}, since {}, {}",
             self.cluster.namespace(),
             self.name,
             goal_word(goal),
             clock(self.since),
+            until(self.since, self.args.timeout),
         ));
     }
 
@@ -254,15 +225,11 @@ impl<'a> Follower<'a> {
     /// they are progress.
     fn print(&self, change: &Change) -> Result<(), Error> {
         if self.args.output == Format::Jsonl {
-            let line = serde_json::to_string(change)
-                .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
-            return self.terminal.answer(&(line + "\n"));
-        }
-        let line = format!("{}  {}", clock(change.time), one_line(&change.message));
-        if self.args.watch && !self.args.output.is_machine() {
-            self.terminal.answer(&(line + "\n"))
+            self.terminal.answer(&change.json()?)
+        } else if self.args.watch && !self.args.output.is_machine() {
+            self.terminal.answer(&(change.line() + "\n"))
         } else {
-            self.terminal.say(&line);
+            self.terminal.say(&change.line());
             Ok(())
         }
     }
