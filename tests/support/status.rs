@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Namespace, Run, wait_for};
 
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(240);
 
 /// The document of `status SET -o json`, whatever the exit code.
 pub fn document(namespace: &Namespace, set: &str) -> Value {
@@ -35,7 +35,9 @@ pub fn until_found(namespace: &Namespace, set: &str, wanted: &[&str]) -> Value {
             (ids(&last) == wanted).then(|| last.clone())
         })
     }));
-    found.unwrap_or_else(|_| panic!("wanted {wanted:?}, but\n{last:#}"))
+    found.unwrap_or_else(|_| {
+        panic!("wanted {wanted:?}, but\n{last:#}\nfound {:?}, wanted {wanted:?}", ids(&last))
+    })
 }
 
 /// The hint of a finding.
