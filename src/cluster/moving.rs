@@ -17,6 +17,7 @@ use super::{
     http,
     objects::{List, PodObject},
     read::{Answer, api_groups, encode, keep, list},
+    scaling::snapshots,
 };
 use crate::{
     migrate::{
@@ -146,22 +147,10 @@ async fn read_volumes(cluster: &Cluster, found: &mut Surroundings) -> Result<(),
 /// # Errors
 /// When the server fails.
 pub async fn offer(cluster: &Cluster, found: &mut Surroundings) -> Result<(), Failure> {
-    let group = "snapshot.storage.k8s.io";
-    let served = api_groups(cluster).await?;
-    found.offer.has_snapshots = served.iter().any(|one| one == group);
     let path = "/apis/storage.k8s.io/v1/storageclasses";
     let classes = list::<Value>(cluster, "storageclasses.storage.k8s.io", path).await?;
     found.offer.classes = keep(classes, &mut found.unread);
-    if found.offer.has_snapshots {
-        let path = format!("/apis/{group}/v1/volumesnapshotclasses");
-        let answer =
-            list::<Value>(cluster, &format!("volumesnapshotclasses.{group}"), &path).await?;
-        found.offer.snapshot_classes = match answer {
-            Answer::Items { items, .. } => Some(items),
-            // Only the mode that needs them has to know.
-            Answer::NoRight(_) => None,
-        };
-    }
+    found.offer.snapshots = snapshots(cluster).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use super::{
     objects::{
         AutoscalerObject, BudgetObject, ClaimObject, ClassObject, DiskObject, EventObject,
         LabelledObject, MemberObject, NamedService, NodeObject, PodObject, RevisionObject,
-        ServiceObject, SetObject, SliceObject, TextsObject, VolumeObject,
+        ServiceObject, SetObject, SliceObject, SnapshotClassObject, TextsObject, VolumeObject,
     },
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     },
     orphans::model as disks,
     output::{Error, Exit},
-    workload::{Facts, ManagerKind, Pod, Read, StatefulSet, Unread},
+    workload::{Facts, ManagerKind, Pod, Read, Snapshots, StatefulSet, Unread},
 };
 
 /// Every object of the input, lists taken apart, in the input's order.
@@ -381,23 +381,24 @@ impl Bundle {
             pods: pods.filter(|_| owners).unwrap_or_default(),
             volumes: found.map(|volume| (object::name(&volume).to_owned(), volume)).collect(),
             nodes: self.raw("Node", "v1").into_iter().flatten().cloned().collect(),
-            offer: self.offer(),
+            offer: self.offer()?,
             objects,
             unread,
         })
     }
 
     /// What the storage of the dump can do, as far as it says so.
-    fn offer(&self) -> Offer {
+    fn offer(&self) -> Result<Offer, Error> {
         let all = |kind: &str, api: &str| -> Option<Vec<Value>> {
             self.raw(kind, api).map(|found| found.cloned().collect())
         };
-        let snapshot_classes = all("VolumeSnapshotClass", "snapshot.storage.k8s.io/");
-        Offer {
+        Ok(Offer {
             classes: all("StorageClass", "storage.k8s.io/"),
-            has_snapshots: snapshot_classes.is_some(),
-            snapshot_classes,
-        }
+            snapshots: self
+                .scope("")
+                .list::<SnapshotClassObject, _>("VolumeSnapshotClass", "snapshot.storage.k8s.io/")?
+                .map_or(Snapshots::Absent, Snapshots::Classes),
+        })
     }
 
     /// The one namespace in which these Deployments are.

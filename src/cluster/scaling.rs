@@ -5,13 +5,10 @@ use serde_json::Value;
 
 use super::{
     Cluster, Failure, Resource,
-    objects::{ClaimObject, List},
+    objects::{ClaimObject, List, SnapshotClassObject},
     read::{Answer, api_groups, encode, list},
 };
-use crate::workload::Claim;
-
-/// The group of VolumeSnapshots.
-const SNAPSHOTS: &str = "snapshot.storage.k8s.io";
+use crate::workload::{Claim, SNAPSHOT_GROUP, Snapshots};
 
 /// The claims of the namespace as they are now.
 ///
@@ -24,46 +21,19 @@ pub async fn claims(cluster: &Cluster) -> Result<Vec<Claim>, Failure> {
     Ok(list.items.unwrap_or_default().into_iter().map(Into::into).collect())
 }
 
-/// Whether snapshots can be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Snapshots {
-    /// The server does not serve them.
-    Absent,
-    /// The names of the classes, and the driver and what becomes of the
-    /// snapshot's data when the object goes.
-    Classes(Vec<SnapshotClass>),
-    /// There are some, and which we may not see.
-    Unknown,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotClass {
-    pub name: String,
-    pub driver: String,
-    pub deletes: bool,
-}
-
 /// Which snapshots the cluster can make.
 ///
 /// # Errors
 /// When the server fails.
 pub async fn snapshots(cluster: &Cluster) -> Result<Snapshots, Failure> {
-    if !api_groups(cluster).await?.iter().any(|group| group == SNAPSHOTS) {
+    if !api_groups(cluster).await?.iter().any(|group| group == SNAPSHOT_GROUP) {
         return Ok(Snapshots::Absent);
     }
-    let path = format!("/apis/{SNAPSHOTS}/v1/volumesnapshotclasses");
-    let answer = list::<Value>(cluster, "volumesnapshotclasses.snapshot.storage.k8s.io", &path);
-    Ok(match answer.await? {
+    let path = format!("/apis/{SNAPSHOT_GROUP}/v1/volumesnapshotclasses");
+    let what = format!("volumesnapshotclasses.{SNAPSHOT_GROUP}");
+    Ok(match list::<SnapshotClassObject>(cluster, &what, &path).await? {
         Answer::Items { items, .. } => {
-            let word = |class: &Value, path: &str| {
-                class.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-            };
-            let class = |class: &Value| SnapshotClass {
-                name: word(class, "/metadata/name"),
-                driver: word(class, "/driver"),
-                deletes: word(class, "/deletionPolicy") == "Delete",
-            };
-            Snapshots::Classes(items.iter().map(class).collect())
+            Snapshots::Classes(items.into_iter().map(Into::into).collect())
         }
         Answer::NoRight(_) => Snapshots::Unknown,
     })

@@ -14,7 +14,7 @@ use super::{
     error::{Asked, Details, Failure, Rejection, Status, shell_quoted},
     http,
 };
-use crate::output::Confirmed;
+use crate::{output::Confirmed, workload::SNAPSHOT_GROUP};
 
 /// Our name in `managedFields`.
 const FIELD_MANAGER: &str = "kubectl-stateful";
@@ -38,9 +38,7 @@ impl Resource {
     pub const CONFIG_MAP: Resource = Resource::of("", "configmaps", "configmap");
     pub const JOB: Resource = Resource::of("batch", "jobs", "job");
     pub const SNAPSHOT: Resource =
-        Resource::of("snapshot.storage.k8s.io", "volumesnapshots", "volumesnapshot");
-    pub const SNAPSHOT_CLASS: Resource =
-        Resource::of("snapshot.storage.k8s.io", "volumesnapshotclasses", "volumesnapshotclass");
+        Resource::of(SNAPSHOT_GROUP, "volumesnapshots", "volumesnapshot");
     pub const LEASE: Resource = Resource::of("coordination.k8s.io", "leases", "lease");
 
     pub const HPA: Resource = Resource {

@@ -25,7 +25,7 @@ use crate::{
         Exit,
         text::{list, one_line},
     },
-    workload::{ContainerState, Finding, Pod, Trouble, bytes},
+    workload::{ContainerState, Finding, Pod, Trouble, bytes, snapshot_state},
 };
 
 /// What a Job runs.
@@ -342,11 +342,12 @@ fn snapshots(world: &World, journal: &Journal) -> Option<Move> {
         if !is_ours(found, journal) || is_leaving(found) {
             return Some(taken("VolumeSnapshot", called));
         }
-        if found.pointer("/status/readyToUse") != Some(&Value::Bool(true)) {
-            let why = text(found, "/status/error/message").map(one_line);
-            let why = why.map_or_else(String::new, |why| format!(": {why}"));
-            return Some(Move::Wait { what: format!("snapshot {called} to be ready to use{why}") });
-        }
+        let why = match snapshot_state(found) {
+            Ok(true) => continue,
+            Ok(false) => String::new(),
+            Err(why) => format!(": {}", one_line(why)),
+        };
+        return Some(Move::Wait { what: format!("snapshot {called} to be ready to use{why}") });
     }
     None
 }

@@ -9,11 +9,10 @@ use super::{
     journal::{ANNOTATION, Copying, Disk, Mode},
     object::{entries, label, name, text},
     rules,
-    world::annotation,
 };
 use crate::{
     output::Error,
-    workload::{Finding, bytes},
+    workload::{Finding, SNAPSHOT_GROUP, Snapshots, bytes, snapshot_of},
 };
 
 /// What was asked for about new volumes.
@@ -33,13 +32,10 @@ pub struct Filling {
 #[derive(Clone, Debug, Default)]
 pub struct Offer {
     pub classes: Option<Vec<Value>>,
-    /// Whether the server has snapshots.
-    pub has_snapshots: bool,
-    pub snapshot_classes: Option<Vec<Value>>,
+    pub snapshots: Snapshots,
 }
 
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
-const DEFAULT_SNAPSHOT_CLASS: &str = "snapshot.storage.kubernetes.io/is-default-class";
 
 impl Filling {
     /// The size that a volume of the pod was asked to have.
@@ -141,23 +137,16 @@ pub fn shape(
             shaped.claim["spec"]["dataSource"] =
                 json!({ "kind": "PersistentVolumeClaim", "name": name(old) });
         }
-        Mode::Snapshot => match csi().and_then(|driver| snapshot_class(offer, filling, driver)) {
+        Mode::Snapshot => match snapshot_class(offer, filling, pv) {
             Ok(class) => {
                 let called = format!("{set}-from-{}", name(old));
                 shaped.claim["spec"]["dataSource"] = json!({
-                    "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": called,
+                    "apiGroup": SNAPSHOT_GROUP, "kind": "VolumeSnapshot", "name": called,
                 });
-                shaped.snapshot = Some(json!({
-                    "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
-                    "metadata": {
-                        "name": called, "namespace": text(old, "/metadata/namespace"),
-                        "annotations": { ANNOTATION: op },
-                    },
-                    "spec": {
-                        "volumeSnapshotClassName": class,
-                        "source": { "persistentVolumeClaimName": name(old) },
-                    },
-                }));
+                let namespace = text(old, "/metadata/namespace").unwrap_or_default();
+                let mut snapshot = snapshot_of(name(old), namespace, &called, &class);
+                snapshot["metadata"]["annotations"] = json!({ ANNOTATION: op });
+                shaped.snapshot = Some(snapshot);
             }
             Err(why) => {
                 let message = format!("claim {} cannot be snapshotted: {why}", name(old));
@@ -214,41 +203,26 @@ fn clones(
     Ok(())
 }
 
-/// The class of snapshots of a driver, or why there is none.
-fn snapshot_class(offer: &Offer, filling: &Filling, driver: &str) -> Result<String, String> {
-    if !offer.has_snapshots {
-        return Err("the server has no snapshot.storage.k8s.io".to_owned());
-    }
-    let Some(classes) = &offer.snapshot_classes else {
-        return Err("the snapshot classes cannot be read".to_owned());
-    };
-    let of_driver: Vec<&Value> =
-        classes.iter().filter(|class| text(class, "/driver") == Some(driver)).collect();
-    if let Some(wanted) = &filling.snapshot_class {
-        let there = classes.iter().find(|class| name(class) == wanted);
-        return match there.map(|class| text(class, "/driver").unwrap_or_default()) {
-            Some(theirs) if theirs == driver => Ok(wanted.clone()),
-            Some(theirs) => {
-                Err(format!("snapshot class {wanted} is of {theirs}, and the volume of {driver}"))
-            }
-            None => Err(format!("there is no snapshot class {wanted}")),
-        };
-    }
-    let default =
-        of_driver.iter().find(|class| annotation(class, DEFAULT_SNAPSHOT_CLASS) == Some("true"));
-    match (default, of_driver.as_slice()) {
-        (Some(class), _) | (None, [class]) => Ok(name(class).to_owned()),
-        (None, []) => Err(format!("no snapshot class is of {driver}")),
-        (None, several) => {
-            let names: Vec<&str> = several.iter().map(|class| name(class)).collect();
-            Err(format!("name one of the snapshot classes {}", names.join(", ")))
+/// The class by which a volume is taken, or why it cannot be: the application
+/// stands still while its snapshot is made, so it has to be known before.
+fn snapshot_class(offer: &Offer, filling: &Filling, pv: &Value) -> Result<String, String> {
+    let driver = driver(pv)?;
+    let class = match &filling.snapshot_class {
+        None => offer.snapshots.of_driver(driver)?,
+        Some(wanted) => {
+            let class = offer.snapshots.named(wanted)?;
+            let class = class.ok_or("the VolumeSnapshotClasses cannot be read")?;
+            class.takes(name(pv), Some(driver))?;
+            class
         }
-    }
+    };
+    Ok(class.name.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::SnapshotClass;
 
     const DRIVER: &str = "csi.example.com";
 
@@ -271,10 +245,12 @@ mod tests {
                 class("other", "csi.other.com"),
                 class("by-hand", NO_PROVISIONER),
             ]),
-            has_snapshots: true,
-            snapshot_classes: Some(vec![
-                json!({ "metadata": { "name": "snap" }, "driver": DRIVER }),
-            ]),
+            snapshots: Snapshots::Classes(vec![SnapshotClass {
+                name: "snap".to_owned(),
+                driver: DRIVER.to_owned(),
+                deletes: false,
+                is_default: false,
+            }]),
         }
     }
 
@@ -349,13 +325,17 @@ mod tests {
         let made = fits.snapshot.as_ref().expect("a snapshot");
         assert_eq!(made["spec"]["volumeSnapshotClassName"], "snap");
         assert_eq!(fits.claim["spec"]["dataSource"]["name"], made["metadata"]["name"]);
-        let without = Offer { has_snapshots: false, ..offer() };
+        let without = Offer { snapshots: Snapshots::Absent, ..offer() };
         assert!(why(&snapshot(&without, None)).contains("has no snapshot.storage.k8s.io"));
-        let unread = Offer { snapshot_classes: None, ..offer() };
+        let unread = Offer { snapshots: Snapshots::Unknown, ..offer() };
         assert!(why(&snapshot(&unread, None)).contains("cannot be read"));
-        let none = Offer { snapshot_classes: Some(Vec::new()), ..offer() };
-        assert!(why(&snapshot(&none, None)).contains("no snapshot class is of csi.example.com"));
-        assert!(why(&snapshot(&offer(), Some("no"))).contains("there is no snapshot class no"));
+        let none = Offer { snapshots: Snapshots::Classes(Vec::new()), ..offer() };
+        assert!(
+            why(&snapshot(&none, None)).contains("no VolumeSnapshotClass is of csi.example.com")
+        );
+        assert!(
+            why(&snapshot(&offer(), Some("no"))).contains("there is no VolumeSnapshotClass no")
+        );
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! From the first step on nobody else can get the volume, and nothing that is
 //! deleted takes its data along.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
     classify::{Finding as Is, judge_claim},
-    delete::{self, KEPT_POLICY, give_back, keep, object, test},
+    delete::{self, KEPT_POLICY, Next, give_back, keep, object, test},
     model::Facts,
     rules,
 };
@@ -59,7 +61,7 @@ pub struct World {
     pub holder: Option<Value>,
     /// The claim that the ordinal looks for.
     pub claim: Option<Value>,
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
 }
 
 /// What is to be done.
@@ -73,6 +75,19 @@ pub enum Todo {
     GiveBack(Write),
     /// Something that only takes time.
     Await(String),
+}
+
+impl Todo {
+    pub fn next(&self) -> Next<'_> {
+        match self {
+            Todo::Protect(write)
+            | Todo::DeleteHolder(write)
+            | Todo::Reserve(write)
+            | Todo::Make(write)
+            | Todo::GiveBack(write) => Next::Write(write),
+            Todo::Await(what) => Next::Wait { what: what.into(), why: None },
+        }
+    }
 }
 
 /// The rest of the way; empty when the ordinal has the volume.

@@ -4,7 +4,7 @@
 //! taken before the next look. So what was decided on is never old, and a run
 //! that was killed is gone on with by looking.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -15,13 +15,13 @@ use super::{
     rules,
 };
 use crate::{
-    cluster::{Object, Patch, Propagation, Resource, Write},
+    cluster::{Mode, Object, Patch, Propagation, Resource, Write},
     migrate::{
         object::{name, text},
         world::{annotation, is_leaving, uid, version},
     },
-    output::text::age,
-    workload::Finding,
+    output::text::{age, one_line},
+    workload::{Finding, SnapshotClass, snapshot_of, snapshot_state},
 };
 
 /// On a volume that was told to stay: the policy that it had.
@@ -52,7 +52,8 @@ impl Target {
 #[derive(Clone, Debug)]
 pub struct Wish {
     pub keep_volume: bool,
-    pub snapshot: Option<String>,
+    /// The name of the class, and the class where it could be read.
+    pub snapshot: Option<(String, Option<SnapshotClass>)>,
     pub min_idle: Option<SignedDuration>,
 }
 
@@ -73,11 +74,51 @@ pub struct World {
 pub enum Todo {
     Snapshot(Write),
     /// The snapshot of this name becomes ready.
-    AwaitSnapshot(String),
+    AwaitSnapshot {
+        name: String,
+        /// What the storage says is in the way.
+        error: Option<String>,
+    },
     Protect(Write),
     Delete(Write),
     /// A claim that is being deleted goes.
     AwaitGone(String),
+}
+
+impl Todo {
+    pub fn next(&self) -> Next<'_> {
+        match self {
+            Todo::Snapshot(write) | Todo::Protect(write) | Todo::Delete(write) => {
+                Next::Write(write)
+            }
+            Todo::AwaitSnapshot { name, error } => Next::Wait {
+                what: format!("snapshot {name} to be ready to use").into(),
+                why: error.as_deref(),
+            },
+            Todo::AwaitGone(what) => Next::Wait { what: what.into(), why: None },
+        }
+    }
+}
+
+/// What a step is, for whoever takes it.
+#[derive(Debug)]
+pub enum Next<'a> {
+    Write(&'a Write),
+    /// Something that only takes time, and what is known to be in the way.
+    Wait {
+        what: Cow<'a, str>,
+        why: Option<&'a str>,
+    },
+}
+
+impl Next<'_> {
+    /// A line of the plan.
+    pub fn line(&self) -> String {
+        match self {
+            Next::Write(write) => write.done(Mode::ClientDryRun),
+            Next::Wait { what, .. } => format!("wait for {what}"),
+        }
+    }
 }
 
 /// The rest of the way; empty when it is gone.
@@ -117,8 +158,11 @@ fn of_claim(
     let row = orphan(target, claim, world, now)?;
     idle(target, &row, wish, now)?;
     let volume = volume_of(target, claim, world)?;
-    if let (Some(class), Some(_)) = (&wish.snapshot, volume) {
-        todo.extend(snapshot(target, claim, class, world)?);
+    if let (Some((name, class)), Some(volume)) = (&wish.snapshot, volume) {
+        if let Some(class) = class {
+            takes(target, class, volume)?;
+        }
+        todo.extend(snapshot(target, claim, name, world)?);
     }
     if wish.keep_volume {
         todo.extend(volume.and_then(|volume| protect(claim, volume)));
@@ -146,7 +190,7 @@ fn of_volume(
     let Some(volume) = &world.volume else { return Ok(Vec::new()) };
     same(target, volume)?;
     if is_leaving(volume) {
-        return Ok(vec![Todo::AwaitGone(format!("volume {}", target.name))]);
+        return Ok(vec![Todo::AwaitGone(format!("volume {} to be gone", target.name))]);
     }
     if wish.keep_volume {
         let message = format!("{} is a volume, and volumes are kept", target.name);
@@ -364,6 +408,12 @@ pub fn snapshot_name(claim: &Value) -> String {
     format!("{}-{short}", name(claim))
 }
 
+fn takes(target: &Target, class: &SnapshotClass, volume: &Value) -> Result<(), Box<Finding>> {
+    class
+        .takes(name(volume), text(volume, "/spec/csi/driver"))
+        .map_err(|why| Box::new(rules::NO_SNAPSHOTS.found(target.reference(), why)))
+}
+
 fn snapshot(
     target: &Target,
     claim: &Value,
@@ -373,31 +423,25 @@ fn snapshot(
     let wanted = snapshot_name(claim);
     let Some(found) = &world.snapshot else {
         let namespace = text(claim, "/metadata/namespace").unwrap_or_default();
-        let body = json!({
-            "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
-            "metadata": { "name": wanted, "namespace": namespace },
-            "spec": {
-                "volumeSnapshotClassName": class,
-                "source": { "persistentVolumeClaimName": name(claim) },
-            },
-        });
+        let body = snapshot_of(name(claim), namespace, &wanted, class);
         let object = Object {
             resource: Resource::SNAPSHOT,
             namespace: Some(namespace.to_owned()),
             name: wanted.clone(),
         };
         let write = Write::create(object, body, format!("of {}", target.name));
-        return Ok(vec![Todo::Snapshot(write), Todo::AwaitSnapshot(wanted)]);
+        let ready = Todo::AwaitSnapshot { name: wanted, error: None };
+        return Ok(vec![Todo::Snapshot(write), ready]);
     };
-    if let Some(why) = text(found, "/status/error/message") {
-        let message = format!("snapshot {wanted}: {why}");
-        return Err(Box::new(rules::NO_SNAPSHOTS.found(target.reference(), message)));
-    }
     let source = text(found, "/spec/source/persistentVolumeClaimName");
     if source != Some(name(claim)) {
         let message = format!("there is a snapshot {wanted} of something else");
         return Err(Box::new(rules::NO_SNAPSHOTS.found(target.reference(), message)));
     }
-    let ready = found.pointer("/status/readyToUse").and_then(Value::as_bool).unwrap_or_default();
-    Ok(if ready { Vec::new() } else { vec![Todo::AwaitSnapshot(wanted)] })
+    let error = match snapshot_state(found) {
+        Ok(true) => return Ok(Vec::new()),
+        Ok(false) => None,
+        Err(why) => Some(one_line(why)),
+    };
+    Ok(vec![Todo::AwaitSnapshot { name: wanted, error }])
 }

@@ -306,9 +306,9 @@ rule!(
     NO_SNAPSHOTS,
     "ORPHANS-NO-SNAPSHOTS",
     Error,
-    "A snapshot was asked for and cannot be made, or was made and is in error.",
-    "The server does not have snapshot.storage.k8s.io, there is no such VolumeSnapshotClass, or \
-     status.error of the VolumeSnapshot is set.",
+    "A snapshot was asked for and cannot be made.",
+    "The server does not have snapshot.storage.k8s.io, there is no such VolumeSnapshotClass, it is \
+     not of the CSI driver of the volume, or there is a snapshot of that name of something else.",
     "Install a snapshot controller, or name another class with --snapshot."
 );
 rule!(

@@ -2,7 +2,7 @@
 
 use super::{
     plan::broken,
-    preview::{self, Fate, Preview, Wish},
+    preview::{self, Fate, Preview, Way, Wish},
     record::{Record, Unusable},
     rules,
 };
@@ -10,7 +10,7 @@ use crate::{
     output::text::{age, list},
     workload::{
         Budget, Finding, MIGRATION_MARK, Manager, ManagerKind, PodManagement, Retention, Severity,
-        Survey, managers,
+        Snapshots, Survey, managers,
     },
 };
 
@@ -170,6 +170,37 @@ fn data(survey: &Survey, preview: &Preview, wish: &Wish, found: &mut Vec<Finding
         let message =
             "whenScaled is Delete: the claim goes with the pod, before its snapshot".to_owned();
         found.push(rules::SNAPSHOT_NEEDS_CLAIM.found(set.reference(), message).hint(keep()));
+    }
+}
+
+/// Whether snapshots of what leaves can be taken by this class.
+pub fn snapshots(
+    survey: &Survey,
+    preview: &Preview,
+    offered: &Snapshots,
+    class: &str,
+    found: &mut Vec<Finding>,
+) {
+    let on = survey.set.reference();
+    let class = match offered.named(class) {
+        Ok(Some(class)) => class,
+        // Nothing of it can be known before, and a wait for one shows it.
+        Ok(None) => return,
+        Err(why) => return found.push(rules::NO_SNAPSHOTS.found(on, why)),
+    };
+    if class.deletes {
+        let message = format!(
+            "class {} deletes what a snapshot holds when its VolumeSnapshot is deleted",
+            class.name
+        );
+        found.push(rules::SNAPSHOT_DELETES.found(on, message));
+    }
+    let leave = preview.disks().filter(|(item, _)| item.class == Way::Leaves);
+    for volume in leave.filter_map(|(_, disk)| survey.facts.volume(disk.volume.as_deref()?)) {
+        if let Err(why) = class.takes(&volume.name, volume.driver.as_deref()) {
+            let on = format!("persistentvolume/{}", volume.name);
+            found.push(rules::NO_SNAPSHOTS.found(on, why));
+        }
     }
 }
 

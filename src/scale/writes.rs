@@ -9,7 +9,7 @@ use super::{
 use crate::{
     cluster::{Object, Propagation, Resource, Write},
     steps::set_patch::Marked,
-    workload::{Retention, StatefulSet},
+    workload::{Retention, StatefulSet, snapshot_of},
 };
 
 /// Writes down what is begun, by whom; and with `retain`, that the claims of
@@ -63,14 +63,7 @@ pub fn snapshot(set: &StatefulSet, record: &Record, claim: &str, class: &str) ->
         namespace: Some(set.namespace.clone()),
         name: name.clone(),
     };
-    let body = json!({
-        "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
-        "metadata": { "name": name, "namespace": set.namespace },
-        "spec": {
-            "volumeSnapshotClassName": class,
-            "source": { "persistentVolumeClaimName": claim },
-        },
-    });
+    let body = snapshot_of(claim, &set.namespace, &name, class);
     Write::create(object, body, format!("of claim {claim}"))
 }
 

@@ -12,6 +12,7 @@ mod pod;
 mod reference;
 mod selector;
 mod set;
+mod snapshot;
 mod storage;
 mod survey;
 
@@ -26,5 +27,6 @@ pub use set::{
     CANARY_ANNOTATION, ClaimTemplate, Container, FieldManager, MIGRATION_MARK, PodManagement,
     PodTemplate, Probe, ProbeKind, Retention, SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
+pub use snapshot::{SNAPSHOT_GROUP, SnapshotClass, Snapshots, snapshot_of, snapshot_state};
 pub use storage::{Claim, ClaimRef, Class, Owner, Service, Volume, bytes, same_quantity};
 pub use survey::{Slot, SlotClaim, Survey};

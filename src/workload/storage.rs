@@ -46,6 +46,8 @@ pub struct Volume {
     pub capacity: Option<String>,
     pub access_modes: Vec<String>,
     pub claim: Option<ClaimRef>,
+    /// The CSI driver, where it is of one.
+    pub driver: Option<String>,
 }
 
 /// Whom a volume belongs to.

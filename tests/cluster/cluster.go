@@ -16,8 +16,10 @@ const (
 	tierNode         = "node"
 
 	serviceNetwork = "10.96.0.0/16"
-	kubernetesIP   = "10.96.0.1" // the first address, always that of the API
-	dnsIP          = "10.96.0.10"
+	// Services of a second family can be made where nobody has to reach them.
+	secondServiceNetwork = "fd00:96::/108"
+	kubernetesIP         = "10.96.0.1" // the first address, always that of the API
+	dnsIP                = "10.96.0.10"
 
 	// fakePodNetwork is where the fake node with a number takes the addresses
 	// of its pods from, and fakeNodeIP its own address. Nothing is there.

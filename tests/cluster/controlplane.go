@@ -127,7 +127,7 @@ func (c *cluster) apiserver(admin *rest.Config) (part, error) {
 		"--etcd-servers=http://" + c.local(portEtcd),
 		"--secure-port=" + fmt.Sprint(c.port(portAPIServer)),
 		"--advertise-address=" + c.Address,
-		"--service-cluster-ip-range=" + serviceNetwork,
+		"--service-cluster-ip-range=" + c.serviceNetworks(),
 		"--tls-cert-file=" + c.pki("apiserver.crt"), "--tls-private-key-file=" + c.pki("apiserver.key"),
 		"--client-ca-file=" + c.pki("ca.crt"),
 		"--token-auth-file=" + c.pki("tokens.csv"),
@@ -167,6 +167,13 @@ func (c *cluster) apiserver(admin *rest.Config) (part, error) {
 		args:    args,
 		healthy: httpHealth(client, c.server()+"/readyz"),
 	}, nil
+}
+
+func (c *cluster) serviceNetworks() string {
+	if c.Tier == tierControlPlane {
+		return serviceNetwork + "," + secondServiceNetwork
+	}
+	return serviceNetwork
 }
 
 func (c *cluster) controllerManager(health *http.Client) part {

@@ -204,7 +204,7 @@ fn endpoints_made_by_hand_may_be_wrong_or_absent() {
     // An old address: somebody's slice for a pod that has another one now.
     namespace.apply(&web(1, |_| {}));
     namespace.wait_until_ready("web");
-    let mut old = slice;
+    let mut old = slice.clone();
     old["metadata"] = json!({"name": "old", "labels": {"kubernetes.io/service-name": "nginx"}});
     old["endpoints"] = json!([{"addresses": ["192.0.2.8"], "hostname": "web-0",
         "targetRef": {"kind": "Pod", "name": "web-0", "namespace": namespace.name()}}]);
@@ -217,6 +217,80 @@ fn endpoints_made_by_hand_may_be_wrong_or_absent() {
         "spec": {"type": "ExternalName", "externalName": "192.0.2.9"}});
     namespace.apply(&external.to_string());
     until(&namespace, "svc/alias", &["DNS-EXTERNAL-ADDRESS"]);
+    // An address belongs into a slice.
+    namespace.kubectl(["delete", "service", "alias"]).output().success();
+    let (mut service, mut slice) = (service, slice);
+    service["metadata"] = json!({"name": "alias"});
+    slice["metadata"] = json!({"name": "alias", "labels": {"kubernetes.io/service-name": "alias"}});
+    namespace.apply(&service.to_string());
+    namespace.apply(&slice.to_string());
+    is_green(&namespace, "svc/alias");
+}
+
+/// The remedy of its page: made again with one, and the pods one by one.
+#[test]
+fn a_set_without_a_service_name_is_made_again() {
+    let namespace = named("dns-nameless", 2, |set| {
+        set["spec"].as_object_mut().expect("a spec").remove("serviceName");
+    });
+    namespace.wait_until_ready("web");
+    until(&namespace, "web", &["DNS-NO-SERVICE-NAME"]);
+    namespace.kubectl(["delete", "sts", "web", "--cascade=orphan"]).output().success();
+    namespace.apply(&web(2, |_| {}));
+    for pod in ["web-0", "web-1"] {
+        let document = wait_for(SOON, "the pods without names", || {
+            let document = explained(&namespace, "web");
+            (heavy(&document) == ["DNS-OLD-SUBDOMAIN"]).then_some(document)
+        });
+        let hint = hint_of(&document, "DNS-OLD-SUBDOMAIN");
+        assert!(hint.contains(&format!("delete pod {pod} ")), "{hint}");
+        follow(&namespace, &hint);
+        namespace.wait_until_ready("web");
+    }
+    is_green(&namespace, "web");
+}
+
+#[test]
+fn addresses_of_a_family_that_no_pod_has_are_none() {
+    let list: Value = serde_json::from_str(&web(1, |_| {})).expect("JSON");
+    let namespace = TestCluster::shared().namespace("dns-family");
+    let mut six = list;
+    six["items"][0]["spec"]["ipFamilies"] = json!(["IPv6"]);
+    namespace.apply(&six.to_string());
+    namespace.wait_until_ready("web");
+    mended(&namespace, "web", &["DNS-FAMILY"], "DNS-FAMILY");
+}
+
+/// What a pod elsewhere gets for the short form is tried step by step.
+#[test]
+fn short_names_lead_elsewhere_from_elsewhere() {
+    let namespace = named("dns-short", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let elsewhere = TestCluster::shared().namespace("dns-elsewhere");
+    let from = elsewhere.name();
+    let short = |severity: &str| {
+        let words = ["dns", "web", "--via", "api", "--from-ns", from, "-o", "json"];
+        let output = namespace.stateful(words).output();
+        let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let reasons = document["reasons"].as_array().expect("reasons");
+        let found = reasons.iter().find(|reason| reason["id"] == "DNS-SHORT-NAME");
+        let found = found.unwrap_or_else(|| panic!("{output}"));
+        assert_eq!(found["severity"], severity, "{output}");
+        let message = found["message"].as_str().expect("a message");
+        let better = format!("; web-0.nginx.{} does", namespace.name());
+        assert!(message.ends_with(&better), "{message}");
+        message.to_owned()
+    };
+    assert!(short("note").contains("web-0.nginx does not lead here"));
+    // There is a Service of that name: the answer would be somebody else's.
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "nginx"},
+        "spec": {"clusterIP": "None", "selector": {"app": "other"}}});
+    elsewhere.apply(&service.to_string());
+    assert!(short("warning").contains("may lead to another Service of that name"));
+    // The same namespace has nothing against it.
+    let words = ["dns", "web", "--via", "api", "--from-ns", namespace.name(), "-o", "json"];
+    let output = namespace.stateful(words).output().expect(0);
+    assert!(!output.stdout.contains("DNS-SHORT-NAME"), "{output}");
 }
 
 /// Here CoreDNS is no pod: that is known and said, and the API's view stands.

@@ -1,16 +1,17 @@
 //! `migrate` in the modes that give the set volumes of its own: which objects
 //! are made in which order, and that nothing touches the old ones. The nodes
-//! are simulated, and so are the storage's clones and snapshots: the test makes
-//! the volumes and says that the snapshots are ready.
+//! are simulated, and so are the storage's clones and snapshots.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::support::{Namespace, Output, Running, TestCluster, wait_for};
+use super::support::{
+    Namespace, Output, Running, SNAPSHOT_CLASS, TestCluster, csi, csi_volume, report_snapshot,
+    snapshot_of, snapshots, wait_for,
+};
 
 const SOON: Duration = Duration::from_secs(120);
-const DRIVER: &str = "csi.stateful.test";
 const COPY: [&str; 4] = ["--mode", "copy", "--copy-image", "rsync:1"];
 
 fn apply(namespace: &Namespace, objects: &Value) {
@@ -216,26 +217,11 @@ fn what_the_storage_cannot_do_is_refused_with_the_reason() {
     nothing_is_left(&namespace);
 }
 
-/// A driver that attaches nothing, a class of it, and a volume of it.
-fn csi(namespace: &Namespace) -> Value {
-    let class = format!("{}-class", namespace.name());
-    let volume = format!("{}-volume", namespace.name());
-    apply(
-        namespace,
-        &json!([
-            { "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
-              "metadata": { "name": DRIVER }, "spec": { "attachRequired": false } },
-            { "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-              "metadata": { "name": class }, "provisioner": DRIVER },
-            { "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": volume },
-              "spec": {
-                "storageClassName": class, "accessModes": ["ReadWriteOnce"],
-                "capacity": { "storage": "2Gi" }, "persistentVolumeReclaimPolicy": "Retain",
-                "claimRef": { "namespace": namespace.name(), "name": "app-claim" },
-                "csi": { "driver": DRIVER, "volumeHandle": volume },
-              } },
-        ]),
-    );
+/// The application on a volume that can be cloned, and of which snapshots can be
+/// taken.
+fn on_csi(namespace: &Namespace) -> Value {
+    let class = csi(namespace, &["app-claim"]);
+    let volume = format!("{}-app-claim", namespace.name());
     json!([claim(&class, "ReadWriteOnce", Some(&volume)), deployment(1)])
 }
 
@@ -243,20 +229,13 @@ fn csi(namespace: &Namespace) -> Value {
 fn provision(namespace: &Namespace) -> Value {
     let claim = wait_for(SOON, "the new claim", || claim_now(namespace, "data-app-0"));
     let volume = format!("{}-new", namespace.name());
-    apply(
-        namespace,
-        &json!([{ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": volume },
-            "spec": {
-                "storageClassName": claim["spec"]["storageClassName"],
-                "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
-                "capacity": { "storage": claim["spec"]["resources"]["requests"]["storage"] },
-                "claimRef": {
-                    "namespace": namespace.name(), "name": "data-app-0",
-                    "uid": claim["metadata"]["uid"],
-                },
-                "csi": { "driver": DRIVER, "volumeHandle": volume },
-            } }]),
-    );
+    let word = |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).expect("a word");
+    let size = word("/spec/resources/requests/storage");
+    let mut made = csi_volume(&volume, word("/spec/storageClassName"), size);
+    made["spec"]["claimRef"] = json!({
+        "namespace": namespace.name(), "name": "data-app-0", "uid": word("/metadata/uid"),
+    });
+    apply(namespace, &json!([made]));
     claim
 }
 
@@ -272,7 +251,7 @@ fn is_stopped(namespace: &Namespace) -> bool {
 #[test]
 fn a_clone_is_made_of_a_claim_that_nobody_uses() {
     let namespace = TestCluster::shared().namespace("modes-clone");
-    let objects = csi(&namespace);
+    let objects = on_csi(&namespace);
     begin(&namespace, &objects);
     let before = old(&namespace);
     let small = migrate(&namespace, &["plan", "deploy/app", "--mode", "clone", "--size", "1Gi"], 0);
@@ -295,73 +274,24 @@ fn a_clone_is_made_of_a_claim_that_nobody_uses() {
     nothing_is_left(&namespace);
 }
 
-/// The API of snapshots, without the controller.
-pub fn snapshots(namespace: &Namespace) {
-    let group = "snapshot.storage.k8s.io";
-    let crd = |plural: &str, kind: &str, scope: &str, status: Value| {
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{plural}.{group}"),
-                "annotations": { "api-approved.kubernetes.io": "https://example.org" },
-            },
-            "spec": {
-                "group": group, "scope": scope,
-                "names": { "plural": plural, "kind": kind, "singular": kind.to_lowercase() },
-                "versions": [{
-                    "name": "v1", "served": true, "storage": true, "subresources": status,
-                    "schema": { "openAPIV3Schema": {
-                        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-                    } },
-                }],
-            },
-        })
-    };
-    apply(
-        namespace,
-        &json!([
-            crd("volumesnapshots", "VolumeSnapshot", "Namespaced", json!({ "status": {} })),
-            crd("volumesnapshotclasses", "VolumeSnapshotClass", "Cluster", json!({})),
-        ]),
-    );
-    for plural in ["volumesnapshots", "volumesnapshotclasses"] {
-        namespace.wait(&format!("crd/{plural}.{group}"), "condition=Established");
-        // Its storage is made at the first request, which is told to come again.
-        wait_for(SOON, "the kind to be served", || {
-            (namespace.kubectl(["get", plural]).output().code() == Some(0)).then_some(())
-        });
-    }
-    wait_for(SOON, "the class of snapshots", || {
-        let class = json!({
-            "apiVersion": format!("{group}/v1"), "kind": "VolumeSnapshotClass",
-            "metadata": { "name": "snapshots" }, "driver": DRIVER, "deletionPolicy": "Delete",
-        });
-        let words = ["apply", "-f", "-"];
-        (namespace.kubectl(words).stdin(class.to_string()).output().code() == Some(0)).then_some(())
-    });
-}
-
 #[test]
 fn a_snapshot_is_waited_for_and_made_a_claim_of() {
     let namespace = TestCluster::shared().namespace("modes-snapshot");
-    let objects = csi(&namespace);
+    let objects = on_csi(&namespace);
     begin(&namespace, &objects);
     snapshots(&namespace);
     let before = old(&namespace);
     let words = ["run", "deploy/app", "--yes", "--mode", "snapshot", "--snapshot-class", "others"];
     let other = migrate(&namespace, &words, 4);
-    assert!(other.stderr.contains("there is no snapshot class others"), "{other}");
+    assert!(other.stderr.contains("there is no VolumeSnapshotClass others"), "{other}");
     let run = start(&namespace, &["--mode", "snapshot"]);
-    let group = "snapshot.storage.k8s.io/v1";
-    let found = || namespace.get(group, "volumesnapshots", "app-from-app-claim");
-    let snapshot = wait_for(SOON, "the snapshot", found);
+    let snapshot = snapshot_of(&namespace, "app-claim");
+    assert_eq!(snapshot["metadata"]["name"], "app-from-app-claim");
     assert!(is_stopped(&namespace), "of a state that is the last");
-    assert_eq!(snapshot["spec"]["source"]["persistentVolumeClaimName"], "app-claim");
-    assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], "snapshots");
+    assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], SNAPSHOT_CLASS);
     assert!(claim_now(&namespace, "data-app-0").is_none(), "not before it is ready");
-    let path = namespace.path(group, "volumesnapshots", "app-from-app-claim/status");
-    let ready = json!({ "status": { "readyToUse": true, "restoreSize": "3Gi" } });
-    namespace.cluster().api().patch(&path, &ready);
+    let ready = json!({ "readyToUse": true, "restoreSize": "3Gi" });
+    report_snapshot(&namespace, &snapshot, &ready);
     let claim = provision(&namespace);
     let source = &claim["spec"]["dataSource"];
     assert_eq!(
@@ -382,7 +312,9 @@ fn a_snapshot_is_waited_for_and_made_a_claim_of() {
     let end = migrate(&namespace, &["finalize", "sts/app", "--yes"], 0);
     let said = end.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("its policy is Retain"), "{end}");
-    assert!(found().is_none(), "it has served");
+    let group = "snapshot.storage.k8s.io/v1";
+    let left = namespace.get(group, "volumesnapshots", "app-from-app-claim");
+    assert!(left.is_none(), "it has served");
     assert_eq!(old(&namespace), before);
     nothing_is_left(&namespace);
 }

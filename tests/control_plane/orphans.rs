@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde_json::{Value, json};
 
 use super::support::{
-    self, Answer, Fault, FaultProxy, Gate, Namespace, Output, TestCluster, Victim, wait_for,
+    self, Answer, Fault, FaultProxy, Gate, Mishap, Namespace, Output, SNAPSHOT_CLASS, TestCluster,
+    Victim, csi, report_snapshot, snapshot_of, snapshots, wait_for,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -565,6 +566,43 @@ fn a_claim_goes_its_volume_stays_and_comes_back() {
     pods_are(&namespace, "moved", &[0]);
 }
 
+/// Nothing else is left of the data then, so it has to be ready; what the
+/// storage says is said.
+#[test]
+fn a_snapshot_is_ready_before_its_claim_goes() {
+    let namespace = TestCluster::shared().namespace("orphans-snapshot");
+    let class = csi(&namespace, &["data-web-0"]);
+    let template = "/spec/volumeClaimTemplates/0/spec/storageClassName";
+    make(&namespace, &with(set("web", "data", 1), template, json!(class)));
+    pods_are(&namespace, "web", &[0]);
+    let pv = bound(&namespace, "data-web-0");
+    namespace.kubectl(["delete", "sts", "web", "--cascade=foreground"]).output().expect(0);
+    snapshots(&namespace);
+    // Of a volume that is of no driver.
+    scaled(&namespace, "plain", 1, 1);
+    namespace.kubectl(["delete", "sts", "plain", "--cascade=foreground"]).output().expect(0);
+    let delete = |claim: &str| {
+        let words = ["orphans", "delete", claim, "--snapshot", SNAPSHOT_CLASS, "--yes"];
+        namespace.stateful(words).args(["--keep-pv=false", "--timeout", "60s"])
+    };
+    let refused = delete("data-plain-0").output().expect(4);
+    assert!(refused.stderr.contains("is not of a CSI driver"), "{refused}");
+
+    let running = delete("data-web-0").start();
+    let snapshot = snapshot_of(&namespace, "data-web-0");
+    assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], SNAPSHOT_CLASS);
+    let busy = json!({"readyToUse": false, "error": {"message": "the array is busy"}});
+    report_snapshot(&namespace, &snapshot, &busy);
+    running.wait_for_stderr("what is in the way", |said| said.contains("the array is busy"));
+    bound(&namespace, "data-web-0");
+    report_snapshot(&namespace, &snapshot, &json!({"readyToUse": true, "error": null}));
+    let output = running.finish().expect(0);
+    assert_eq!(namespace.get("v1", "persistentvolumeclaims", "data-web-0"), None, "{output}");
+    assert_eq!(snapshot_of(&namespace, "data-web-0")["metadata"], snapshot["metadata"]);
+    let volume = volume(&namespace, &pv).expect("its policy is Retain");
+    assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+}
+
 #[test]
 fn a_report_is_what_is_deleted_from() {
     let namespace = TestCluster::shared().namespace("orphans-from");
@@ -663,15 +701,6 @@ const STORIES: [Story; 2] = [
     },
 ];
 
-#[derive(Clone, Copy, Debug)]
-enum Mishap {
-    KilledBefore,
-    KilledAfter,
-    DroppedAfter,
-    Conflict,
-    Internal,
-}
-
 impl Story {
     fn run(&self, namespace: &Namespace, proxy: &FaultProxy, pv: &str, victim: &Victim) -> Output {
         let command = self.command.replace("PV", pv);
@@ -723,24 +752,13 @@ impl Point {
         let victim = Victim::default();
         let proxy = namespace.cluster().proxy();
         let shared = victim.clone();
-        proxy.on(move |seen| {
-            (seen.number == request).then(|| match mishap {
-                Mishap::KilledBefore => Fault::KillBefore(shared.clone()),
-                Mishap::KilledAfter => Fault::KillAfter(shared.clone()),
-                Mishap::DroppedAfter => Fault::DropAfter,
-                Mishap::Conflict => Fault::Answer(Answer::conflict()),
-                Mishap::Internal => Fault::Answer(Answer::internal_error()),
-            })
-        });
+        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
         let first = story.run(&namespace, &proxy, &pv, &victim);
         // Wherever it was: the data is there.
         assert!(volume(&namespace, &pv).is_some(), "{first}\n{}", proxy.log());
         let mut last = first.clone();
         if first.code() != Some(0) {
-            let fair = matches!(mishap, Mishap::KilledBefore | Mishap::KilledAfter)
-                && first.signal() == Some(9)
-                || matches!(first.code(), Some(1 | 7));
-            assert!(fair, "{first}\n{}", proxy.log());
+            assert!(mishap.may_end(&first), "{first}\n{}", proxy.log());
             let clean = namespace.cluster().proxy();
             last = story.run(&namespace, &clean, &pv, &Victim::default()).expect(0);
         }
@@ -767,10 +785,15 @@ fn sweep(name: &str, mishaps: &[Mishap]) {
 
 #[test]
 fn killed_at_any_request_the_same_command_ends_the_same() {
-    sweep("orphans-killed", &[Mishap::KilledBefore, Mishap::KilledAfter]);
+    sweep("orphans killed", &Mishap::KILLED);
 }
 
 #[test]
-fn whatever_answer_is_lost_or_an_error_the_end_is_the_same() {
-    sweep("orphans-errors", &[Mishap::DroppedAfter, Mishap::Conflict, Mishap::Internal]);
+fn whatever_answer_is_lost_the_end_is_the_same() {
+    sweep("orphans dropped", &Mishap::DROPPED);
+}
+
+#[test]
+fn whatever_answer_is_an_error_the_end_is_the_same() {
+    sweep("orphans errors", &Mishap::ERRORS);
 }

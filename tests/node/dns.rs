@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     migrate::application,
-    support::{Namespace, Output, TestCluster, wait_for, web},
+    support::{Namespace, Output, Run, TestCluster, wait_for, web},
 };
 
 const SOON: Duration = Duration::from_secs(120);
@@ -60,11 +60,12 @@ fn nslookup(
     namespace: &Namespace,
     kind: &str,
     name: &str,
-    server: Option<&str>,
+    server: Option<(&str, u16)>,
 ) -> BTreeSet<String> {
-    let kind = format!("-type={kind}");
-    let mut words = vec!["exec", "busybox", "--", "nslookup", &kind, name];
-    words.extend(server);
+    let (kind, port) = (format!("-type={kind}"), server.map_or(53, |(_, port)| port));
+    let port = format!("-port={port}");
+    let mut words = vec!["exec", "busybox", "--", "nslookup", &port, &kind, name];
+    words.extend(server.map(|(address, _)| address));
     let said = namespace.kubectl(words).output().stdout;
     let mut found = BTreeSet::new();
     let mut answers = false;
@@ -214,56 +215,92 @@ fn a_mended_service_is_green_on_every_server() {
     assert!(output.stderr.contains("timed out waiting for the names"), "{output}");
 }
 
-/// Its own cluster: what is done to the DNS servers here, others would notice.
+/// A cluster of its own: what is done to its DNS servers others would notice.
+struct Servers {
+    cluster: TestCluster,
+}
+
+impl Servers {
+    fn namespace(&self, hint: &str) -> Namespace<'_> {
+        self.cluster.namespace(hint)
+    }
+
+    fn system(&self, words: &[&str]) -> String {
+        self.cluster.kubectl([&["-n", "kube-system"], words].concat()).output().success()
+    }
+
+    /// Two servers that have read this, and no others.
+    fn configure(&self, corefile: &str) {
+        let patch = json!({"data": {"Corefile": corefile}}).to_string();
+        self.system(&["patch", "configmap", "coredns", "--type=merge", "-p", &patch]);
+        self.system(&["rollout", "restart", "deployment/coredns"]);
+        self.system(&["rollout", "status", "deployment/coredns", "--timeout=120s"]);
+        wait_for(SOON, "two servers and no others", || (self.addresses().len() == 2).then_some(()));
+    }
+
+    /// The servers' pods, and where they are.
+    fn addresses(&self) -> Vec<(String, String)> {
+        let path = "jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{\"\\n\"}{end}";
+        let pods = self.system(&["get", "pods", "-l", "k8s-app=kube-dns", "-o", path]);
+        let pairs = pods.lines().filter_map(|line| line.split_once(' '));
+        pairs.map(|(name, address)| (name.to_owned(), address.to_owned())).collect()
+    }
+}
+
+fn corefile(port: u16, zone: &str, seconds: u32, cache: &str) -> String {
+    format!(
+        ".:{port} {{\n errors\n ready\n health\n kubernetes {zone} in-addr.arpa ip6.arpa {{\n  \
+         pods insecure\n  ttl {seconds}\n }}\n cache {seconds} {cache}\n loadbalance\n}}\n"
+    )
+}
+
+fn look(namespace: &Namespace, words: &[&str]) -> Run {
+    namespace.stateful([&["dns", "web"], words].concat())
+}
+
+fn green(namespace: &Namespace) -> Output {
+    wait_for(SOON, "every server to answer", || {
+        let output = look(namespace, &[]).output();
+        (output.code() == Some(0)).then_some(output)
+    })
+}
+
+fn scale(namespace: &Namespace, replicas: u32) {
+    let replicas = format!("--replicas={replicas}");
+    namespace.kubectl(["scale", "sts", "web", &replicas]).output().success();
+    namespace.wait_until_ready("web");
+}
+
 #[test]
 fn servers_that_remember_differ_listen_elsewhere_or_serve_another_zone() {
-    let cluster = TestCluster::fresh_node();
-    let namespace = cluster.namespace("dns-servers");
+    let servers = Servers { cluster: TestCluster::fresh_node() };
+    let namespace = servers.namespace("dns-servers");
     client(&namespace);
     namespace.apply(&web(1, |_| {}));
     namespace.wait_until_ready("web");
-    let system = |words: &[&str]| {
-        cluster.kubectl([&["-n", "kube-system"], words].concat()).output().success()
-    };
-    let corefile = |port: u16, zone: &str, seconds: u32| {
-        let text = format!(
-            ".:{port} {{\n errors\n ready\n health\n kubernetes {zone} in-addr.arpa ip6.arpa {{\n  \
-             pods insecure\n  ttl {seconds}\n }}\n cache {seconds}\n loadbalance\n}}\n"
-        );
-        let patch = json!({"data": {"Corefile": text}}).to_string();
-        system(&["patch", "configmap", "coredns", "--type=merge", "-p", &patch]);
-        system(&["rollout", "restart", "deployment/coredns"]);
-        system(&["rollout", "status", "deployment/coredns", "--timeout=120s"]);
-        wait_for(SOON, "two servers and no others", || {
-            let pods = system(&["get", "pods", "-l", "k8s-app=kube-dns", "-o", "name"]);
-            (pods.lines().count() == 2).then_some(())
-        });
-    };
-    let addresses = || -> Vec<(String, String)> {
-        let path = "jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{\"\\n\"}{end}";
-        let pods = system(&["get", "pods", "-l", "k8s-app=kube-dns", "-o", path]);
-        let pairs = pods.lines().filter_map(|line| line.split_once(' '));
-        pairs.map(|(name, address)| (name.to_owned(), address.to_owned())).collect()
-    };
-    let look = |words: &[&str]| namespace.stateful([&["dns", "web"], words].concat());
-    let green = || {
-        wait_for(SOON, "every server to answer", || {
-            let output = look(&[]).output();
-            (output.code() == Some(0)).then_some(output)
-        })
-    };
+    one_remembers(&servers, &namespace);
+    they_serve_elsewhere(&servers, &namespace);
+    they_keep_names_back(&servers, &namespace);
+    they_remember_no_denial(&servers, &namespace);
+    // No server at all: it is said, and what the API says is shown.
+    servers.system(&["scale", "deployment/coredns", "--replicas=0"]);
+    wait_for(SOON, "no server to be left", || {
+        let output = look(&namespace, &["-o", "json"]).output();
+        ids(&document(&output)).contains(&"DNS-NO-SERVERS").then_some(())
+    });
+}
 
-    // One server is asked too early and remembers it; the other is not.
-    corefile(53, "cluster.local", 30);
-    let servers = addresses();
-    let (name, address) = &servers[0];
+/// One server is asked too early and remembers it; the other is not.
+fn one_remembers(servers: &Servers, namespace: &Namespace) {
+    servers.configure(&corefile(53, "cluster.local", 30, ""));
+    let all = servers.addresses();
+    let (name, address) = &all[0];
     let full = format!("web-1.nginx.{}.svc.cluster.local.", namespace.name());
-    let early = nslookup(&namespace, "a", &full, Some(address));
+    let early = nslookup(namespace, "a", &full, Some((address, 53)));
     assert_eq!(early, BTreeSet::new());
     let planted = Instant::now();
-    namespace.kubectl(["scale", "sts", "web", "--replicas=2"]).output().success();
-    namespace.wait_until_ready("web");
-    let output = look(&["-o", "json"]).output().expect(3);
+    scale(namespace, 2);
+    let output = look(namespace, &["-o", "json"]).output().expect(3);
     let found = document(&output);
     let skew = found["reasons"].as_array().expect("reasons").iter();
     let skew: Vec<&Value> = skew.filter(|reason| reason["id"] == "DNS-SKEW").collect();
@@ -275,57 +312,171 @@ fn servers_that_remember_differ_listen_elsewhere_or_serve_another_zone() {
     let row = rows.iter().find(|item| item["ordinal"] == 1 && item["type"] == "A");
     assert_eq!(row.expect("a row")["class"], "skew");
     // Its answer says for how long, and so long it is waited, and not longer.
-    let waited = look(&["--wait", "60s"]).deadline(Duration::from_secs(90)).output().expect(0);
+    let wait = look(namespace, &["--wait", "60s"]).deadline(Duration::from_secs(90));
+    let waited = wait.output().expect(0);
     let after = planted.elapsed();
     assert!(after > Duration::from_secs(25), "the denial was not waited out: {after:?}\n{waited}");
     assert!(after < Duration::from_secs(45), "it ended long before: {after:?}\n{waited}");
 
     // Our own question leaves no denial behind for others.
-    look(&["-o", "json"]).output().expect(0);
+    look(namespace, &["-o", "json"]).output().expect(0);
     let early = namespace.stateful(["dns", "web/2"]).output().expect(3);
     assert!(early.stdout.contains("web-2.nginx"), "{early}");
-    namespace.kubectl(["scale", "sts", "web", "--replicas=3"]).output().success();
-    namespace.wait_until_ready("web");
+    scale(namespace, 3);
     let full = format!("web-2.nginx.{}.svc.cluster.local.", namespace.name());
-    for (_, address) in &servers {
-        assert_eq!(nslookup(&namespace, "a", &full, Some(address)).len(), 1, "{address}");
+    for (_, address) in &all {
+        let found = nslookup(namespace, "a", &full, Some((address, 53)));
+        assert_eq!(found.len(), 1, "{address}");
     }
+}
 
-    // On another port, which only its Service tells, and in another zone.
+/// On another port, which only their Service tells, and in another zone.
+fn they_serve_elsewhere(servers: &Servers, namespace: &Namespace) {
     let ports = json!([{"op": "replace", "path": "/spec/ports", "value": [
         {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 5353},
         {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 5353},
     ]}]);
-    system(&["patch", "service", "kube-dns", "--type=json", "-p", &ports.to_string()]);
-    corefile(5353, "my.zone", 5);
-    let output = green();
+    servers.system(&["patch", "service", "kube-dns", "--type=json", "-p", &ports.to_string()]);
+    servers.configure(&corefile(5353, "my.zone", 5, ""));
+    let output = green(namespace);
     assert!(output.stdout.contains("(port 5353)"), "{output}");
     let suffix = format!("all end in .{}.svc.my.zone", namespace.name());
     assert!(output.stdout.contains(&suffix), "{output}");
-    let wrong = look(&["--cluster-domain", "cluster.local", "-o", "json"]).output().expect(3);
+    let wrong = look(namespace, &["--cluster-domain", "cluster.local", "-o", "json"]);
+    let wrong = wrong.output().expect(3);
     assert!(ids(&document(&wrong)).contains(&"DNS-WRONG-DOMAIN"), "{wrong}");
     // Pods still search in the zone that the kubelet was told.
-    let inside = look(&["--via", "coredns,exec=client", "-o", "json"]).output();
+    let inside = look(namespace, &["--via", "coredns,exec=client", "-o", "json"]).output();
     assert!(ids(&document(&inside)).contains(&"DNS-WRONG-DOMAIN"), "{inside}");
+}
 
-    // What the configuration keeps back is said by the configuration.
-    let text = ".:5353 {\n ready\n health\n kubernetes my.zone in-addr.arpa {\n  \
-                namespaces kube-system default\n }\n}\n";
-    let patch = json!({"data": {"Corefile": text}}).to_string();
-    system(&["patch", "configmap", "coredns", "--type=merge", "-p", &patch]);
-    system(&["rollout", "restart", "deployment/coredns"]);
-    system(&["rollout", "status", "deployment/coredns", "--timeout=120s"]);
+/// What the configuration keeps back is said by the configuration.
+fn they_keep_names_back(servers: &Servers, namespace: &Namespace) {
+    servers.configure(
+        ".:5353 {\n ready\n health\n kubernetes my.zone in-addr.arpa {\n  \
+         namespaces kube-system default\n }\n}\n",
+    );
     let output = wait_for(SOON, "the names to be kept back", || {
-        let output = look(&["-o", "json"]).output();
+        let output = look(namespace, &["-o", "json"]).output();
         let found = document(&output);
         (ids(&found).contains(&"DNS-FILTERED") && ids(&found).contains(&"DNS-DENIED"))
             .then_some(output)
     });
     assert_eq!(output.code(), Some(3), "{output}");
-    // No server at all: it is said, and what the API says is shown.
-    system(&["scale", "deployment/coredns", "--replicas=0"]);
-    wait_for(SOON, "no server to be left", || {
-        let output = look(&["-o", "json"]).output();
-        ids(&document(&output)).contains(&"DNS-NO-SERVERS").then_some(())
-    });
+    // Without that line they are served.
+    servers.configure(&corefile(5353, "my.zone", 30, ""));
+    let output = green(namespace);
+    assert!(!output.stdout.contains("DNS-FILTERED"), "{output}");
+}
+
+/// A cache that keeps no denials has nothing to wait out.
+fn they_remember_no_denial(servers: &Servers, namespace: &Namespace) {
+    let explained = || {
+        let explain = ["dns", "explain", "web", "-o", "json"];
+        document(&namespace.stateful(explain).output())
+    };
+    assert!(ids(&explained()).contains(&"DNS-DENIALS-CACHED"), "{:#}", explained());
+    servers.configure(&corefile(5353, "my.zone", 30, "{\n  disable denial\n }"));
+    green(namespace);
+    assert!(!ids(&explained()).contains(&"DNS-DENIALS-CACHED"), "{:#}", explained());
+    let full = format!("web-3.nginx.{}.svc.my.zone.", namespace.name());
+    for (_, address) in servers.addresses() {
+        let early = nslookup(namespace, "a", &full, Some((&address, 5353)));
+        assert_eq!(early, BTreeSet::new());
+    }
+    scale(namespace, 4);
+    let begun = Instant::now();
+    let wait = look(namespace, &["--wait", "25s"]).deadline(Duration::from_secs(60));
+    wait.output().expect(0);
+    assert!(begun.elapsed() < Duration::from_secs(15), "it waited for a denial to end");
+}
+
+/// What a hostile server does with a connection, in bash.
+const HOSTILE: [(&str, &str); 8] = [
+    ("silent", "sleep 600"),
+    ("closes", "true"),
+    ("cut", r"printf '\x02\x00\x12\x34\x84\x00'"),
+    ("noise", "head -c 65537 /dev/urandom"),
+    ("flood", "cat /dev/urandom"),
+    ("dribble", r"printf '\xff\xff'; while sleep 0.05; do printf '\x00'; done"),
+    // A name that points at itself, under the number of the question.
+    (
+        "loop",
+        r#"while q=$(head -c 4 | od -An -tx1 | tr -d ' \n') && [ -n "$q" ]; do \
+          printf "\x00\x1c\x${q:4:2}\x${q:6:2}\x84\x00\x00\x01\x00\x01\x00\x00\x00\x00"; \
+          printf '\xc0\x0c\x00\x01\x00\x01\xc0\x12\x00\x01\x00\x01\x00\x00\x00\x05'; \
+          head -c $((16#${q:0:4} - 2)) >/dev/null; done"#,
+    ),
+    // As long as an answer can be, and of nothing.
+    (
+        "long",
+        r#"while q=$(head -c 4 | od -An -tx1 | tr -d ' \n') && [ -n "$q" ]; do \
+          printf "\xff\xff\x${q:4:2}\x${q:6:2}\x84\x00\x00\x01\xff\xff\x00\x00\x00\x00"; \
+          head -c 65523 /dev/zero; head -c $((16#${q:0:4} - 2)) >/dev/null; done"#,
+    ),
+];
+
+/// Whatever is behind the port-forward: an error, in time, and the API's view.
+#[test]
+fn a_hostile_server_ends_in_an_error_in_time() {
+    let cluster = TestCluster::fresh_node();
+    let namespace = cluster.namespace("dns-hostile");
+    namespace.apply(&web(1, |_| {}));
+    namespace.wait_until_ready("web");
+    let pods: Vec<Value> = HOSTILE
+        .iter()
+        .map(|(mode, does)| {
+            let serve = format!(
+                "cat >/tmp/serve <<'END'\n{does}\nEND\nexec ncat -l -k -p 53 --exec '/bin/bash /tmp/serve'"
+            );
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "name": format!("hostile-{mode}"), "namespace": "kube-system",
+                    "labels": {"hostile": mode},
+                },
+                "spec": {
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [{"name": "main", "image": "registry.test/tools:1",
+                        "command": ["bash", "-c", serve],
+                        "readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/serve"]}}}],
+                },
+            })
+        })
+        .collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
+    cluster.kubectl(["apply", "-f", "-"]).stdin(list.to_string()).output().success();
+    for (mode, _) in HOSTILE {
+        let pod = format!("pod/hostile-{mode}");
+        let wait = ["-n", "kube-system", "wait", "--for=condition=Ready", "--timeout=100s", &pod];
+        cluster.kubectl(wait).deadline(SOON).output().success();
+    }
+    for (mode, _) in HOSTILE {
+        let selector = json!([
+            {"op": "replace", "path": "/spec/selector", "value": {"hostile": mode}}
+        ]);
+        let patch = selector.to_string();
+        let words = ["-n", "kube-system", "patch", "service", "kube-dns", "--type=json", "-p"];
+        cluster.kubectl(words).args([&patch]).output().success();
+        let look = ["dns", "web", "--timeout", "2s", "-o", "json"];
+        let server = json!(format!("hostile-{mode}"));
+        let output = wait_for(SOON, "the hostile server to be the one", || {
+            let output = namespace.stateful(look).deadline(SOON).output();
+            let found = document(&output);
+            let servers = found["servers"].as_array().expect("servers");
+            (servers.len() == 1 && servers[0]["name"] == server).then_some(output)
+        });
+        assert!(matches!(output.code(), Some(3 | 8)), "{mode}: {output}");
+        assert!(output.took < Duration::from_secs(10), "{mode}: {:?}", output.took);
+        let found = document(&output);
+        let rows = found["items"].as_array().expect("items");
+        assert!(!rows.is_empty(), "{output}");
+        for row in rows {
+            assert_ne!(row["class"], "ok", "{mode}: {row:#}");
+            assert_ne!(row["expected"], json!([]), "{mode}: {row:#}");
+        }
+        let said = found["servers"][0]["error"].as_str();
+        let failed = rows.iter().any(|row| row["answers"][0]["error"].is_string());
+        assert!(said.is_some_and(|why| !why.is_empty()) || failed, "{mode}: {output}");
+    }
 }

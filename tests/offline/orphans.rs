@@ -10,6 +10,7 @@ use kubectl_stateful::{
         classify::{Class, Confidence, Row, judge},
         delete, model, rules,
     },
+    workload::SnapshotClass,
 };
 use serde_json::{Value, json};
 
@@ -380,7 +381,7 @@ fn steps(todo: &[delete::Todo]) -> Vec<&'static str> {
     todo.iter()
         .map(|todo| match todo {
             delete::Todo::Snapshot(_) => "snapshot",
-            delete::Todo::AwaitSnapshot(_) => "await snapshot",
+            delete::Todo::AwaitSnapshot { .. } => "await snapshot",
             delete::Todo::Protect(_) => "protect",
             delete::Todo::Delete(_) => "delete",
             delete::Todo::AwaitGone(_) => "await gone",
@@ -404,9 +405,24 @@ fn the_volume_is_told_to_stay_before_its_claim_goes() {
     let [web, leaving, pv] = objects("Delete");
     let leaving = with(leaving, "/metadata/deletionTimestamp", json!("2025-12-31T23:59:59Z"));
     assert_eq!(plan(&[web, leaving, pv], &keep()), Ok(vec!["protect", "await gone"]));
-    let snapshot = delete::Wish { snapshot: Some("csi".to_owned()), ..keep() };
+    let snapshot = delete::Wish { snapshot: Some(("csi".to_owned(), None)), ..keep() };
     let all = ["snapshot", "await snapshot", "protect", "delete"];
     assert_eq!(plan(&objects("Delete"), &snapshot), Ok(all.to_vec()));
+    let taken = |status: Value| {
+        let taken = json!({
+            "kind": "VolumeSnapshot", "metadata": {"name": "data-web-3-uid-data"},
+            "spec": {"source": {"persistentVolumeClaimName": name}}, "status": status,
+        });
+        [&objects("Delete")[..], &[taken]].concat()
+    };
+    // What failed may come right: the controller tries again.
+    let failing = taken(json!({"error": {"message": "no\nroom"}}));
+    assert_eq!(plan(&failing, &snapshot), Ok(all[1..].to_vec()));
+    let todo = delete::plan(&target(name), &world(&failing, name), &snapshot, now());
+    let error = Some("no room".to_owned());
+    let wait = delete::Todo::AwaitSnapshot { name: "data-web-3-uid-data".to_owned(), error };
+    assert_eq!(todo.expect("a way")[0], wait);
+    assert_eq!(plan(&taken(json!({"readyToUse": true})), &snapshot), Ok(all[2..].to_vec()));
 }
 
 #[test]
@@ -450,12 +466,14 @@ fn whatever_is_not_an_orphan_is_refused() {
     Arc::make_mut(&mut blind.facts).note_missing(model::Kind::Pod, "no right".to_owned());
     let refused = delete::plan(&target(name), &blind, &keep, now()).expect_err("a refusal");
     assert_eq!(refused.id, rules::NO_ORPHAN.id);
-    let failed = json!({
-        "kind": "VolumeSnapshot", "metadata": {"name": "data-web-3-uid-data"},
-        "spec": {"source": {"persistentVolumeClaimName": name}}, "status": {"error": {"message": "no"}},
-    });
-    let snapshot = delete::Wish { snapshot: Some("csi".to_owned()), ..keep.clone() };
-    assert_eq!(refuses(&of(vec![failed]), name, &snapshot), rules::NO_SNAPSHOTS.id);
+    let class = SnapshotClass {
+        name: "csi".to_owned(),
+        driver: "csi.example.com".to_owned(),
+        deletes: false,
+        is_default: false,
+    };
+    let snapshot = delete::Wish { snapshot: Some(("csi".to_owned(), Some(class))), ..keep.clone() };
+    assert_eq!(refuses(&of(vec![]), name, &snapshot), rules::NO_SNAPSHOTS.id);
     let released = delete::World {
         volume: Some(volume("old", "Released", "Retain")),
         facts: Arc::new(facts(&[volume("old", "Released", "Retain")])),
@@ -492,7 +510,7 @@ fn adoption(objects: &[Value], pv: Value) -> (adopt::Wish, adopt::World) {
         set: set("web", 3),
         holder: named(&pv["spec"]["claimRef"]["name"]),
         claim: named(&json!("data-web-1")),
-        facts: facts(&all),
+        facts: Arc::new(facts(&all)),
         volume: Some(pv),
     };
     (wish, world)

@@ -74,28 +74,34 @@ pub async fn to_delete(
     }
     let is_there = world.claim.is_some() || world.volume.is_some();
     if is_there {
-        world.facts = if let Some(known) = known {
-            Arc::clone(known)
-        } else {
-            let namespace = namespace.unwrap_or_else(|| cluster.namespace().to_owned());
-            Arc::new(facts(cluster, Some(&namespace)).await?)
-        };
+        let namespace = namespace.unwrap_or_else(|| cluster.namespace().to_owned());
+        world.facts = around(cluster, &namespace, known).await?;
     }
     Ok(world)
+}
+
+async fn around(
+    cluster: &Cluster,
+    namespace: &str,
+    known: Option<&Arc<Facts>>,
+) -> Result<Arc<Facts>, Failure> {
+    match known {
+        Some(known) => Ok(Arc::clone(known)),
+        None => Ok(Arc::new(facts(cluster, Some(namespace)).await?)),
+    }
 }
 
 /// What there is around a volume that is to be adopted.
 ///
 /// # Errors
 /// Any [`Failure`].
-pub async fn to_adopt(cluster: &Cluster, wish: &adopt::Wish) -> Result<adopt::World, Failure> {
+pub async fn to_adopt(
+    cluster: &Cluster,
+    wish: &adopt::Wish,
+    known: Option<&Arc<Facts>>,
+) -> Result<adopt::World, Failure> {
     let here = Some(wish.namespace.as_str());
-    let set = Object {
-        resource: Resource::STATEFUL_SET,
-        namespace: Some(wish.namespace.clone()),
-        name: wish.set.clone(),
-    };
-    let set: Value = cluster.get(&set.path(true)?).await?;
+    let set = set(cluster, &wish.namespace, &wish.set).await?;
     let volume = one(cluster, Resource::VOLUME, None, &wish.volume).await?;
     let claim = one(cluster, Resource::CLAIM, here, &wish.claim()).await?;
     let held = |pointer: &str| volume.as_ref().and_then(|volume| text(volume, pointer));
@@ -105,7 +111,7 @@ pub async fn to_adopt(cluster: &Cluster, wish: &adopt::Wish) -> Result<adopt::Wo
         }
         _ => None,
     };
-    let facts = facts(cluster, here).await?;
+    let facts = around(cluster, &wish.namespace, known).await?;
     Ok(adopt::World { set, volume, holder, claim, facts })
 }
 
@@ -139,12 +145,4 @@ pub async fn volume_of_claim(
     let claim: Value = cluster.get(&claim.path(true)?).await?;
     let volume = text(&claim, "/spec/volumeName").filter(|name| !name.is_empty());
     Ok(volume.map(str::to_owned))
-}
-
-/// Whether the server has a VolumeSnapshotClass of this name.
-///
-/// # Errors
-/// When that cannot be asked.
-pub async fn has_snapshot_class(cluster: &Cluster, name: &str) -> Result<bool, Failure> {
-    Ok(one(cluster, Resource::SNAPSHOT_CLASS, None, name).await?.is_some())
 }

@@ -26,7 +26,7 @@ pub(super) use disks::DiskObject;
 pub(super) use naming::{LabelledObject, MemberObject, NamedService, SliceObject, TextsObject};
 pub(super) use pod::PodObject;
 pub(super) use set::{RevisionObject, SetObject};
-pub(super) use storage::{ClaimObject, ClassObject, VolumeObject};
+pub(super) use storage::{ClaimObject, ClassObject, SnapshotClassObject, VolumeObject};
 
 type Labels = BTreeMap<String, String>;
 

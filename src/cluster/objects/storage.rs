@@ -6,7 +6,7 @@ use super::{
     Meta,
     pod::{ConditionObject, condition},
 };
-use crate::workload::{Claim, ClaimRef, Class, Volume};
+use crate::workload::{Claim, ClaimRef, Class, SnapshotClass, Volume};
 
 #[derive(Debug, Deserialize)]
 pub(in crate::cluster) struct ClaimObject {
@@ -114,6 +114,12 @@ struct VolumeSpec {
     capacity: Option<Quantities>,
     access_modes: Option<Vec<String>>,
     claim_ref: Option<ClaimRefObject>,
+    csi: Option<CsiObject>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CsiObject {
+    driver: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,6 +155,7 @@ impl From<VolumeObject> for Volume {
                 name: claim.name,
                 uid: claim.uid.filter(|uid| !uid.is_empty()),
             }),
+            driver: spec.csi.map(|csi| csi.driver),
         }
     }
 }
@@ -177,6 +184,29 @@ impl From<ClassObject> for Class {
             provisioner: object.provisioner,
             waits_for_consumer: object.volume_binding_mode.as_deref()
                 == Some("WaitForFirstConsumer"),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cluster) struct SnapshotClassObject {
+    pub metadata: Meta,
+    #[serde(default)]
+    driver: String,
+    #[serde(default)]
+    deletion_policy: String,
+}
+
+impl From<SnapshotClassObject> for SnapshotClass {
+    fn from(object: SnapshotClassObject) -> SnapshotClass {
+        let annotations = object.metadata.annotations.unwrap_or_default();
+        let mark = annotations.get("snapshot.storage.kubernetes.io/is-default-class");
+        SnapshotClass {
+            is_default: mark.is_some_and(|mark| mark == "true"),
+            name: object.metadata.name,
+            driver: object.driver,
+            deletes: object.deletion_policy == "Delete",
         }
     }
 }

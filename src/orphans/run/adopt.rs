@@ -5,16 +5,16 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    delete::parse,
-    hand::{Hand, Went},
+    delete::{parse, refused},
+    hand::{End, Hand, Looked},
 };
 use crate::{
-    cluster::{Cluster, ConnectionArgs, DryRun, Mode, Write, disks::around},
+    cluster::{Cluster, ConnectionArgs, DryRun, Mode, disks::around},
     migrate::object::{items, name},
     orphans::{
         adopt::{Todo, Wish, plan},
         args::AdoptArgs,
-        rules,
+        delete::Next,
     },
     output::{Confirmed, Envelope, Error, Exit, Format, Question, Terminal, text::list},
     steps::Teller,
@@ -51,9 +51,10 @@ pub async fn run(
 ) -> Result<Exit, Error> {
     let cluster = Cluster::connect(connection, terminal).await?;
     let wish = wish(args, &cluster).await?;
-    let world = around::to_adopt(&cluster, &wish).await?;
-    let todo = plan(&wish, &world, Timestamp::now()).map_err(|no| refused(&no))?;
-    let steps: Vec<String> = todo.iter().map(step).collect();
+    let world = around::to_adopt(&cluster, &wish, None).await?;
+    let todo = plan(&wish, &world, Timestamp::now())
+        .map_err(|no| refused(&what(&wish), std::slice::from_ref(&*no)))?;
+    let steps: Vec<String> = todo.iter().map(|todo| todo.next().line()).collect();
     let hash = digest(
         &json!({ "volume": wish.volume, "claim": wish.claim(),
         "namespace": wish.namespace, "steps": steps }),
@@ -83,9 +84,11 @@ pub async fn run(
         DryRun::Client | DryRun::Server => {
             let server = args.rehearsal.dry_run == DryRun::Server;
             let mode = if server { Mode::ServerDryRun } else { Mode::ClientDryRun };
-            for write in todo.iter().filter_map(write_of) {
-                cluster.write(write, mode).await?;
-                writes.push(write.done(mode));
+            for todo in &todo {
+                if let Next::Write(write) = todo.next() {
+                    cluster.write(write, mode).await?;
+                    writes.push(write.done(mode));
+                }
             }
         }
     }
@@ -135,76 +138,41 @@ async fn wish(args: &AdoptArgs, cluster: &Cluster) -> Result<Wish, Error> {
     Ok(Wish { namespace, volume, set, ordinal, template })
 }
 
-fn write_of(todo: &Todo) -> Option<&Write> {
-    match todo {
-        Todo::Protect(write)
-        | Todo::DeleteHolder(write)
-        | Todo::Reserve(write)
-        | Todo::Make(write)
-        | Todo::GiveBack(write) => Some(write),
-        Todo::Await(_) => None,
-    }
-}
-
-fn step(todo: &Todo) -> String {
-    match (write_of(todo), todo) {
-        (Some(write), _) => write.done(Mode::ClientDryRun),
-        (None, Todo::Await(what)) => format!("wait for {what}"),
-        (None, _) => String::new(),
-    }
-}
-
-fn refused(finding: &Finding) -> Error {
-    let message = format!("{}: {}; nothing was changed", finding.id, finding.message);
-    Error::new(Exit::Refused, message)
-        .hint("kubectl stateful orphans -o wide says what each is")
-        .because(vec![finding.clone()])
-}
-
 /// A look before every step.
-async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<(Exit, Vec<Finding>), Error> {
+async fn carry_out(hand: &mut Hand<'_>, wish: &Wish) -> Result<End, Error> {
+    let on = format!("persistentvolume/{}", wish.volume);
     loop {
-        let cluster = hand.cluster;
-        let world = match hand.look(around::to_adopt(cluster, wish)).await {
-            Err(exit) => return Ok(interrupted(hand, exit)),
-            Ok(Ok(world)) => world,
-            Ok(Err(failure)) => match hand.missed(failure).await? {
-                Went::Interrupted(exit) => return Ok(interrupted(hand, exit)),
-                Went::On | Went::Timeout => continue,
-            },
+        let (cluster, known) = (hand.cluster, hand.known());
+        let world = match hand.look(around::to_adopt(cluster, wish, known.as_ref())).await? {
+            Looked::Found(world) => world,
+            Looked::Again => continue,
+            Looked::End(end) => return Ok(end),
         };
-        let todo = match plan(wish, &world, Timestamp::now()) {
-            Ok(todo) => todo,
-            Err(finding) if hand.sender.writes.is_empty() => return Err(refused(&finding)),
-            Err(finding) => {
-                hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
-                return Ok((Exit::Conflict, vec![*finding]));
+        let todo = plan(wish, &world, Timestamp::now());
+        let next = todo.as_ref().map(|todo| todo.first().map(Todo::next));
+        let next = match next {
+            Ok(None) => return Ok((Exit::Done, Vec::new())),
+            Ok(Some(next)) => Ok(next),
+            Err(finding) => Err(finding),
+        };
+        if !hand.is_sure_of(next.as_ref().ok(), &world.facts) {
+            continue;
+        }
+        let end = match next {
+            Ok(next) => hand.step(&next, &on).await?,
+            Err(finding) if hand.sender.writes.is_empty() => {
+                return Err(refused(&what(wish), std::slice::from_ref(&**finding)));
             }
+            Err(finding) => Some(hand.stopped(Exit::Conflict, (**finding).clone())),
         };
-        let Some(first) = todo.first() else { return Ok((Exit::Done, Vec::new())) };
-        let went = match (write_of(first), first) {
-            (Some(write), _) => hand.write(write).await?,
-            (None, Todo::Await(what)) => hand.wait(what).await?,
-            (None, _) => Went::On,
-        };
-        match went {
-            Went::On => {}
-            Went::Interrupted(exit) => return Ok(interrupted(hand, exit)),
-            Went::Timeout => {
-                let message = format!("still waiting for {}", step(first));
-                let finding = rules::NOT_YET
-                    .found(format!("persistentvolume/{}", wish.volume), message)
-                    .hint(crate::steps::repeat());
-                hand.sender.teller.terminal.say(&format!("{}: {}", finding.id, finding.message));
-                return Ok((Exit::Timeout, vec![finding]));
-            }
+        if let Some(end) = end {
+            return Ok(end);
         }
     }
 }
 
-fn interrupted(hand: &Hand<'_>, exit: Exit) -> (Exit, Vec<Finding>) {
-    hand.sender.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
-    (exit, Vec::new())
+fn what(wish: &Wish) -> String {
+    format!("cannot give volume {} to {}-{}", wish.volume, wish.set, wish.ordinal)
 }
 
 fn answer(

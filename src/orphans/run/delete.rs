@@ -9,17 +9,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::hand::{Hand, Went};
+use super::hand::{End, Hand, Looked};
 use crate::{
     cluster::{
-        Cluster, ConnectionArgs, DryRun, Failure, Mode, Write,
+        Cluster, ConnectionArgs, DryRun, Mode,
         disks::{self, around},
         offline::texts,
+        scaling,
     },
     migrate::object::{items, text},
     orphans::{
         args::DeleteArgs,
-        delete::{Target, Todo, Wish, World, plan},
+        delete::{Next, Target, Todo, Wish, World, plan},
         model::Facts,
         rules,
     },
@@ -27,8 +28,8 @@ use crate::{
         Confirmed, Envelope, Error, Exit, Format, Question, Terminal,
         text::{count, list},
     },
-    steps::Teller,
-    workload::{Finding, digest},
+    steps::{self, Teller},
+    workload::{Finding, SnapshotClass, digest},
 };
 
 /// The payload of `orphans delete -o json`.
@@ -75,16 +76,12 @@ pub async fn run(
     };
     let wish = Wish {
         keep_volume: args.keep_pv,
-        snapshot: args.snapshot.clone(),
+        snapshot: match &args.snapshot {
+            Some(name) => Some(snapshot_class(&cluster, name).await?),
+            None => None,
+        },
         min_idle: args.min_idle,
     };
-    if let Some(class) = &args.snapshot
-        && !around::has_snapshot_class(&cluster, class).await?
-    {
-        let message = format!("the server has no VolumeSnapshotClass {class}");
-        let finding = rules::NO_SNAPSHOTS.found(format!("volumesnapshotclass/{class}"), message);
-        return Err(refused(&[finding]));
-    }
     let mut plans = look_at_all(&cluster, targets, &wish).await?;
     let hash = hash(&plans, &wish);
     let open = plans.iter().filter(|one| !one.todo.is_empty()).count();
@@ -102,9 +99,11 @@ pub async fn run(
         DryRun::Client | DryRun::Server => {
             let server = args.rehearsal.dry_run == DryRun::Server;
             let mode = if server { Mode::ServerDryRun } else { Mode::ClientDryRun };
-            for write in plans.iter().flat_map(|one| &one.todo).filter_map(write_of) {
-                cluster.write(write, mode).await?;
-                writes.push(write.done(mode));
+            for todo in plans.iter().flat_map(|one| &one.todo) {
+                if let Next::Write(write) = todo.next() {
+                    cluster.write(write, mode).await?;
+                    writes.push(write.done(mode));
+                }
             }
         }
     }
@@ -118,6 +117,20 @@ pub async fn run(
     };
     answer(&view, exit, &findings, args.output, terminal)?;
     Ok(exit)
+}
+
+async fn snapshot_class(
+    cluster: &Cluster,
+    name: &str,
+) -> Result<(String, Option<SnapshotClass>), Error> {
+    let offered = scaling::snapshots(cluster).await?;
+    match offered.named(name) {
+        Ok(class) => Ok((name.to_owned(), class.cloned())),
+        Err(why) => {
+            let on = format!("volumesnapshotclass/{name}");
+            Err(refused("cannot delete", &[rules::NO_SNAPSHOTS.found(on, why)]))
+        }
+    }
 }
 
 /// Something that is to be deleted, and what is left to be done about it.
@@ -140,13 +153,6 @@ impl Plan {
             result,
             volume: self.volume,
         }
-    }
-}
-
-fn write_of(todo: &Todo) -> Option<&Write> {
-    match todo {
-        Todo::Snapshot(write) | Todo::Protect(write) | Todo::Delete(write) => Some(write),
-        Todo::AwaitSnapshot(_) | Todo::AwaitGone(_) => None,
     }
 }
 
@@ -181,7 +187,11 @@ async fn look_at_all(
             Err(finding) => findings.push(*finding),
         }
     }
-    if findings.is_empty() { Ok(plans) } else { Err(refused(&findings)) }
+    match findings.len() {
+        0 => Ok(plans),
+        1 => Err(refused("cannot delete it", &findings)),
+        several => Err(refused(&format!("cannot delete {several} of them"), &findings)),
+    }
 }
 
 /// From now on it is this very object.
@@ -193,45 +203,27 @@ fn remember(target: &mut Target, world: &World) {
     }
 }
 
-fn refused(findings: &[Finding]) -> Error {
-    let what = match findings {
-        [one] => format!("{}: {}", one.id, one.message),
-        many => format!("{} of them are refused", many.len()),
-    };
-    let mut error = Error::new(Exit::Refused, format!("{what}; nothing was changed"));
-    if findings.len() > 1 {
-        for finding in findings {
-            error = error.caused_by(format!("{}: {}", finding.id, finding.message));
-        }
-    }
-    let hint = findings.iter().find_map(|finding| finding.hint.clone());
-    error
-        .hint(
-            hint.unwrap_or_else(|| "kubectl stateful orphans -o wide says what each is".to_owned()),
-        )
-        .because(findings.to_vec())
+/// Why something is not an orphan is in the report.
+pub fn refused(what: &str, findings: &[Finding]) -> Error {
+    let report = "kubectl stateful orphans -o wide says what each is";
+    let hinted = findings.iter().map(|finding| match finding.hint {
+        Some(_) => finding.clone(),
+        None => finding.clone().hint(report),
+    });
+    steps::refused(what, &hinted.collect::<Vec<_>>(), &[])
 }
 
 fn hash(plans: &[Plan], wish: &Wish) -> String {
     let items: Vec<Value> = plans
         .iter()
         .map(|one| {
-            let steps: Vec<String> = one.todo.iter().map(step).collect();
+            let steps: Vec<String> = one.todo.iter().map(|todo| todo.next().line()).collect();
             json!({ "of": one.target.reference(), "in": one.target.namespace,
                     "uid": one.target.uid, "steps": steps })
         })
         .collect();
-    digest(&json!({ "items": items, "keep": wish.keep_volume, "snapshot": wish.snapshot }), 8)
-}
-
-fn step(todo: &Todo) -> String {
-    match todo {
-        Todo::Snapshot(write) | Todo::Protect(write) | Todo::Delete(write) => {
-            write.done(Mode::ClientDryRun)
-        }
-        Todo::AwaitSnapshot(name) => format!("snapshot {name} ready"),
-        Todo::AwaitGone(_) => "gone".to_owned(),
-    }
+    let snapshot = wish.snapshot.as_ref().map(|(class, _)| class);
+    digest(&json!({ "items": items, "keep": wish.keep_volume, "snapshot": snapshot }), 8)
 }
 
 fn ask(
@@ -243,7 +235,7 @@ fn ask(
     let open: Vec<&Plan> = plans.iter().filter(|one| !one.todo.is_empty()).collect();
     let names: Vec<&str> = open.iter().map(|one| one.target.name.as_str()).collect();
     for todo in open.iter().flat_map(|one| &one.todo) {
-        if let Some(write) = write_of(todo) {
+        if let Next::Write(write) = todo.next() {
             terminal.say(&write.done(Mode::ClientDryRun));
         }
     }
@@ -269,94 +261,60 @@ fn ask(
     )
 }
 
-/// One after the other, each with a look of its own before every step.
-async fn carry_out(
-    hand: &mut Hand<'_>,
-    plans: &mut [Plan],
-    wish: &Wish,
-) -> Result<(Exit, Vec<Finding>), Error> {
-    for one in plans.iter_mut() {
-        if one.todo.is_empty() {
-            continue;
+/// One after the other, each with looks of its own.
+async fn carry_out(hand: &mut Hand<'_>, plans: &mut [Plan], wish: &Wish) -> Result<End, Error> {
+    for one in plans.iter_mut().filter(|one| !one.todo.is_empty()) {
+        if let Some(end) = delete(hand, &one.target, wish).await? {
+            return Ok(end);
         }
-        loop {
-            let cluster = hand.cluster;
-            let read = around::to_delete(cluster, &one.target, wish.snapshot.is_some(), None);
-            let world = match hand.look(read).await {
-                Err(exit) => return Ok(interrupted(hand, exit)),
-                Ok(Ok(world)) => world,
-                Ok(Err(failure)) => match missed(hand, failure).await? {
-                    None => continue,
-                    Some(end) => return Ok(end),
-                },
-            };
-            let todo = match plan(&one.target, &world, wish, Timestamp::now()) {
-                Ok(todo) => todo,
-                // Another one by that name: ours is gone.
-                Err(finding) if finding.id == rules::CHANGED.id && was_deleted(hand, one) => {
-                    one.result = "deleted";
-                    break;
-                }
-                Err(finding) if hand.sender.writes.is_empty() => return Err(refused(&[*finding])),
-                Err(finding) => {
-                    hand.sender
-                        .teller
-                        .terminal
-                        .say(&format!("{}: {}", finding.id, finding.message));
-                    return Ok((Exit::Conflict, vec![*finding]));
-                }
-            };
-            let Some(first) = todo.first() else {
-                one.result = "deleted";
-                break;
-            };
-            let went = match first {
-                Todo::Snapshot(write) | Todo::Protect(write) | Todo::Delete(write) => {
-                    hand.write(write).await?
-                }
-                Todo::AwaitSnapshot(name) => {
-                    hand.wait(&format!("snapshot {name} to be ready to use")).await?
-                }
-                Todo::AwaitGone(what) => hand.wait(what).await?,
-            };
-            match went {
-                Went::On => {}
-                Went::Interrupted(exit) => return Ok(interrupted(hand, exit)),
-                Went::Timeout => {
-                    let message = format!("{} is still there", one.target.name);
-                    let finding = rules::NOT_YET
-                        .found(one.target.reference(), message)
-                        .hint(crate::steps::repeat());
-                    hand.sender
-                        .teller
-                        .terminal
-                        .say(&format!("{}: {}", finding.id, finding.message));
-                    return Ok((Exit::Timeout, vec![finding]));
-                }
-            }
-        }
+        one.result = "deleted";
     }
     Ok((Exit::Done, Vec::new()))
 }
 
-fn was_deleted(hand: &Hand<'_>, one: &Plan) -> bool {
-    let line = format!("{} deleted", one.target.reference());
-    hand.sender.writes.iter().any(|write| write.starts_with(&line))
-}
-
-async fn missed(
-    hand: &mut Hand<'_>,
-    failure: Failure,
-) -> Result<Option<(Exit, Vec<Finding>)>, Error> {
-    match hand.missed(failure).await? {
-        Went::Interrupted(exit) => Ok(Some(interrupted(hand, exit))),
-        Went::On | Went::Timeout => Ok(None),
+/// A look before every step; `None` when it is gone.
+async fn delete(hand: &mut Hand<'_>, target: &Target, wish: &Wish) -> Result<Option<End>, Error> {
+    let on = target.reference();
+    hand.begin();
+    loop {
+        let (cluster, known) = (hand.cluster, hand.known());
+        let read = around::to_delete(cluster, target, wish.snapshot.is_some(), known.as_ref());
+        let world = match hand.look(read).await? {
+            Looked::Found(world) => world,
+            Looked::Again => continue,
+            Looked::End(end) => return Ok(Some(end)),
+        };
+        let todo = plan(target, &world, wish, Timestamp::now());
+        let next = match &todo {
+            Ok(todo) => match todo.first() {
+                None => return Ok(None),
+                Some(first) => Ok(first.next()),
+            },
+            // Another one by that name: ours is gone.
+            Err(finding) if finding.id == rules::CHANGED.id && was_deleted(hand, target) => {
+                return Ok(None);
+            }
+            Err(finding) => Err(finding),
+        };
+        if !hand.is_sure_of(next.as_ref().ok(), &world.facts) {
+            continue;
+        }
+        let end = match next {
+            Ok(next) => hand.step(&next, &on).await?,
+            Err(finding) if hand.sender.writes.is_empty() => {
+                return Err(refused("cannot delete it", std::slice::from_ref(&**finding)));
+            }
+            Err(finding) => Some(hand.stopped(Exit::Conflict, (**finding).clone())),
+        };
+        if end.is_some() {
+            return Ok(end);
+        }
     }
 }
 
-fn interrupted(hand: &Hand<'_>, exit: Exit) -> (Exit, Vec<Finding>) {
-    hand.sender.teller.terminal.say(&format!("hint: to go on: {}", crate::steps::repeat()));
-    (exit, Vec::new())
+fn was_deleted(hand: &Hand<'_>, target: &Target) -> bool {
+    let line = format!("{} deleted", target.reference());
+    hand.sender.writes.iter().any(|write| write.starts_with(&line))
 }
 
 fn answer(
@@ -391,7 +349,7 @@ fn said(view: &View) -> String {
         })
         .collect();
     if view.dry_run {
-        let again = crate::steps::again(std::env::args().skip(1), None, &["--dry-run"]);
+        let again = steps::again(std::env::args().skip(1), None, &["--dry-run"]);
         lines.push(format!(
             "plan {}: nothing was changed; to do it: {} --confirm-plan {}",
             view.hash, again, view.hash

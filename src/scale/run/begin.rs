@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cluster::{
-        Cluster, Failure, Resource,
+        Cluster, Resource,
         moving::{Right, missing_rights},
-        scaling::{self, Snapshots},
+        scaling,
     },
     output::Error,
     scale::{
@@ -67,7 +67,8 @@ pub async fn decide(
     let preview = Preview::new(&survey, &wish);
     let mut findings = guards::check(&survey, &preview, &wish, record.as_ref());
     if let Some(class) = &wish.snapshot {
-        snapshots(cluster, set, class, &mut findings).await?;
+        let found = scaling::snapshots(cluster).await?;
+        guards::snapshots(&survey, &preview, &found, class, &mut findings);
     }
     if set.replicas != wish.to || record.is_some() {
         for right in missing_rights(cluster, &rights(args, &preview)).await? {
@@ -149,35 +150,6 @@ fn words(
             .hint(guards.collect::<Vec<_>>().join(", ")));
         }
     }
-    Ok(())
-}
-
-async fn snapshots(
-    cluster: &Cluster,
-    set: &StatefulSet,
-    class: &str,
-    findings: &mut Vec<Finding>,
-) -> Result<(), Failure> {
-    let message = match scaling::snapshots(cluster).await? {
-        Snapshots::Absent => "the server does not serve snapshot.storage.k8s.io".to_owned(),
-        Snapshots::Unknown => return Ok(()),
-        Snapshots::Classes(classes) => match classes.iter().find(|known| known.name == class) {
-            Some(known) if known.deletes => {
-                let message = format!(
-                    "class {class} deletes what a snapshot holds when its VolumeSnapshot is deleted"
-                );
-                findings.push(rules::SNAPSHOT_DELETES.found(set.reference(), message));
-                return Ok(());
-            }
-            Some(_) => return Ok(()),
-            None => {
-                let known: Vec<&str> = classes.iter().map(|known| known.name.as_str()).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                format!("there is no VolumeSnapshotClass {class}; there are: {known}")
-            }
-        },
-    };
-    findings.push(rules::NO_SNAPSHOTS.found(set.reference(), message));
     Ok(())
 }
 

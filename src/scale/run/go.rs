@@ -3,7 +3,6 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
     Hand,
@@ -15,7 +14,10 @@ use crate::{
         scaling,
     },
     migrate,
-    output::{Error, Exit, text::list},
+    output::{
+        Error, Exit,
+        text::{list, one_line},
+    },
     scale::{
         fresh,
         plan::{self, Memory, Move, Stand},
@@ -24,7 +26,7 @@ use crate::{
         rules, writes,
     },
     steps::{End, Written},
-    workload::Finding,
+    workload::{Finding, snapshot_state},
 };
 
 /// How often the clock alone is looked at, which asks the server nothing.
@@ -365,15 +367,14 @@ async fn keep(hand: &mut Hand<'_>, record: &Record, replicas: u32) -> Result<Opt
                     Written::Interrupted(exit) => return Ok(Some(End::interrupted(exit))),
                 }
             };
-            if found.pointer("/status/readyToUse") == Some(&Value::Bool(true)) {
+            let state = snapshot_state(&found);
+            if state == Ok(true) {
                 hand.set.tell(&format!("snapshot {name} of {claim} is ready to use"))?;
                 break;
             }
             let what = format!("snapshot {name} of {claim} to be ready to use");
-            let said = found.pointer("/status/error/message").and_then(Value::as_str);
             if end.is_some_and(|end| Timestamp::now() >= end) {
-                let why =
-                    said.map_or_else(|| "no answer".to_owned(), crate::output::text::one_line);
+                let why = state.err().map_or_else(|| "no answer".to_owned(), one_line);
                 let finding =
                     rules::SNAPSHOT_FAILED.found(on, format!("waited in vain for {what}: {why}"));
                 return stopped(hand, Exit::Timeout, finding).map(Some);

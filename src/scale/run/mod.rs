@@ -19,7 +19,7 @@ use crate::{
     orphans,
     output::{Confirmed, Error, Exit, Look, Question, Terminal},
     steps::{self, End, HeldSet, Teller, Written},
-    workload::{Finding, Reference, StatefulSet, Survey},
+    workload::{Finding, Reference, Retention, StatefulSet, Survey},
 };
 
 /// Runs `scale`.
@@ -69,6 +69,7 @@ pub async fn run(
     };
     let confirmed = Confirmed::ask(terminal, &args.consent, question)?;
     let teller = Teller { terminal, output: args.output, command: "scale" };
+    let home = home(record.as_ref(), set, preview);
     let mut hand = Hand {
         cluster: &cluster,
         args,
@@ -77,6 +78,7 @@ pub async fn run(
         run: steps::run_name(),
         set: HeldSet::new(&cluster, reading, confirmed, teller),
         began: now,
+        home,
     };
     let end = match open(&mut hand, found.as_ref(), record.as_ref(), &begun.wish).await? {
         Ok(()) => go::go(&mut hand).await?,
@@ -95,6 +97,21 @@ struct Hand<'a> {
     run: String,
     set: HeldSet,
     began: Timestamp,
+    /// The replicas to which all of it can be undone.
+    home: Option<u32>,
+}
+
+/// What was before, also before an earlier run of the same scaling. What is
+/// lost, no number of replicas brings back.
+fn home(record: Option<&Record>, set: &StatefulSet, preview: &Preview) -> Option<u32> {
+    if !preview.can_be_undone() {
+        return None;
+    }
+    match record {
+        Some(record) if set.when_scaled != Retention::Retain && record.is_down() => None,
+        Some(record) => Some(record.from),
+        None => Some(preview.from),
+    }
 }
 
 impl Hand<'_> {
@@ -212,11 +229,11 @@ async fn close(
         )
     };
     let Preview { from, to, .. } = view.preview;
-    // What is lost, no number of replicas brings back.
-    if view.replicas != from && view.preview.can_be_undone() {
+    if let Some(home) = hand.home.filter(|home| view.replicas != *home) {
         let allow = format!(" --allow {}", rules::READOPTS_DATA.id);
-        let back_up = to < from && view.preview.disks().next().is_some();
-        view.undo = Some(line(from, if back_up { &allow } else { "" }));
+        let keeps_claims = !hand.facts_set().claim_templates.is_empty();
+        let back_up = view.replicas < home && keeps_claims;
+        view.undo = Some(line(home, if back_up { &allow } else { "" }));
     }
     if end.exit == Exit::Done && to < from && view.preview.disks().next().is_some() {
         // The work is done, whether that can be read or not.

@@ -4,7 +4,7 @@
 use std::{fmt, io::Write, time::Instant};
 
 use super::{
-    super::support::{Answer, Fault, FaultProxy, Seen, Victim},
+    super::support::{Fault, FaultProxy, Mishap, Victim},
     *,
 };
 
@@ -58,45 +58,6 @@ impl Story {
         let proxy = namespace.cluster().proxy();
         self.run(&namespace, &proxy).output().expect(0);
         (Picture::of(&namespace).end(), proxy.requests().len())
-    }
-}
-
-/// What happens at a point. The server never ends a watch by itself, so what
-/// would wait for the end of its answer happens before it.
-#[derive(Clone, Copy, Debug)]
-enum Mishap {
-    KilledBefore,
-    KilledAfter,
-    DroppedBefore,
-    DroppedAfter,
-    Conflict,
-    TooMany(u32),
-    Internal,
-}
-
-impl Mishap {
-    fn fault(self, request: &Seen, victim: &Victim) -> Fault {
-        match self {
-            Mishap::KilledAfter if !request.watch => Fault::KillAfter(victim.clone()),
-            Mishap::KilledBefore | Mishap::KilledAfter => Fault::KillBefore(victim.clone()),
-            Mishap::DroppedAfter if !request.watch => Fault::DropAfter,
-            Mishap::DroppedAfter => Fault::CutWatchAfter(1),
-            Mishap::DroppedBefore => Fault::DropBefore,
-            Mishap::Conflict => Fault::Answer(Answer::conflict()),
-            Mishap::TooMany(seconds) => Fault::Answer(Answer::too_many_requests(seconds)),
-            Mishap::Internal => Fault::Answer(Answer::internal_error()),
-        }
-    }
-
-    /// Whether a run that met it may end so; the same command again then ends
-    /// as it always does.
-    fn may_end(self, output: &Output) -> bool {
-        match self {
-            Mishap::KilledBefore | Mishap::KilledAfter => output.signal() == Some(9),
-            // Refused before anything was written: look, and plan again.
-            Mishap::Conflict => matches!(output.code(), Some(1 | 7)),
-            _ => output.code() == Some(1),
-        }
     }
 }
 
@@ -162,18 +123,17 @@ fn sweep(name: &str, mishaps: &[Mishap]) {
 
 #[test]
 fn killed_at_any_request_the_same_command_goes_on() {
-    sweep("killed", &[Mishap::KilledBefore, Mishap::KilledAfter]);
+    sweep("killed", &Mishap::KILLED);
 }
 
 #[test]
 fn whatever_answer_is_lost_the_end_is_the_same() {
-    sweep("dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter]);
+    sweep("dropped", &Mishap::DROPPED);
 }
 
 #[test]
 fn whatever_answer_is_an_error_the_end_is_the_same() {
-    let mishaps = [Mishap::Conflict, Mishap::TooMany(0), Mishap::TooMany(1), Mishap::Internal];
-    sweep("errors", &mishaps);
+    sweep("errors", &Mishap::ERRORS);
 }
 
 /// Watches that break off all the time slow it down, and no more.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    super::support::{Fault, Seen, Victim},
+    super::support::{Mishap, Victim},
     *,
 };
 
@@ -189,32 +189,24 @@ fn a_volume_that_somebody_has_is_not_taken() {
 #[derive(Clone, Copy)]
 struct Point {
     request: usize,
-    /// Before the server hears of it.
-    before: bool,
+    mishap: Mishap,
 }
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let when = if self.before { "before" } else { "after" };
-        write!(f, "killed {when} request {}", self.request)
+        write!(f, "request {}, {:?}", self.request, self.mishap)
     }
 }
 
 impl Point {
-    fn fault(self, seen: &Seen, victim: &Victim) -> Fault {
-        if self.before || seen.watch {
-            Fault::KillBefore(victim.clone())
-        } else {
-            Fault::KillAfter(victim.clone())
-        }
-    }
-
     fn try_it(&self) {
         let accident = Accident::happens(TestCluster::for_sweeps(), "recover-killed", 1);
         let proxy = accident.namespace.cluster().proxy();
         let victim = Victim::default();
         let (point, shared) = (*self, victim.clone());
-        proxy.on(move |seen| (seen.number == point.request).then(|| point.fault(seen, &shared)));
+        proxy.on(move |seen| {
+            (seen.number == point.request).then(|| point.mishap.fault(seen, &shared))
+        });
         let kubeconfig = accident.namespace.kubeconfig_through(&proxy);
         let output = accident.recover(0).kubeconfig(kubeconfig).victim(&victim).output();
         let killed = output.signal() == Some(9);
@@ -244,7 +236,7 @@ fn killed_at_any_request_a_recovery_goes_on() {
     accident.is_recovered(0);
     let requests = proxy.requests().len();
     let points = (1..=requests)
-        .flat_map(|request| [false, true].map(|before| Point { request, before }))
+        .flat_map(|request| Mishap::KILLED.map(|mishap| Point { request, mishap }))
         .collect();
     let of = format!("requests: {requests}");
     support::sweep("recover killed", &of, points, SAMPLE, Point::try_it);

@@ -1,6 +1,9 @@
 //! What becomes of disks.
 
-use super::*;
+use super::{
+    super::support::{SNAPSHOT_CLASS, csi, report_snapshot, snapshot_of, snapshots},
+    *,
+};
 
 fn volume(namespace: &Namespace, picture: &Picture, claim: &str) -> Option<Value> {
     let path = format!("/api/v1/persistentvolumes/{}", picture.claims[claim].1);
@@ -132,27 +135,22 @@ fn snapshots_need_their_api() {
 /// One for each claim, once its pod is gone; the next ordinal waits for it.
 #[test]
 fn a_snapshot_of_each_claim_is_waited_for() {
-    let namespace = made("scale-snapshots", 3, |_| {});
+    let namespace = TestCluster::shared().namespace("scale-snapshots");
+    let class = csi(&namespace, &["www-web-0", "www-web-1", "www-web-2"]);
+    make(&namespace, 3, |set| claims(set, &class));
     let before = Picture::of(&namespace);
-    super::super::migrate_modes::snapshots(&namespace);
+    snapshots(&namespace);
     let refused = ends(&namespace, "--replicas 1 --snapshot others -o json", 4);
     assert!(refused.stdout.contains("there is no VolumeSnapshotClass others"), "{refused}");
     let running = scale(&namespace, "--replicas 1 --snapshot snapshots").start();
-    let group = "snapshot.storage.k8s.io/v1";
     for (ordinal, replicas) in [(2, 2), (1, 1)] {
-        let claim = format!("www-web-{ordinal}");
-        let snapshot = wait_for(SOON, "the snapshot", || {
-            let all = items(&namespace, group, "volumesnapshots");
-            all.into_iter().find(|one| one["spec"]["source"]["persistentVolumeClaimName"] == *claim)
-        });
+        let snapshot = snapshot_of(&namespace, &format!("www-web-{ordinal}"));
         let now = Picture::of(&namespace);
         assert!(!now.pods.contains_key(&format!("web-{ordinal}")), "the pod was gone first");
-        assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], "snapshots");
+        assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], SNAPSHOT_CLASS);
         std::thread::sleep(Duration::from_secs(1));
         assert_eq!(Picture::of(&namespace).replicas, replicas, "it waits");
-        let name = snapshot["metadata"]["name"].as_str().expect("a name");
-        let path = namespace.path(group, "volumesnapshots", &format!("{name}/status"));
-        namespace.cluster().api().patch(&path, &json!({"status": {"readyToUse": true}}));
+        report_snapshot(&namespace, &snapshot, &json!({"readyToUse": true}));
     }
     let output = running.finish().expect(0);
     assert!(output.stderr.contains("SCALE-SNAPSHOT-DELETES"), "{output}");

@@ -4,7 +4,7 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    super::support::{Answer, Fault, FaultProxy, Seen, Victim},
+    super::support::{FaultProxy, Mishap, Victim},
     *,
 };
 
@@ -95,43 +95,6 @@ impl Story {
     }
 }
 
-/// What happens at a point. The server never ends a watch by itself, so what
-/// would wait for the end of its answer happens before it.
-#[derive(Clone, Copy, Debug)]
-enum Mishap {
-    KilledBefore,
-    KilledAfter,
-    DroppedBefore,
-    DroppedAfter,
-    Conflict,
-    TooMany,
-    Internal,
-}
-
-impl Mishap {
-    fn fault(self, request: &Seen, victim: &Victim) -> Fault {
-        match self {
-            Mishap::KilledAfter if !request.watch => Fault::KillAfter(victim.clone()),
-            Mishap::KilledBefore | Mishap::KilledAfter => Fault::KillBefore(victim.clone()),
-            Mishap::DroppedAfter if !request.watch => Fault::DropAfter,
-            Mishap::DroppedAfter => Fault::CutWatchAfter(1),
-            Mishap::DroppedBefore => Fault::DropBefore,
-            Mishap::Conflict => Fault::Answer(Answer::conflict()),
-            Mishap::TooMany => Fault::Answer(Answer::too_many_requests(1)),
-            Mishap::Internal => Fault::Answer(Answer::internal_error()),
-        }
-    }
-
-    /// Whether a run that met it may end so.
-    fn may_end(self, output: &Output) -> bool {
-        match self {
-            Mishap::KilledBefore | Mishap::KilledAfter => output.signal() == Some(9),
-            Mishap::Conflict => matches!(output.code(), Some(1 | 7)),
-            _ => output.code() == Some(1),
-        }
-    }
-}
-
 struct Point {
     story: Story,
     request: usize,
@@ -189,15 +152,15 @@ fn sweep(name: &str, mishaps: &[Mishap]) {
 
 #[test]
 fn killed_at_any_request_the_same_command_goes_on() {
-    sweep("scale killed", &[Mishap::KilledBefore, Mishap::KilledAfter]);
+    sweep("scale killed", &Mishap::KILLED);
 }
 
 #[test]
 fn whatever_answer_is_lost_the_end_is_the_same() {
-    sweep("scale dropped", &[Mishap::DroppedBefore, Mishap::DroppedAfter]);
+    sweep("scale dropped", &Mishap::DROPPED);
 }
 
 #[test]
 fn whatever_answer_is_an_error_the_end_is_the_same() {
-    sweep("scale errors", &[Mishap::Conflict, Mishap::TooMany, Mishap::Internal]);
+    sweep("scale errors", &Mishap::ERRORS);
 }

@@ -199,6 +199,21 @@ fn ctrl_c_leaves_the_set_at_rest_and_undoes_the_drain() {
     Picture::of(&namespace).is_down_to(1, &before);
 }
 
+/// What one run began and another ended is undone as a whole.
+#[test]
+fn the_way_back_is_to_where_it_began() {
+    let namespace = made("scale-undo", 4, |_| {});
+    let running =
+        scale(&namespace, "--replicas 1").args(["--after", "echo gone; sleep 60"]).start();
+    running.wait_for_stderr("the first hook", |said| said.contains("after web-3: gone"));
+    running.signal("INT");
+    running.finish().expect(130);
+    let output = ends(&namespace, "--replicas 1 -o json", 0);
+    let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let undo = document["undo"].as_str().expect("a line");
+    assert!(undo.starts_with("kubectl stateful scale web --replicas 4 --allow"), "{output}");
+}
+
 #[test]
 fn how_many_requests_a_scaling_takes() {
     let mut counts = Vec::new();

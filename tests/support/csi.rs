@@ -1,0 +1,116 @@
+//! Storage that can take snapshots, as far as objects go: a CSI driver, a class
+//! of it and volumes, and the API of snapshots. Nothing serves them: a test
+//! makes the volumes and says that the snapshots are ready.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Namespace, wait_for};
+
+pub const DRIVER: &str = "csi.stateful.test";
+/// The VolumeSnapshotClass of the driver.
+pub const SNAPSHOT_CLASS: &str = "snapshots";
+const SOON: Duration = Duration::from_secs(120);
+const GROUP: &str = "snapshot.storage.k8s.io";
+
+fn apply(namespace: &Namespace, objects: &Value) {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+    namespace.apply(&list.to_string());
+}
+
+/// A driver that attaches nothing, a class of it whose name is returned, and a
+/// volume `NAMESPACE-CLAIM` reserved for each of these claims.
+pub fn csi(namespace: &Namespace, claims: &[&str]) -> String {
+    let class = format!("{}-class", namespace.name());
+    apply(
+        namespace,
+        &json!([
+            { "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
+              "metadata": { "name": DRIVER }, "spec": { "attachRequired": false } },
+            { "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+              "metadata": { "name": class }, "provisioner": DRIVER },
+        ]),
+    );
+    let volume = |claim: &&str| {
+        let name = format!("{}-{claim}", namespace.name());
+        let mut volume = csi_volume(&name, &class, "2Gi");
+        volume["spec"]["claimRef"] = json!({ "namespace": namespace.name(), "name": claim });
+        volume
+    };
+    apply(namespace, &claims.iter().map(volume).collect());
+    class
+}
+
+/// A volume of the driver.
+pub fn csi_volume(name: &str, class: &str, size: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
+        "spec": {
+            "storageClassName": class, "accessModes": ["ReadWriteOnce"],
+            "capacity": { "storage": size }, "persistentVolumeReclaimPolicy": "Retain",
+            "csi": { "driver": DRIVER, "volumeHandle": name },
+        },
+    })
+}
+
+/// The API of snapshots, without the controller, and a class of the driver.
+pub fn snapshots(namespace: &Namespace) {
+    let crd = |plural: &str, kind: &str, scope: &str, status: Value| {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": format!("{plural}.{GROUP}"),
+                "annotations": { "api-approved.kubernetes.io": "https://example.org" },
+            },
+            "spec": {
+                "group": GROUP, "scope": scope,
+                "names": { "plural": plural, "kind": kind, "singular": kind.to_lowercase() },
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true, "subresources": status,
+                    "schema": { "openAPIV3Schema": {
+                        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                    } },
+                }],
+            },
+        })
+    };
+    apply(
+        namespace,
+        &json!([
+            crd("volumesnapshots", "VolumeSnapshot", "Namespaced", json!({ "status": {} })),
+            crd("volumesnapshotclasses", "VolumeSnapshotClass", "Cluster", json!({})),
+        ]),
+    );
+    for plural in ["volumesnapshots", "volumesnapshotclasses"] {
+        namespace.wait(&format!("crd/{plural}.{GROUP}"), "condition=Established");
+        // Its storage is made at the first request, which is told to come again.
+        wait_for(SOON, "the kind to be served", || {
+            (namespace.kubectl(["get", plural]).output().code() == Some(0)).then_some(())
+        });
+    }
+    wait_for(SOON, "the class of snapshots", || {
+        let class = json!({
+            "apiVersion": format!("{GROUP}/v1"), "kind": "VolumeSnapshotClass",
+            "metadata": { "name": SNAPSHOT_CLASS }, "driver": DRIVER, "deletionPolicy": "Delete",
+        });
+        let words = ["apply", "-f", "-"];
+        (namespace.kubectl(words).stdin(class.to_string()).output().code() == Some(0)).then_some(())
+    });
+}
+
+/// The snapshot of a claim, once there is one.
+pub fn snapshot_of(namespace: &Namespace, claim: &str) -> Value {
+    wait_for(SOON, &format!("the snapshot of {claim}"), || {
+        let list = namespace.get(&format!("{GROUP}/v1"), "volumesnapshots", "")?;
+        let all = list["items"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|one| one["spec"]["source"]["persistentVolumeClaimName"] == claim)
+    })
+}
+
+/// Plays the snapshot controller.
+pub fn report_snapshot(namespace: &Namespace, snapshot: &Value, status: &Value) {
+    let name = snapshot["metadata"]["name"].as_str().expect("a name");
+    let path = namespace.path(&format!("{GROUP}/v1"), "volumesnapshots", &format!("{name}/status"));
+    namespace.cluster().api().patch(&path, &json!({ "status": status }));
+}
