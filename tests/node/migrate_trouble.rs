@@ -41,7 +41,15 @@ fn a_check_in_the_new_pod_decides() {
     app.says("finalize sts/mysql --yes", 4);
     let count =
         "test \"$(mysql -u root -ppassword -NBe 'SELECT count(*) > 3 FROM shop.orders')\" = 1";
-    let moved = run(count, &[], 0);
+    // However long it takes, whoever runs it is alive: nobody else takes over.
+    let slow = format!("sleep 30; {count}");
+    let running = app.migrate("run deploy/mysql --yes").args(["--verify-exec", &slow]).start();
+    running.wait_for_stderr("the check", |said| said.contains("asking mysql-0: sleep 30"));
+    let other = app.migrate("resume sts/mysql --yes").output().expect(7);
+    let other = serde_json::from_str::<Value>(&other.stdout).expect("a document");
+    assert_eq!(ids(&other), ["MIGRATE-LOCKED"], "{other:#}");
+    let moved = running.finish().expect(0);
+    let moved = serde_json::from_str::<Value>(&moved.stdout).expect("a document");
     assert_eq!(moved["stage"], "arrived", "{moved:#}");
     app.says("finalize sts/mysql --yes", 0);
     app.is_moved("mysql", &[CLAIM], &[]);

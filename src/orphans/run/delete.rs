@@ -128,7 +128,7 @@ async fn snapshot_class(
         Ok(class) => Ok((name.to_owned(), class.cloned())),
         Err(why) => {
             let on = format!("volumesnapshotclass/{name}");
-            Err(refused("cannot delete", &[rules::NO_SNAPSHOTS.found(on, why)]))
+            Err(refused("cannot take snapshots", &[rules::NO_SNAPSHOTS.found(on, why)]))
         }
     }
 }
@@ -187,10 +187,10 @@ async fn look_at_all(
             Err(finding) => findings.push(*finding),
         }
     }
-    match findings.len() {
-        0 => Ok(plans),
-        1 => Err(refused("cannot delete it", &findings)),
-        several => Err(refused(&format!("cannot delete {several} of them"), &findings)),
+    match findings.as_slice() {
+        [] => Ok(plans),
+        [one] => Err(refused(&format!("cannot delete {}", one.object), &findings)),
+        several => Err(refused(&format!("cannot delete {} of them", several.len()), &findings)),
     }
 }
 
@@ -302,7 +302,10 @@ async fn delete(hand: &mut Hand<'_>, target: &Target, wish: &Wish) -> Result<Opt
         let end = match next {
             Ok(next) => hand.step(&next, &on).await?,
             Err(finding) if hand.sender.writes.is_empty() => {
-                return Err(refused("cannot delete it", std::slice::from_ref(&**finding)));
+                return Err(refused(
+                    &format!("cannot delete {on}"),
+                    std::slice::from_ref(&**finding),
+                ));
             }
             Err(finding) => Some(hand.stopped(Exit::Conflict, (**finding).clone())),
         };
