@@ -1,7 +1,7 @@
 //! `dns explain` on a real control plane: each thing that goes wrong with
 //! names is made real and found, and what is printed mends it.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -332,4 +332,36 @@ fn rights_to_one_namespace_are_enough_for_its_names() {
     for resource in ["services", "endpointslices.discovery.k8s.io", "pods"] {
         assert!(output.stdout.contains(&format!("{resource} could not be read")), "{output}");
     }
+}
+
+/// The picture first, and then a line for each change; for programs as JSON.
+#[test]
+fn a_watch_tells_what_changes() {
+    let namespace = named("dns-watch", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let start = |more: &[&str]| {
+        let words = [&["dns", "web", "--via", "api", "--watch"], more].concat();
+        namespace.stateful(words).deadline(SOON).start()
+    };
+    let (people, programs) = (start(&[]), start(&["-o", "jsonl"]));
+    people.wait_for_stdout("the picture", |said| said.contains("web-0.nginx"));
+    namespace.kubectl(["scale", "sts", "web", "--replicas=2"]).output().success();
+    people.wait_for_stdout("the new name", |said| said.contains("web-1.nginx A is expected: "));
+    programs.wait_for_stdout("the new name", |said| said.contains("web-1.nginx A is expected: "));
+    namespace.kubectl(["scale", "sts", "web", "--replicas=1"]).output().success();
+    let gone = |said: &str| said.contains("web-1.nginx A is no name any more");
+    people.wait_for_stdout("the name to go", gone);
+    programs.wait_for_stdout("the name to go", gone);
+    people.signal("INT");
+    programs.signal("INT");
+    people.finish().expect(130);
+    let output = programs.finish().expect(130);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schemas/dns-change-v1.json");
+    let schema = serde_json::from_str(&fs::read_to_string(path).expect("a schema")).expect("JSON");
+    let changes = output.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let changes = changes.filter(|line: &Value| line["schema"] == "kubectl-stateful/dns-change/v1");
+    let checked = changes.inspect(|change| {
+        jsonschema::validate(&schema, change).unwrap_or_else(|why| panic!("{why}: {change}"));
+    });
+    assert!(checked.count() >= 2, "{output}");
 }
