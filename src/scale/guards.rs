@@ -49,7 +49,7 @@ pub fn check(
         leaving(survey, wish, &mut found);
         numbers(survey, wish, &mut found);
     } else if wish.to > survey.set.replicas {
-        coming(survey, preview, &mut found);
+        coming(survey, preview, wish, record, &mut found);
     }
     if wish.to != survey.set.replicas {
         state(survey, wish, &mut found);
@@ -240,12 +240,23 @@ fn leaving(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
 }
 
 /// The ordinals that come, where something is there already.
-fn coming(survey: &Survey, preview: &Preview, found: &mut Vec<Finding>) {
+fn coming(
+    survey: &Survey,
+    preview: &Preview,
+    wish: &Wish,
+    record: Option<&Record>,
+    found: &mut Vec<Finding>,
+) {
     let set = survey.set;
+    // Then it may be ourselves who deleted it, and its end is waited for.
+    let is_set_aside = wish.fresh && record.is_some();
     for (item, disk) in preview.disks() {
         let on = format!("persistentvolumeclaim/{}", disk.claim);
         let Some(claim) = survey.facts.claim(&disk.claim) else { continue };
         if claim.deleting.is_some() {
+            if is_set_aside {
+                continue;
+            }
             let message = format!("claim {} that {} needs is being deleted", disk.claim, item.name);
             found.push(rules::CLAIM_LEAVING.found(on, message));
             continue;

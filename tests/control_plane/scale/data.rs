@@ -102,6 +102,35 @@ fn claims_from_before_are_asked_about() {
     assert!(!now.annotated);
 }
 
+/// Killed while the claim that it deleted is still on its way out: that is no
+/// reason to refuse the same command.
+#[test]
+fn a_claim_that_is_being_set_aside_is_waited_for() {
+    let namespace = made("scale-fresh-held", 3, |_| {});
+    ends(&namespace, "--replicas 2", 0);
+    let before = Picture::of(&namespace);
+    let path = namespace.path("v1", "persistentvolumeclaims", "www-web-2");
+    let held = |by: Value| {
+        namespace.cluster().api().patch(&path, &json!({"metadata": {"finalizers": by}}));
+    };
+    held(json!(["stateful.test/hold"]));
+    let leaves = || {
+        let claim = namespace.get("v1", "persistentvolumeclaims", "www-web-2")?;
+        claim["metadata"]["deletionTimestamp"].is_string().then_some(())
+    };
+    let running = scale(&namespace, "--replicas 3 --fresh").start();
+    wait_for(SOON, "the claim to be deleted", leaves);
+    running.signal("KILL");
+    assert_eq!(running.finish().signal(), Some(9));
+    assert_eq!(leaves(), Some(()));
+    let running = scale(&namespace, "--replicas 3 --fresh").start();
+    running.wait_for_stderr("the wait for it", |said| said.contains("www-web-2 to be gone"));
+    held(Value::Null);
+    running.finish().expect(0);
+    let (_, disk, _) = &before.claims["www-web-2"];
+    is_aside(&namespace, &Picture::of(&namespace), disk);
+}
+
 /// The volume is bound to a claim of another name, under its old policy, and
 /// nothing tells that it was ever otherwise.
 #[track_caller]
