@@ -31,12 +31,15 @@ pub async fn snapshots(cluster: &Cluster) -> Result<Snapshots, Failure> {
     }
     let path = format!("/apis/{SNAPSHOT_GROUP}/v1/volumesnapshotclasses");
     let what = format!("volumesnapshotclasses.{SNAPSHOT_GROUP}");
-    Ok(match list::<SnapshotClassObject>(cluster, &what, &path).await? {
-        Answer::Items { items, .. } => {
-            Snapshots::Classes(items.into_iter().map(Into::into).collect())
+    match list::<SnapshotClassObject>(cluster, &what, &path).await {
+        Ok(Answer::Items { items, .. }) => {
+            Ok(Snapshots::Classes(items.into_iter().map(Into::into).collect()))
         }
-        Answer::NoRight(_) => Snapshots::Unknown,
-    })
+        Ok(Answer::NoRight(_)) => Ok(Snapshots::Unknown),
+        // The group without this kind: half installed, or half removed.
+        Err(Failure::NotFound(_)) => Ok(Snapshots::Classes(Vec::new())),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// A VolumeSnapshot; `None` when there is none.

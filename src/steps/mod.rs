@@ -43,31 +43,37 @@ impl End {
     }
 }
 
-/// Waits for Ctrl-C or a request to end, and says which it was. Where signals
-/// cannot be had it waits forever, and the default action of the signal ends
-/// the program instead.
-pub async fn interruption() -> Exit {
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => Exit::Interrupted,
-        () = terminate() => Exit::Terminated,
-        else => std::future::pending().await,
+/// Waits for Ctrl-C or a request to end, and says which it was. It listens from
+/// this call on, and not only once it is waited for: what comes in between must
+/// not end the program in the middle of something. Where signals cannot be had
+/// it waits forever, and the default action of the signal ends the program
+/// instead.
+#[cfg(unix)]
+pub fn interruption() -> impl Future<Output = Exit> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn comes(signal: Option<Signal>) {
+        match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+    let interrupt = signal(SignalKind::interrupt()).ok();
+    let terminate = signal(SignalKind::terminate()).ok();
+    async move {
+        tokio::select! {
+            () = comes(interrupt) => Exit::Interrupted,
+            () = comes(terminate) => Exit::Terminated,
+        }
     }
 }
 
-#[cfg(unix)]
-async fn terminate() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+pub async fn interruption() -> Exit {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Exit::Interrupted,
         Err(_) => std::future::pending().await,
     }
-}
-
-#[cfg(not(unix))]
-async fn terminate() {
-    std::future::pending().await
 }
 
 /// This very command line.

@@ -468,7 +468,8 @@ fn a_hostile_server_ends_in_an_error_in_time() {
             (servers.len() == 1 && servers[0]["name"] == server).then_some(output)
         });
         assert!(matches!(output.code(), Some(3 | 8)), "{mode}: {output}");
-        assert!(output.took < Duration::from_secs(10), "{mode}: {:?}", output.took);
+        // Two times two seconds, and what a busy machine takes.
+        assert!(output.took < Duration::from_secs(20), "{mode}: {:?}", output.took);
         let found = document(&output);
         let rows = found["items"].as_array().expect("items");
         assert!(!rows.is_empty(), "{output}");
