@@ -83,7 +83,10 @@ impl Point {
         let victim = Victim::default();
         kill_at(&proxy, self.write, &victim);
         let output = app.migrate_through(&proxy, self.verb.words()).victim(&victim).output();
-        assert_eq!(output.signal(), Some(9), "{output}\n{}", proxy.log());
+        // Where a write met a change of somebody else there was one more to count.
+        let is_shorter = proxy.count(|seen| seen.changes()) < self.write;
+        let end = if is_shorter { (Some(0), None) } else { (None, Some(9)) };
+        assert_eq!((output.code(), output.signal()), end, "{output}\n{}", proxy.log());
         let journal = app.namespace.get("v1", "configmaps", "kubectl-stateful-migrate-mysql");
         let takes_over = format!("{} sts/mysql --yes --takeover", self.then);
         // Its last write was the end of it.
