@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::strategic::{self, Merge, Place};
 use crate::{
+    cluster::offline,
     completion,
     output::{Error, Exit},
     workload::{self, same_quantity},
@@ -224,7 +225,7 @@ impl<'a> PatchFile<'a> {
         let text = read_file(file).map_err(Refused::Unreadable)?;
         let documents: Vec<Value> = match serde_json::from_str(&text) {
             Ok(document) => vec![document],
-            Err(_) => serde_saphyr::from_multiple(&text)
+            Err(_) => serde_saphyr::from_multiple_with_options(&text, offline::yaml())
                 .map_err(|error| malformed(file, error.to_string()))?,
         };
         let mut documents = documents.into_iter().filter(|document| !document.is_null());
@@ -1055,6 +1056,15 @@ mod tests {
         }
         assert!(matches!(of_file("a: ["), Err(Refused::Malformed { .. })));
         assert!(matches!(patch(&["--patch-file", "x"]), Err(Refused::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_patch_file_is_read_as_kubernetes_reads_it() {
+        let text =
+            "spec: {template: {spec: {volumes: [{name: conf, configMap: {defaultMode: 0644}}]}}}";
+        let patch = Value::Object(of_file(text).unwrap());
+        let mode = patch.pointer("/spec/template/spec/volumes/0/configMap/defaultMode");
+        assert_eq!(mode, Some(&json!(0o644)));
     }
 
     #[test]

@@ -108,6 +108,11 @@ fn add_path(path: &Path, found: &mut Vec<Text>) -> Result<(), Error> {
     files.iter().try_for_each(|file| add_path(file, found))
 }
 
+/// YAML as Kubernetes reads it: `0644` is octal, `yes` is true.
+pub fn yaml() -> serde_saphyr::Options {
+    serde_saphyr::options! { legacy_octal_numbers: true }
+}
+
 impl Bundle {
     /// Reads files, folders and `-`, as [`texts`] does.
     ///
@@ -129,7 +134,8 @@ impl Bundle {
         let documents: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
             vec![serde_json::from_str(text).map_err(|error| malformed(origin, &error))?]
         } else {
-            serde_saphyr::from_multiple(text).map_err(|error| malformed(origin, &error))?
+            serde_saphyr::from_multiple_with_options(text, yaml())
+                .map_err(|error| malformed(origin, &error))?
         };
         for (index, document) in documents.into_iter().enumerate() {
             self.add_object(document, &format!("{origin}, document {}", index + 1))?;
@@ -674,4 +680,22 @@ fn unreadable(name: &str, error: &std::io::Error) -> Error {
 /// A document that cannot be read as an object.
 pub fn malformed(origin: &str, error: &dyn std::error::Error) -> Error {
     Error::new(Exit::Error, format!("cannot understand {origin}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_mode_that_begins_with_a_zero_is_octal() {
+        let mut bundle = Bundle::default();
+        let text =
+            "apiVersion: v1\nkind: Pod\nmode: 0644\nworks: yes\n---\n{apiVersion: v1, kind: Pod}";
+        bundle.add_text(text, "test").expect("two objects");
+        assert_eq!(bundle.objects[0].body["mode"], json!(0o644));
+        assert_eq!(bundle.objects[0].body["works"], json!(true));
+        assert_eq!(bundle.objects.len(), 2);
+    }
 }
