@@ -238,7 +238,7 @@ impl Products {
         let mut products = Products::default();
         for (index, outcome) in conversion.outcomes.iter().enumerate() {
             let Outcome::Became(all) = outcome else { continue };
-            for Made { class, body } in all {
+            for Made { class, body, .. } in all {
                 match (class, kind(body)) {
                     (Class::Retargeted, _) => products.retargeted.push((index, body.clone())),
                     (_, "StatefulSet") => products.set = Some(body.clone()),

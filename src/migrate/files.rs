@@ -2,16 +2,18 @@
 //! only the documents changed that became something else.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Value, json};
 
-use super::convert::{Class, Made, Outcome};
+use super::{
+    comments::{self, Heirs},
+    convert::{Class, Outcome},
+};
 use crate::{
     cluster::offline::{self, Text},
     output::{Error, Exit, text::list},
@@ -61,7 +63,7 @@ pub struct Item<'a> {
     pub body: &'a Value,
 }
 
-/// Comments of converted documents.
+/// Comments of a document that are nowhere in the output.
 #[derive(Debug)]
 pub struct LostComments {
     pub file: String,
@@ -70,6 +72,17 @@ pub struct LostComments {
     /// Lines of the file, counted from 1.
     pub lines: Vec<usize>,
 }
+
+/// What stands in the place of a document, or a part of it.
+struct Piece {
+    body: Value,
+    /// The objects of the input that are in it, and where: JSON pointers.
+    sources: Vec<(usize, String)>,
+}
+
+/// Lines with comments that the output has too, counted from 0: those of each
+/// document by the first place in it.
+type Carried = BTreeMap<usize, BTreeSet<usize>>;
 
 impl Manifests {
     /// Reads files, folders and `-`.
@@ -122,27 +135,34 @@ impl Manifests {
         items
     }
 
-    /// Comments that are inside documents which are written anew.
-    pub fn lost_comments(&self, outcomes: &[Outcome]) -> Vec<LostComments> {
+    /// Comments of documents that are written anew and that found no place.
+    ///
+    /// # Errors
+    /// When an object cannot be written, which is a bug.
+    pub fn lost_comments(&self, outcomes: &[Outcome]) -> Result<Vec<LostComments>, Error> {
+        let mut carried = Carried::new();
+        for file in &self.files {
+            self.file_text(file, outcomes, false, &mut carried)?;
+        }
         let mut lost = Vec::new();
         for file in &self.files {
             let mut line = 1;
             for document in &file.documents {
                 line += document.marker.as_ref().map_or(0, |_| 1);
-                let changed = |place: &usize| outcomes[*place] != Outcome::Kept;
                 let places = document.content.places();
-                if let Some(&object) = places.iter().find(|place| changed(place)) {
-                    let gone = |place: &usize| outcomes[*place] == Outcome::Became(Vec::new());
-                    let lines = comments(document, places.iter().all(gone));
+                let changed = places.iter().find(|place| outcomes[**place] != Outcome::Kept);
+                if let Some(&object) = changed.filter(|_| !document.is_json) {
+                    let kept = carried.remove(&places[0]).unwrap_or_default();
+                    let lines = comments::lines(&document.text);
+                    let lines: Vec<usize> = lines.difference(&kept).map(|at| at + line).collect();
                     if !lines.is_empty() {
-                        let lines = lines.into_iter().map(|at| at + line).collect();
                         lost.push(LostComments { file: file.name.clone(), object, lines });
                     }
                 }
                 line += document.text.lines().count();
             }
         }
-        lost
+        Ok(lost)
     }
 
     /// All files as one YAML stream.
@@ -153,7 +173,7 @@ impl Manifests {
         let mut text = String::new();
         for file in &self.files {
             // JSON has no comments to keep, and tabs that YAML does not take.
-            add(&mut text, &self.file_text(file, outcomes, false)?);
+            add(&mut text, &self.file_text(file, outcomes, false, &mut Carried::new())?);
         }
         Ok(text)
     }
@@ -184,7 +204,7 @@ impl Manifests {
                     .hint("convert them into a folder each"));
             }
             let path = folder.join(name);
-            let text = self.file_text(file, outcomes, true)?;
+            let text = self.file_text(file, outcomes, true, &mut Carried::new())?;
             match fs::read_to_string(&path) {
                 Ok(there) if there == text => {}
                 Ok(_) => differing.push(shown),
@@ -212,7 +232,13 @@ impl Manifests {
         Ok(planned.into_iter().map(|(path, _)| path).collect())
     }
 
-    fn file_text(&self, file: &File, outcomes: &[Outcome], as_json: bool) -> Result<String, Error> {
+    fn file_text(
+        &self,
+        file: &File,
+        outcomes: &[Outcome],
+        as_json: bool,
+        carried: &mut Carried,
+    ) -> Result<String, Error> {
         let mut text = String::new();
         for document in &file.documents {
             let json = document.is_json && as_json;
@@ -224,51 +250,114 @@ impl Manifests {
                 text.push_str(&document.text);
                 continue;
             }
-            let made = self.made(document, outcomes);
+            let pieces = self.pieces(document, outcomes);
             if json {
-                let bodies: Vec<&Value> = made.iter().map(|made| &made.body).collect();
+                let bodies: Vec<&Value> = pieces.iter().map(|piece| &piece.body).collect();
                 text.push_str(&json_text(&bodies)?);
                 continue;
             }
-            // Comments before a document speak of what it became.
-            let heir = made.iter().rposition(|made| made.class != Class::Created);
-            for (index, made) in made.iter().enumerate() {
+            for (index, piece) in pieces.iter().enumerate() {
                 end_line(&mut text);
                 match &document.marker {
                     Some(marker) if index == 0 => text.push_str(marker),
                     None if text.is_empty() => {}
                     _ => text.push_str("---\n"),
                 }
-                if heir == Some(index) && !document.is_json {
-                    text.push_str(head(&document.text));
-                }
-                text.push_str(&yaml(&made.body, indents_lists(&document.text))?);
+                text.push_str(&self.piece_text(piece, document, carried)?);
             }
         }
         end_line(&mut text);
         Ok(text)
     }
 
-    /// What stands where a document stood: its objects, or one list of them.
-    fn made(&self, document: &Document, outcomes: &[Outcome]) -> Vec<Made> {
-        let of = |place: usize| match &outcomes[place] {
-            Outcome::Kept => {
-                vec![Made { class: Class::Untouched, body: self.objects[place].clone() }]
+    /// A piece as YAML, with the comments of all that it was.
+    fn piece_text(
+        &self,
+        piece: &Piece,
+        place: &Document,
+        carried: &mut Carried,
+    ) -> Result<String, Error> {
+        let mut text = yaml(&piece.body, indents_lists(&place.text))?;
+        let mut heads = String::new();
+        let mut seen = BTreeSet::new();
+        for (source, _) in &piece.sources {
+            let Some(old) = self.document_of(*source).filter(|old| !old.is_json) else { continue };
+            let first_place = old.content.places()[0];
+            if !seen.insert(first_place) {
+                continue;
             }
-            Outcome::Became(made) => made.clone(),
+            let carried = carried.entry(first_place).or_default();
+            let head = head(&old.text);
+            let first = head.lines().count();
+            // What stands before a document speaks of all of it.
+            if !old.content.is_list() || std::ptr::eq(old, place) {
+                heads.push_str(head);
+                carried.extend(0..first);
+            }
+            let heirs = self.heirs(old, piece, std::ptr::eq(old, place));
+            let is_same = |text: &str| is_yaml_of(text, &piece.body);
+            text = comments::carry((&old.text, first), &text, &heirs, is_same, carried);
+        }
+        Ok(heads + &text)
+    }
+
+    fn document_of(&self, place: usize) -> Option<&Document> {
+        let mut documents = self.files.iter().flat_map(|file| &file.documents);
+        documents.find(|document| document.content.places().contains(&place))
+    }
+
+    /// Which keys and items of a document are in a piece, and where; of a list
+    /// that stands in its own place what surrounds the items, too.
+    fn heirs(&self, old: &Document, piece: &Piece, is_own: bool) -> Heirs {
+        let mut heirs = Heirs::new();
+        if let (Content::List { frame, .. }, true) = (&old.content, is_own) {
+            for key in frame.keys().map(String::as_str).chain(["items"]) {
+                let pointer = format!("/{key}");
+                heirs.insert(pointer.clone(), pointer);
+            }
+        }
+        for (source, pointer) in &piece.sources {
+            let Some(at) = old.content.places().iter().position(|place| place == source) else {
+                continue;
+            };
+            let Some(new) = piece.body.pointer(pointer) else { continue };
+            let from = if old.content.is_list() { format!("/items/{at}") } else { String::new() };
+            comments::pair(&self.objects[*source], new, (&from, pointer), &mut heirs);
+        }
+        heirs
+    }
+
+    /// What stands where a document stood: its objects, or one list of them.
+    fn pieces(&self, document: &Document, outcomes: &[Outcome]) -> Vec<Piece> {
+        let of = |place: usize| -> Vec<(Option<usize>, Value)> {
+            match &outcomes[place] {
+                Outcome::Kept => vec![(Some(place), self.objects[place].clone())],
+                Outcome::Became(made) => {
+                    made.iter().map(|made| (made.source, made.body.clone())).collect()
+                }
+            }
         };
         match &document.content {
             Content::None => Vec::new(),
-            Content::Object(place) => of(*place),
+            Content::Object(place) => {
+                let piece = |(source, body): (Option<usize>, Value)| Piece {
+                    body,
+                    sources: source.into_iter().map(|source| (source, String::new())).collect(),
+                };
+                of(*place).into_iter().map(piece).collect()
+            }
             Content::List { frame, items } => {
                 let mut frame = frame.clone();
-                let all = items.iter().flat_map(|&place| of(place)).map(|made| made.body);
-                let all = Value::Array(all.collect());
+                let all = items.iter().flat_map(|&place| of(place));
+                let (sources, all): (Vec<Option<usize>>, Vec<Value>) = all.unzip();
                 // A DeploymentList may hold Deployments only.
                 frame.insert("apiVersion".to_owned(), "v1".into());
                 frame.insert("kind".to_owned(), "List".into());
-                frame.insert("items".to_owned(), all);
-                vec![Made { class: Class::Converted, body: Value::Object(frame) }]
+                frame.insert("items".to_owned(), Value::Array(all));
+                let sources = sources.into_iter().enumerate();
+                let sources =
+                    sources.filter_map(|(at, source)| Some((source?, format!("/items/{at}"))));
+                vec![Piece { body: Value::Object(frame), sources: sources.collect() }]
             }
         }
     }
@@ -281,6 +370,10 @@ impl Content {
             Content::Object(place) => std::slice::from_ref(place),
             Content::List { items, .. } => items,
         }
+    }
+
+    fn is_list(&self) -> bool {
+        matches!(self, Content::List { .. })
     }
 }
 
@@ -328,7 +421,6 @@ fn split(text: &str) -> Vec<Part> {
     parts
 }
 
-/// YAML as Kubernetes reads it: `0644` is octal, `yes` is true.
 fn parse(text: &str, is_json: bool, origin: &str) -> Result<Value, Error> {
     let failed = |error: &dyn std::error::Error| offline::malformed(origin, error);
     if is_json {
@@ -337,8 +429,7 @@ fn parse(text: &str, is_json: bool, origin: &str) -> Result<Value, Error> {
     if text.lines().all(|line| line.trim().is_empty() || line.starts_with(['#', '%'])) {
         return Ok(Value::Null);
     }
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, offline::yaml()).map_err(|error| {
         let error = failed(&error);
         if text.contains("{{") {
             error.hint("render the chart first: helm template")
@@ -396,36 +487,6 @@ fn head(text: &str) -> &str {
     ""
 }
 
-/// Lines, counted from 0, that hold a comment: without it the document says
-/// the same. Its head counts where the whole document has moved away.
-fn comments(document: &Document, with_head: bool) -> Vec<usize> {
-    if document.is_json || !document.text.contains('#') {
-        return Vec::new();
-    }
-    let lines: Vec<&str> = document.text.split_inclusive('\n').collect();
-    let first = if with_head { 0 } else { head(&document.text).lines().count() };
-    let whole = parse(&document.text, false, "").ok();
-    let mut comments = Vec::new();
-    for (at, line) in lines.iter().enumerate().skip(first) {
-        let Some(hash) = comment_start(line) else { continue };
-        let mut without: String = lines[..at].concat();
-        let _ = writeln!(without, "{}", &line[..hash]);
-        without.push_str(&lines[at + 1..].concat());
-        if whole.is_some() && parse(&without, false, "").ok() == whole {
-            comments.push(at);
-        }
-    }
-    comments
-}
-
-/// Where a comment of this line would begin.
-fn comment_start(line: &str) -> Option<usize> {
-    line.char_indices().find_map(|(at, c)| {
-        let free = line[..at].chars().next_back().is_none_or(char::is_whitespace);
-        (c == '#' && free).then_some(at)
-    })
-}
-
 /// Whether lists stand deeper than the key that they belong to.
 fn indents_lists(text: &str) -> bool {
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -457,8 +518,11 @@ fn yaml(body: &Value, indented: bool) -> Result<String, Error> {
             all.push('\n');
             all
         });
-    let same = |text: &str| parse(text, false, "").is_ok_and(|value| value == *body);
-    Ok(if same(&trimmed) { trimmed } else { text })
+    Ok(if is_yaml_of(&trimmed, body) { trimmed } else { text })
+}
+
+fn is_yaml_of(text: &str, body: &Value) -> bool {
+    parse(text, false, "").is_ok_and(|value| value == *body)
 }
 
 fn json_text(bodies: &[&Value]) -> Result<String, Error> {

@@ -23,11 +23,13 @@
 //!
 //! [`recover`] is for sets that were moved by hand and run on a blank disk.
 //!
-//! `files` takes manifests apart into documents; `run/` carries things out.
+//! `files` takes manifests apart into documents, `comments` follow what they
+//! speak of; `run/` carries things out.
 
 pub mod args;
 pub mod back;
 pub mod begin;
+mod comments;
 pub mod convert;
 pub mod files;
 pub mod fill;

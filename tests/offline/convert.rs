@@ -917,6 +917,13 @@ prop_compose! {
     }
 }
 
+/// The key that a comment of this line speaks of.
+fn subject(lines: &[impl AsRef<str>], comment: usize) -> Option<&str> {
+    let said = lines[comment..].iter().map(|line| line.as_ref().trim_start_matches([' ', '-']));
+    let mut said = said.filter(|line| !line.starts_with('#') && !line.is_empty());
+    said.next()?.split([':', '#']).next().map(str::trim_end)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -961,6 +968,64 @@ proptest! {
         prop_assert_eq!(claims, wanted, "the pod finds the claims that were made");
         let again = convert(&read, &Options::default()).expect("a conversion");
         prop_assert!(again.outcomes.iter().all(|outcome| *outcome == Outcome::Kept));
+    }
+
+    /// Each comment is in the output once, at its key, or it is said to be lost.
+    #[test]
+    fn no_comment_is_lost_in_silence(
+        (objects, options) in any_app(),
+        places in proptest::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..6),
+    ) {
+        let documents = objects.iter().map(|object| serde_saphyr::to_string(object).expect("YAML"));
+        let plain = documents.collect::<Vec<String>>().join("---\n");
+        let mut lines: Vec<String> = plain.lines().map(str::to_owned).collect();
+        let mut said = Vec::new();
+        for (number, (place, beside)) in places.iter().enumerate() {
+            let at = place.index(lines.len());
+            // What stands on a marker is of no document.
+            if lines[at] == "---" {
+                continue;
+            }
+            let (before, comment) = (lines.clone(), format!("# c{number};"));
+            let depth = lines[at].len() - lines[at].trim_start().len();
+            if *beside {
+                lines[at].push(' ');
+                lines[at].push_str(&comment);
+            } else {
+                lines.insert(at, " ".repeat(depth) + &comment);
+            }
+            // It may have become a part of a value.
+            let with = Text { name: "x".into(), path: None, text: lines.join("\n") + "\n" };
+            let same = Manifests::from_texts(vec![with]).is_ok_and(|with| with.objects == objects);
+            if same {
+                said.push(comment);
+            } else {
+                lines = before;
+            }
+        }
+        let text = lines.join("\n") + "\n";
+        let manifests = manifests(&text);
+        let conversion = convert(&manifests.objects, &options).expect("a conversion");
+        let stream = manifests.stream(&conversion.outcomes).expect("text");
+        let items = manifests.items(&conversion.outcomes);
+        let read = self::manifests(&stream).objects;
+        for (item, read) in items.iter().zip(&read) {
+            prop_assert_eq!(item.body, read, "{}", stream);
+        }
+        let lost = manifests.lost_comments(&conversion.outcomes).expect("lines");
+        let lost: BTreeSet<usize> = lost.into_iter().flat_map(|lost| lost.lines).collect();
+        let output: Vec<&str> = stream.lines().collect();
+        for comment in said {
+            let line = lines.iter().position(|line| line.contains(&comment)).expect("it");
+            let is_lost = lost.contains(&(line + 1));
+            let found: Vec<usize> =
+                (0..output.len()).filter(|at| output[*at].contains(&comment)).collect();
+            prop_assert_eq!(found.len(), usize::from(!is_lost), "{}\n{}\n{}", comment, text, stream);
+            for at in found {
+                let old = subject(&lines, line);
+                prop_assert_eq!(subject(&output, at), old, "{}\n{}\n{}", comment, text, stream);
+            }
+        }
     }
 
     #[test]

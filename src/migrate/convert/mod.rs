@@ -91,6 +91,8 @@ pub enum Class {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     pub class: Class,
+    /// The object of the input that it was; none where it is new.
+    pub source: Option<usize>,
     pub body: Value,
 }
 
@@ -353,7 +355,7 @@ impl<'a> Work<'a> {
             self.outcomes[other] = Outcome::Became(Vec::new());
         }
         for (index, claim) in storage.claims {
-            let claim = Made { class: Class::Converted, body: claim };
+            let claim = Made { class: Class::Converted, source: Some(index), body: claim };
             if index < first {
                 match &mut self.outcomes[index] {
                     Outcome::Became(all) => all.push(claim),
@@ -367,7 +369,7 @@ impl<'a> Work<'a> {
             self.outcomes[index] = Outcome::Became(Vec::new());
             here.push(claim);
         }
-        here.push(Made { class: Class::Converted, body });
+        here.push(Made { class: Class::Converted, source: Some(first), body });
         self.outcomes[first] = Outcome::Became(here);
         self.sets.push(SetView {
             namespace: self.place(&source.body).map(str::to_owned),

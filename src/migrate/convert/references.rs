@@ -65,8 +65,8 @@ impl Work<'_> {
                     let asked = self.options.retarget.contains(&retarget) && !gone.folded;
                     if asked {
                         let body = retargeted(object, pointer, &gone.set);
-                        self.outcomes[index] =
-                            Outcome::Became(vec![Made { class: Class::Retargeted, body }]);
+                        let (class, source) = (Class::Retargeted, Some(index));
+                        self.outcomes[index] = Outcome::Became(vec![Made { class, source, body }]);
                     }
                     found.push(scaler_finding(object, gone, asked, retarget));
                 }

@@ -45,7 +45,7 @@ impl Work<'_> {
         let message = format!("Service {made} was made: no headless one selects the pods");
         self.findings.push(rules::SERVICE_CREATED.found(on, message));
         let body = headless(source, &made);
-        (made, Some(Made { class: Class::Created, body }))
+        (made, Some(Made { class: Class::Created, source: None, body }))
     }
 
     fn check_service(&mut self, source: &Source, asked: &str) {

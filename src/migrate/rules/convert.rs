@@ -275,9 +275,9 @@ rule!(
     COMMENTS_LOST,
     "MIGRATE-COMMENTS-LOST",
     Warning,
-    "A converted document is written anew, and the comments inside it are lost. Those before its \
-     first line, and all of other documents, are kept.",
-    "The lines that are named begin with # and are no part of a value.",
+    "A converted document is written anew. A comment goes where its key or list item goes, and \
+     what these speak of is not in the output.",
+    "The lines that are named have a comment at a key or an item that has no place in the output.",
     "Carry over by hand what is still true."
 );
 rule!(

@@ -30,7 +30,7 @@ pub fn convert(
     let options = args.options(connection.namespace.as_deref())?;
     let manifests = Manifests::read(&args.filename)?;
     let mut conversion = convert::convert(&manifests.objects, &options)?;
-    say_lost_comments(&manifests, &mut conversion);
+    say_lost_comments(&manifests, &mut conversion)?;
     if conversion.is_refused() {
         conversion.findings.retain(|finding| finding.severity == Severity::Error);
     }
@@ -67,8 +67,8 @@ pub fn convert(
     Ok(exit)
 }
 
-fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) {
-    for lost in manifests.lost_comments(&conversion.outcomes) {
+fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) -> Result<(), Error> {
+    for lost in manifests.lost_comments(&conversion.outcomes)? {
         let object = &manifests.objects[lost.object];
         let word = |pointer: &str| object.pointer(pointer).and_then(serde_json::Value::as_str);
         let on = format!(
@@ -86,6 +86,7 @@ fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) {
         conversion.findings.push(rules::COMMENTS_LOST.found(on, message));
     }
     conversion.findings.sort_by_key(|finding| finding.severity);
+    Ok(())
 }
 
 /// What was only to be said of an output that is not there goes unsaid.
