@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::support::{self, Namespace, Output, Run, TestCluster, container, wait_for};
+use super::support::{
+    self, CustomKind, Namespace, Output, Run, SCALED_OBJECT, TestCluster, VERTICAL, container,
+    wait_for,
+};
 
 #[path = "canary/broken.rs"]
 mod broken;

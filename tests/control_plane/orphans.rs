@@ -566,6 +566,44 @@ fn a_claim_goes_its_volume_stays_and_comes_back() {
     pods_are(&namespace, "moved", &[0]);
 }
 
+/// Newer servers say themselves since when a claim is unused (KEP-5541), and
+/// whether it is; this server keeps what is said.
+#[test]
+fn what_the_server_knows_of_use_counts() {
+    let namespace = TestCluster::shared().namespace("orphans-unused");
+    scaled(&namespace, "web", 2, 1);
+    let path = namespace.path("v1", "persistentvolumeclaims", "data-web-1/status");
+    let say = |status: &str, since: &str| {
+        let condition = json!({"type": "Unused", "status": status, "lastTransitionTime": since});
+        namespace.cluster().api().patch(&path, &json!({"status": {"conditions": [condition]}}));
+    };
+    let row = || {
+        let report = report(&namespace);
+        let items = report["items"].as_array().expect("items").clone();
+        items.into_iter().find(|item| item["name"] == "data-web-1").expect("it")
+    };
+    assert_eq!(row()["idleSource"], "unknown");
+    say("True", "2026-01-02T03:04:05Z");
+    let known = row();
+    assert_eq!(known["idleSince"], "2026-01-02T03:04:05Z");
+    assert_eq!(known["idleSource"], "condition Unused");
+    assert_eq!(known["confidence"], "high");
+    let table = namespace.stateful(["orphans", "-o", "table"]).output().expect(0).stdout;
+    assert!(!table.contains("<unknown>"), "{table}");
+    let delete = |idle: &str| {
+        let words = ["orphans", "delete", "data-web-1", "--yes", "--dry-run", "--min-idle", idle];
+        namespace.stateful(words).output()
+    };
+    let refused = delete("9000d").expect(4);
+    assert!(refused.stderr.contains("ORPHANS-NOT-IDLE"), "{refused}");
+    delete("1d").expect(0);
+
+    say("False", "2026-01-02T03:04:06Z");
+    assert_eq!(row()["confidence"], "low");
+    let refused = delete("1d").expect(4);
+    assert!(refused.stderr.contains("condition Unused"), "{refused}");
+}
+
 /// Nothing else is left of the data then, so it has to be ready; what the
 /// storage says is said.
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::support::{self, Namespace, Output, Run, TestCluster, claims, wait_for};
+use super::support::{self, Namespace, Output, Run, SCALED_OBJECT, TestCluster, claims, wait_for};
 
 #[path = "scale/data.rs"]
 mod data;

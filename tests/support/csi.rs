@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Namespace, wait_for};
+use super::{CustomKind, Namespace, wait_for};
 
 pub const DRIVER: &str = "csi.stateful.test";
 /// The VolumeSnapshotClass of the driver.
@@ -56,39 +56,16 @@ pub fn csi_volume(name: &str, class: &str, size: &str) -> Value {
 
 /// The API of snapshots, without the controller, and a class of the driver.
 pub fn snapshots(namespace: &Namespace) {
-    let crd = |plural: &str, kind: &str, scope: &str, status: Value| {
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{plural}.{GROUP}"),
-                "annotations": { "api-approved.kubernetes.io": "https://example.org" },
-            },
-            "spec": {
-                "group": GROUP, "scope": scope,
-                "names": { "plural": plural, "kind": kind, "singular": kind.to_lowercase() },
-                "versions": [{
-                    "name": "v1", "served": true, "storage": true, "subresources": status,
-                    "schema": { "openAPIV3Schema": {
-                        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-                    } },
-                }],
-            },
-        })
+    let kind = |kind, plural, is_namespaced| CustomKind {
+        group: GROUP,
+        version: "v1",
+        kind,
+        plural,
+        is_namespaced,
+        has_status: is_namespaced,
     };
-    apply(
-        namespace,
-        &json!([
-            crd("volumesnapshots", "VolumeSnapshot", "Namespaced", json!({ "status": {} })),
-            crd("volumesnapshotclasses", "VolumeSnapshotClass", "Cluster", json!({})),
-        ]),
-    );
-    for plural in ["volumesnapshots", "volumesnapshotclasses"] {
-        namespace.wait(&format!("crd/{plural}.{GROUP}"), "condition=Established");
-        // Its storage is made at the first request, which is told to come again.
-        wait_for(SOON, "the kind to be served", || {
-            (namespace.kubectl(["get", plural]).output().code() == Some(0)).then_some(())
-        });
-    }
+    kind("VolumeSnapshot", "volumesnapshots", true).define(namespace.cluster());
+    kind("VolumeSnapshotClass", "volumesnapshotclasses", false).define(namespace.cluster());
     wait_for(SOON, "the class of snapshots", || {
         let class = json!({
             "apiVersion": format!("{GROUP}/v1"), "kind": "VolumeSnapshotClass",

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::wait_for;
+use super::wait::wait_and_tell;
 
 /// Long enough for a loaded two-core machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -233,8 +233,15 @@ impl Running {
 
     #[track_caller]
     fn wait_for_text(&self, capture: &Capture, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let what = format!("{what} from {}", self.line);
-        wait_for(self.deadline, &what, || Some(capture.text()).filter(|text| holds(text)))
+        let told = || {
+            let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+            let end = match self.victim.exited() {
+                Some(status) => format!("ended with {status}"),
+                None => "it still runs".to_owned(),
+            };
+            format!("{what} from {}: {end}\nstdout:\n{stdout}\nstderr:\n{stderr}", self.line)
+        };
+        wait_and_tell(self.deadline, told, || Some(capture.text()).filter(|text| holds(text)))
     }
 
     /// Sends a signal by its name, such as `INT`.

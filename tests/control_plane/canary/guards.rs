@@ -348,45 +348,15 @@ fn autoscalers_that_are_no_part_of_kubernetes_are_found() {
     let cluster = TestCluster::fresh();
     let namespace = cluster.namespace("canary-keda");
     make(&namespace, 2, |_| {});
-    let definition = |group: &str, version: &str, kind: &str, plural: &str| {
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{plural}.{group}"),
-                "annotations": {"api-approved.kubernetes.io": "unapproved, a test"},
-            },
-            "spec": {
-                "group": group, "scope": "Namespaced",
-                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
-                "versions": [{
-                    "name": version, "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {
-                        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-                    }},
-                }],
-            },
-        })
-    };
-    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let create = |group: &str, version: &str, kind: &str, plural: &str, spec: Value| {
-        cluster.api().create(crds, &definition(group, version, kind, plural));
-        let path = namespace.path(&format!("{group}/{version}"), plural, "");
-        wait_for(SOON, "the resource to be served", || {
-            let (status, _) = cluster.api().request(Method::GET, &path, None, "");
-            status.is_success().then_some(())
-        });
-        let object = json!({
-            "apiVersion": format!("{group}/{version}"), "kind": kind,
-            "metadata": {"name": "web"}, "spec": spec,
-        });
-        cluster.api().create(&path, &object);
+    let create = |kind: &CustomKind, spec: Value| {
+        kind.define(&cluster);
+        let path = namespace.path(&format!("{}/{}", kind.group, kind.version), kind.plural, "");
+        cluster.api().create(&path, &kind.object("web", &spec));
     };
     let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"});
-    let vpa = json!({"targetRef": target});
-    create("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", "verticalpodautoscalers", vpa);
+    create(&VERTICAL, json!({"targetRef": target}));
     is_only_said(&namespace, "CANARY-VPA", "warning");
-    let keda = json!({"scaleTargetRef": target});
-    create("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects", keda);
+    create(&SCALED_OBJECT, json!({"scaleTargetRef": target}));
     refused(&namespace, START, "CANARY-KEDA");
     only_its_own_id_allows(&namespace, "CANARY-KEDA");
 }

@@ -145,6 +145,24 @@ fn others_that_decide_over_the_replicas() {
     ends(&namespace, "--replicas 2 --allow scale-rollout-in-progress", 0);
 }
 
+/// KEDA reads its objects and writes an autoscaler; both decide.
+#[test]
+fn an_autoscaler_that_is_no_part_of_kubernetes_decides_too() {
+    // The kind is one of the whole cluster.
+    let cluster = TestCluster::fresh();
+    let namespace = cluster.namespace("scale-keda");
+    make(&namespace, 3, |_| {});
+    SCALED_OBJECT.define(namespace.cluster());
+    let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"});
+    let object = SCALED_OBJECT.object("web", &json!({"scaleTargetRef": target}));
+    let path = namespace.path("keda.sh/v1alpha1", SCALED_OBJECT.plural, "");
+    namespace.cluster().api().create(&path, &object);
+    let before = Picture::of(&namespace);
+    refused(&namespace, "--replicas 2", &["SCALE-KEDA"]);
+    ends(&namespace, "--replicas 2 --allow SCALE-KEDA", 0);
+    Picture::of(&namespace).is_down_to(2, &before);
+}
+
 /// An autoscaler, a person, a repository: whoever it is, it is no success.
 #[test]
 fn somebody_else_changes_the_replicas_meanwhile() {
