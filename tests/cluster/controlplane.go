@@ -198,8 +198,13 @@ func (c *cluster) controllerManager(health *http.Client) part {
 
 func (c *cluster) scheduler(health *http.Client) part {
 	return part{
-		name:    "kube-scheduler",
-		args:    c.componentArgs("kube-scheduler", portScheduler),
+		name: "kube-scheduler",
+		// Now and then a pod that waited for its claim misses that the claim is
+		// bound, and is looked at again only after five minutes: the binder's
+		// cache was behind the event that woke the scheduler. Seen under
+		// load, in a cluster that had just begun.
+		args: append(c.componentArgs("kube-scheduler", portScheduler),
+			"--pod-max-in-unschedulable-pods-duration=5s"),
 		healthy: httpHealth(health, "https://"+c.local(portScheduler)+"/healthz"),
 	}
 }
