@@ -302,6 +302,36 @@ fn claims_that_nothing_fulfils_are_explained() {
     assert!(document["reasons"][0]["message"].to_string().contains("nodes are available"));
 }
 
+/// No scheduler looks at this pod: what one had against it stands there.
+#[test]
+fn a_scheduler_that_missed_a_binding_is_told_from_one_that_has_a_reason() {
+    let namespace = TestCluster::shared().namespace("behind");
+    namespace.apply(&web(1, |set| {
+        support::claims(set, "standard");
+        set["spec"]["template"]["spec"]["schedulerName"] = json!("nobody");
+    }));
+    let pod = || namespace.get("v1", "pods", "web-0");
+    let uid = wait_for(SOON, "the pod", || Some(pod()?["metadata"]["uid"].clone()));
+    wait_for(SOON, "the claim to be bound", || {
+        let claim = namespace.get("v1", "persistentvolumeclaims", "www-web-0")?;
+        (claim["status"]["phase"] == "Bound").then_some(())
+    });
+    let say = |message: &str| {
+        let condition = json!({
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": message, "lastTransitionTime": "2026-01-02T03:04:05Z",
+        });
+        let path = namespace.path("v1", "pods", "web-0/status");
+        namespace.cluster().api().patch(&path, &json!({"status": {"conditions": [condition]}}));
+    };
+    say("0/2 nodes are available: 2 Insufficient cpu.");
+    until_found(&namespace, "web", &["STATUS-UNSCHEDULABLE"]);
+    say("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found");
+    let document = until_found(&namespace, "web", &["STATUS-SCHEDULER-BEHIND"]);
+    follow(&namespace, &hint_of(&document, "STATUS-SCHEDULER-BEHIND"));
+    wait_for(SOON, "its successor", || (pod()?["metadata"]["uid"] != uid).then_some(()));
+}
+
 #[test]
 fn the_governing_service_is_looked_at() {
     let namespace = TestCluster::shared().namespace("service");

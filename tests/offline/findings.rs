@@ -79,6 +79,11 @@ fn cases() -> Vec<Case> {
         let pod = with(unready(2, 60), "/status/conditions/1", condition);
         with(with(pod, "/status/phase", json!("Pending")), "/status/containerStatuses", json!([]))
     };
+    let unbound = "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+    let on_its_claim = |pod: Value| {
+        let claim = json!({"claimName": "www-web-2"});
+        with(pod, "/spec/volumes", json!([{"name": "www", "persistentVolumeClaim": claim}]))
+    };
     let creating = with(waiting(2, "ContainerCreating", ""), "/status/phase", json!("Pending"));
     let no_class = with(pending_claim(2), "/spec/storageClassName", json!("gold"));
     let absent_class = {
@@ -150,6 +155,20 @@ fn cases() -> Vec<Case> {
             &[],
             &["STATUS-UNSCHEDULABLE"],
             &["no node takes web-2: 0/2 nodes are available: 2 Insufficient cpu."],
+        ),
+        case(
+            "the scheduler is behind",
+            vec![on_its_claim(unscheduled("Unschedulable", unbound))],
+            &[],
+            &["STATUS-SCHEDULER-BEHIND"],
+            &["web-2 is not scheduled because of claims that were not bound, and they are"],
+        ),
+        case(
+            "the scheduler is right",
+            vec![on_its_claim(unscheduled("Unschedulable", unbound)), pending_claim(2)],
+            &[],
+            &["STATUS-UNSCHEDULABLE", "STATUS-CLAIM-PROVISIONING"],
+            &["no node takes web-2: 0/2 nodes"],
         ),
         case(
             "gated",

@@ -12,6 +12,7 @@ pub(super) const RULES: &[&Rule] = &[
     &CRASH_LOOP,
     &CONTAINER_CONFIG,
     &UNSCHEDULABLE,
+    &SCHEDULER_BEHIND,
     &SCHEDULING_GATED,
     &MOUNT,
     &NOT_READY,
@@ -58,6 +59,18 @@ const UNSCHEDULABLE: Rule = Rule {
                seconds or more; the message is the scheduler's count of nodes and reasons.",
     remedy: "Free or add capacity, or correct nodeSelector, affinity, tolerations or requests. A \
              volume that lives on one node or zone pins its ordinal there.",
+};
+
+const SCHEDULER_BEHIND: Rule = Rule {
+    id: "STATUS-SCHEDULER-BEHIND",
+    severity: Severity::Error,
+    means: "The scheduler has last seen the pod's claims unbound, and they are bound: it was woken \
+            before its own picture of them was new, and leaves the pod alone for up to five minutes.",
+    evidence: "The message of the condition PodScheduled speaks of unbound immediate \
+               PersistentVolumeClaims, it has stood for ten seconds or more, and every claim that \
+               the pod names is Bound.",
+    remedy: "Wait (kube-scheduler looks at such pods again after five minutes by itself), or \
+             delete the pod: it has never run, and its successor is looked at at once.",
 };
 
 const SCHEDULING_GATED: Rule = Rule {
@@ -127,8 +140,12 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
         if pod.is_terminating() {
             found.extend(overstays(survey, pod));
         } else if let Some(trouble) = pod.trouble() {
-            if !is_passing(survey, pod, &trouble) {
-                troubles.push((pod, trouble));
+            if is_passing(survey, pod, &trouble) {
+                continue;
+            }
+            match scheduler_behind(survey, pod, &trouble) {
+                Some(finding) => found.push(finding),
+                None => troubles.push((pod, trouble)),
             }
         } else {
             found.extend(not_ready(survey, pod));
@@ -144,6 +161,7 @@ pub const MOUNT_ID: &str = MOUNT.id;
 pub fn broken(survey: &Survey, pod: &Pod) -> Option<Finding> {
     match pod.trouble() {
         Some(trouble) if is_passing(survey, pod, &trouble) => None,
+        Some(trouble) if scheduler_behind(survey, pod, &trouble).is_some() => None,
         Some(trouble) => {
             let entry = (pod, trouble);
             Some(describe(survey, &entry, std::slice::from_ref(&entry)))
@@ -154,7 +172,8 @@ pub fn broken(survey: &Survey, pod: &Pod) -> Option<Finding> {
 
 /// Why this pod is not Ready, as far as anything says so.
 pub fn unready(survey: &Survey, pod: &Pod) -> Option<Finding> {
-    broken(survey, pod).or_else(|| not_ready(survey, pod))
+    let behind = || scheduler_behind(survey, pod, &pod.trouble()?);
+    broken(survey, pod).or_else(behind).or_else(|| not_ready(survey, pod))
 }
 
 /// Trouble that is too young to be any.
@@ -164,6 +183,32 @@ pub(super) fn is_passing(survey: &Survey, pod: &Pod, trouble: &Trouble) -> bool 
         && since
             .or(pod.created)
             .is_some_and(|since| survey.now.duration_since(since) < SCHEDULING_PATIENCE)
+}
+
+/// What the scheduler has against a pod, where it is no longer so. Seen under
+/// load with Kubernetes 1.34: the event of the bound claim had come before the
+/// scheduler's cache of claims was new.
+fn scheduler_behind(survey: &Survey, pod: &Pod, trouble: &Trouble) -> Option<Finding> {
+    let Trouble::Unschedulable { message } = trouble else { return None };
+    if !message.contains("unbound immediate PersistentVolumeClaims") || pod.claims.is_empty() {
+        return None;
+    }
+    let claims = survey.facts.claims.as_ref()?;
+    let is_bound =
+        |name: &String| claims.iter().any(|claim| claim.name == *name && claim.phase == "Bound");
+    if !pod.claims.iter().all(is_bound) {
+        return None;
+    }
+    let (name, at) = (&pod.name, survey.at());
+    let what = format!(
+        "{name} is not scheduled because of claims that were not bound, and they are: the scheduler \
+         looks at it again within five minutes"
+    );
+    Some(
+        SCHEDULER_BEHIND
+            .found(format!("pod/{name}"), what)
+            .hint(format!("kubectl delete pod {name} {at}")),
+    )
 }
 
 /// Pods with the same trouble make one finding: two hundred pods that cannot
