@@ -217,6 +217,77 @@ fn what_the_storage_cannot_do_is_refused_with_the_reason() {
     nothing_is_left(&namespace);
 }
 
+/// Copying keeps owners and modes, which only root can: where pods may not be
+/// root, it is not begun.
+#[test]
+fn where_no_pod_may_be_root_nothing_is_copied() {
+    let namespace = TestCluster::shared().namespace("modes-restricted");
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    let namespace_label = ["label", "namespace", namespace.name(), label];
+    namespace.kubectl(namespace_label).output().success();
+    let mut app = deployment(1);
+    let pod = &mut app["spec"]["template"]["spec"];
+    pod["securityContext"] = json!({
+        "runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": { "type": "RuntimeDefault" },
+    });
+    pod["containers"][0]["securityContext"] = json!({
+        "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] },
+    });
+    begin(&namespace, &json!([claim("standard", "ReadWriteOnce", None), app]));
+    let before = old(&namespace);
+    let refused = migrate(&namespace, &[&["run", "deploy/app", "--yes"], &COPY[..]].concat(), 4);
+    for word in ["MIGRATE-SERVER-REFUSES", "violates PodSecurity \"restricted:latest\""] {
+        assert!(refused.stderr.contains(word), "{word}: {refused}");
+    }
+    assert_eq!(old(&namespace), before);
+    nothing_is_left(&namespace);
+    // What copies nothing needs no pod of its own.
+    migrate(&namespace, &["run", "deploy/app", "--yes"], 0);
+    migrate(&namespace, &["rollback", "sts/app", "--yes"], 0);
+    nothing_is_left(&namespace);
+}
+
+/// A device without files goes over as any other volume; copying is for files.
+#[test]
+fn a_block_device_goes_over_and_is_not_copied() {
+    let namespace = TestCluster::shared().namespace("modes-block");
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": { "name": namespace.name() },
+        "spec": {
+            "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"],
+            "volumeMode": "Block", "storageClassName": namespace.name(),
+            "persistentVolumeReclaimPolicy": "Retain",
+            "csi": { "driver": "none.test", "volumeHandle": namespace.name() },
+        },
+    });
+    let mut claim = claim(namespace.name(), "ReadWriteOnce", None);
+    claim["spec"]["volumeMode"] = json!("Block");
+    let driver = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
+        "metadata": { "name": "none.test" }, "spec": { "attachRequired": false },
+    });
+    let mut app = deployment(1);
+    let container = &mut app["spec"]["template"]["spec"]["containers"][0];
+    container["volumeMounts"] = json!([]);
+    container["volumeDevices"] = json!([{ "name": "data", "devicePath": "/dev/data" }]);
+    begin(&namespace, &json!([driver, volume, claim, app]));
+    let before = old(&namespace);
+    let refused = migrate(&namespace, &[&["run", "deploy/app", "--yes"], &COPY[..]].concat(), 4);
+    for word in ["MIGRATE-NO-COPY", "app-claim is a block device"] {
+        assert!(refused.stderr.contains(word), "{word}: {refused}");
+    }
+    assert_eq!(old(&namespace), before);
+    migrate(&namespace, &["run", "deploy/app", "--yes"], 0);
+    let moved = claim_now(&namespace, "data-app-0").expect("the new claim");
+    assert_eq!(moved["spec"]["volumeMode"], "Block");
+    assert_eq!(moved["status"]["phase"], "Bound");
+    let set = namespace.get("apps/v1", "statefulsets", "app").expect("the set");
+    assert_eq!(set["spec"]["volumeClaimTemplates"][0]["spec"]["volumeMode"], "Block");
+    migrate(&namespace, &["finalize", "sts/app", "--yes"], 0);
+    nothing_is_left(&namespace);
+}
+
 /// The application on a volume that can be cloned, and of which snapshots can be
 /// taken.
 fn on_csi(namespace: &Namespace) -> Value {

@@ -10,10 +10,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::support::{FaultProxy, Namespace, Run, TestCluster, wait_for};
+use super::support::{FaultProxy, Namespace, Run, TestCluster, wait_and_tell, wait_for};
 
 pub const SOON: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(240);
+/// For objects that go after their owners.
+const HOME: Duration = Duration::from_secs(30);
 
 /// Kinds of which nothing may be left over, or lost.
 const KINDS: [(&str, &str); 7] = [
@@ -81,17 +83,10 @@ impl<'a> App<'a> {
     /// Waits until all is as it was before, volumes and Deployment included.
     #[track_caller]
     pub fn is_home(&self) {
-        let mut last = Vec::new();
-        let home = (0..60).any(|_| {
-            last = self.home.differences(&Picture::of(&self.namespace));
-            // Owners go before what they own.
-            let same = last.is_empty();
-            if !same {
-                std::thread::sleep(Duration::from_millis(250));
-            }
-            same
-        });
-        assert!(home, "not as it was:\n{}", last.join("\n"));
+        let differences = || self.home.differences(&Picture::of(&self.namespace));
+        let told = || format!("it to be as it was:\n{}", differences().join("\n"));
+        // Owners go before what they own.
+        wait_and_tell(HOME, told, || differences().is_empty().then_some(()));
         assert_eq!(marks(&self.namespace), [""; 0]);
         rolled_out(&self.namespace);
     }

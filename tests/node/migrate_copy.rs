@@ -5,7 +5,10 @@ use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::support::{Namespace, Output, TestCluster, wait_for};
+use super::{
+    migrate::{CLAIM, Shop, Stock, note},
+    support::{Namespace, Output, TestCluster, wait_for},
+};
 
 pub const SOON: Duration = Duration::from_secs(240);
 const IMAGE: [&str; 4] = ["--mode", "copy", "--copy-image", "registry.test/rsync:1"];
@@ -172,6 +175,25 @@ fn a_database_gets_a_volume_of_another_class() {
     let volume = new["metadata"]["name"].as_str().expect("a name");
     namespace.kubectl(["delete", "sts,pvc", "--all"]).deadline(SOON).output().expect(0);
     namespace.cluster().api().delete(&format!("/api/v1/persistentvolumes/{volume}"));
+}
+
+/// The first pass reads what is being written, and may find it in any state;
+/// the last one reads what there was when nobody wrote any more.
+#[test]
+fn rows_that_are_written_during_a_copy_are_in_it() {
+    let shop = Shop::new("migrate-copy-writes", Stock::Waited);
+    let app = &shop.app;
+    let old = volume_of(&app.namespace, "mysql-pv-claim");
+    app.says(&format!("run deploy/mysql --yes {}", IMAGE.join(" ")), 0);
+    shop.takes_writes();
+    shop.has_every_row();
+    let new = volume_of(&app.namespace, CLAIM);
+    assert_ne!(new["metadata"]["uid"], old["metadata"]["uid"]);
+    app.says("finalize sts/mysql --yes", 0);
+    shop.takes_writes();
+    let rows = shop.has_every_row();
+    note(&format!("copy of MySQL: {rows} rows, all there"));
+    nothing_is_left(&app.namespace);
 }
 
 /// One claim that three pods share becomes three: hard links, owners, modes,

@@ -2,18 +2,11 @@
 //! volume made by hand, on one that waited for its pod, and on two: gone on with
 //! or taken back, every acknowledged row is there, and nothing is left.
 
-use std::{
-    fmt,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Mutex};
 
 use super::{
     migrate::{Shop, Stock},
-    support::{Fault, FaultProxy, Victim, sweep, wait_for},
+    support::{Fault, FaultProxy, Victim, sweep_abreast},
 };
 
 /// So many databases run at a time.
@@ -21,8 +14,6 @@ const SHOPS: usize = 2;
 /// So many points are tried, unless all are asked for.
 const SAMPLE: usize = 6;
 const STOCKS: [Stock; 3] = [Stock::ByHand("Delete"), Stock::Waited, Stock::WithLog];
-/// For a point before this one to be done with.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,34 +126,17 @@ fn killed_after_any_write_no_row_is_lost() {
         count(Verb::Finalize);
     }
     let shops: Mutex<Vec<Shop>> = Mutex::new(Vec::new());
-    let busy = AtomicUsize::new(0);
     let free = |stock| {
         let mut shops = shops.lock().expect("nobody panics here");
         let place = shops.iter().position(|shop| shop.stock == stock)?;
         Some(shops.swap_remove(place))
     };
     let of = format!("writes: {}", counts.join(", "));
-    sweep("migrate of MySQL", &of, points, SAMPLE, |point| {
-        wait_for(PATIENCE, "a place", || {
-            let taken = busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |busy| {
-                (busy < SHOPS).then_some(busy + 1)
-            });
-            taken.ok()
-        });
-        let _place = Place(&busy);
+    sweep_abreast(SHOPS, "migrate of MySQL", &of, points, SAMPLE, |point| {
         let shop = free(point.stock).unwrap_or_else(|| Shop::new("move-killed", point.stock));
         // One that is not as it should be is left alone.
         if point.try_on(&shop) {
             shops.lock().expect("nobody panics here").push(shop);
         }
     });
-}
-
-/// A place that is given back, whatever happens.
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }

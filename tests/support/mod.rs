@@ -34,5 +34,5 @@ pub use nginx::{claims, container, web};
 pub use process::{Output, Run, Running, Victim, stateful};
 pub use proxy::{Answer, Fault, FaultProxy, Gate, Seen};
 pub use status::{document, follow, hint_of, ids, until_found};
-pub use sweep::sweep;
-pub use wait::wait_for;
+pub use sweep::{sweep, sweep_abreast};
+pub use wait::{wait_and_tell, wait_for};

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::wait::wait_and_tell;
+use super::wait_and_tell;
 
 /// Long enough for a loaded two-core machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(60);

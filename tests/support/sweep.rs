@@ -28,6 +28,19 @@ const SEED: &str = "KUBECTL_STATEFUL_TEST_SEED";
 pub fn sweep<P: fmt::Display + Sync>(
     name: &str,
     of: &str,
+    points: Vec<P>,
+    sample: usize,
+    try_it: impl Fn(&P) + Sync,
+) {
+    sweep_abreast(SIDE_BY_SIDE, name, of, points, sample, try_it);
+}
+
+/// The same with so many points at a time.
+#[track_caller]
+pub fn sweep_abreast<P: fmt::Display + Sync>(
+    abreast: usize,
+    name: &str,
+    of: &str,
     mut points: Vec<P>,
     sample: usize,
     try_it: impl Fn(&P) + Sync,
@@ -41,7 +54,7 @@ pub fn sweep<P: fmt::Display + Sync>(
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE.min(points.len()) {
+        for _ in 0..abreast.min(points.len()) {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(why) = catch_unwind(AssertUnwindSafe(|| try_it(point))) {

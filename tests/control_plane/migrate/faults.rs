@@ -16,7 +16,7 @@ const STORIES: [Story; 3] = [STATIC, PAIR, WAIT];
 
 /// What is disturbed.
 #[derive(Clone, Copy, Debug)]
-enum Verb {
+pub enum Verb {
     Run,
     Rollback,
     Finalize,
@@ -25,16 +25,20 @@ enum Verb {
 const VERBS: [Verb; 3] = [Verb::Run, Verb::Rollback, Verb::Finalize];
 
 impl Verb {
-    /// Everything up to it.
     fn prepare(self, story: Story) -> Place {
-        let place = Place::make_on(TestCluster::for_sweeps(), story);
+        self.prepare_on(TestCluster::for_sweeps(), story)
+    }
+
+    /// Everything up to it.
+    pub fn prepare_on(self, cluster: &'static TestCluster, story: Story) -> Place {
+        let place = Place::make_on(cluster, story);
         if !matches!(self, Verb::Run) {
             place.run("").output().expect(0);
         }
         place
     }
 
-    fn command(self, place: &Place) -> Run {
+    pub fn command(self, place: &Place) -> Run {
         match self {
             Verb::Run => place.run(""),
             Verb::Rollback => place.on("rollback", ""),
@@ -42,12 +46,12 @@ impl Verb {
         }
     }
 
-    fn through(self, place: &Place, proxy: &FaultProxy) -> Run {
+    pub fn through(self, place: &Place, proxy: &FaultProxy) -> Run {
         self.command(place).kubeconfig(place.namespace.kubeconfig_through(proxy))
     }
 
     /// What it asks for when nothing happens.
-    fn requests(self, story: Story) -> (Place, Vec<Seen>) {
+    pub fn requests(self, story: Story) -> (Place, Vec<Seen>) {
         let place = self.prepare(story);
         let proxy = place.namespace.cluster().proxy();
         self.through(&place, &proxy).output().expect(0);

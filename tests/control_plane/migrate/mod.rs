@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::{
     canary::document,
-    support::{self, Namespace, Output, Run, TestCluster, wait_for},
+    support::{self, Namespace, Output, Run, TestCluster, wait_and_tell, wait_for},
 };
 
 mod faults;
 mod guards;
 mod hash;
+mod outages;
 mod races;
 mod recover;
 mod vigil;
@@ -246,18 +247,13 @@ impl Place {
     /// else is there.
     #[track_caller]
     fn is_home(&self) {
-        let mut last = Vec::new();
-        let deadline = std::time::Instant::now() + SOON;
+        let differences = || self.before.differences(&self.picture());
+        let told = || format!("it to be home: {}", differences().join("\n"));
         // Garbage is collected, and pods come, in their own time.
-        while std::time::Instant::now() < deadline {
-            last = self.before.differences(&self.picture());
-            if last.is_empty() && runs(&self.namespace) {
-                self.vigil.check(&self.namespace);
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("not home: {}", last.join("\n"));
+        wait_and_tell(SOON, told, || {
+            (differences().is_empty() && runs(&self.namespace)).then_some(())
+        });
+        self.vigil.check(&self.namespace);
     }
 
     /// The set runs on the same volumes, and everything is kept for the way
