@@ -36,8 +36,9 @@ pub async fn snapshots(cluster: &Cluster) -> Result<Snapshots, Failure> {
             Ok(Snapshots::Classes(items.into_iter().map(Into::into).collect()))
         }
         Ok(Answer::NoRight(_)) => Ok(Snapshots::Unknown),
-        // The group without this kind: half installed, or half removed.
-        Err(Failure::NotFound(_)) => Ok(Snapshots::Classes(Vec::new())),
+        // The group without this kind: half installed, half removed, or of an
+        // older version.
+        Err(Failure::NoSuchApi(_)) => Ok(Snapshots::Absent),
         Err(failure) => Err(failure),
     }
 }

@@ -33,7 +33,7 @@ impl Snapshots {
     /// Why a snapshot by it cannot be taken.
     pub fn named(&self, wanted: &str) -> Result<Option<&SnapshotClass>, String> {
         let classes = match self {
-            Snapshots::Absent => return Err(format!("the server has no {SNAPSHOT_GROUP}")),
+            Snapshots::Absent => return Err(not_served()),
             Snapshots::Unknown => return Ok(None),
             Snapshots::Classes(classes) => classes,
         };
@@ -52,7 +52,7 @@ impl Snapshots {
     /// Why there is none.
     pub fn of_driver(&self, driver: &str) -> Result<&SnapshotClass, String> {
         let classes = match self {
-            Snapshots::Absent => return Err(format!("the server has no {SNAPSHOT_GROUP}")),
+            Snapshots::Absent => return Err(not_served()),
             Snapshots::Unknown => {
                 return Err("the VolumeSnapshotClasses cannot be read".to_owned());
             }
@@ -109,6 +109,10 @@ pub fn snapshot_state(found: &Value) -> Result<bool, &str> {
     }
     let error = found.pointer("/status/error/message").and_then(Value::as_str);
     error.map_or(Ok(false), Err)
+}
+
+fn not_served() -> String {
+    format!("the server has no {SNAPSHOT_GROUP}/v1 VolumeSnapshotClass")
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::support::{
-    Namespace, Output, Running, SNAPSHOT_CLASS, TestCluster, csi, csi_volume, report_snapshot,
-    snapshot_of, snapshots, wait_for,
+    Answer, Fault, Namespace, Output, Running, SNAPSHOT_CLASS, TestCluster, csi, csi_volume,
+    report_snapshot, snapshot_of, snapshots, wait_for,
 };
 
 const SOON: Duration = Duration::from_secs(120);
@@ -294,6 +294,31 @@ fn on_csi(namespace: &Namespace) -> Value {
     let class = csi(namespace, &["app-claim"]);
     let volume = format!("{}-app-claim", namespace.name());
     json!([claim(&class, "ReadWriteOnce", Some(&volume)), deployment(1)])
+}
+
+/// Half installed, or half removed: the API is there, and one of its kinds is
+/// not.
+#[test]
+fn an_api_of_snapshots_without_its_classes_is_none() {
+    let namespace = TestCluster::shared().namespace("modes-half");
+    let objects = on_csi(&namespace);
+    begin(&namespace, &objects);
+    snapshots(&namespace);
+    let proxy = namespace.cluster().proxy();
+    let absent =
+        Answer::status(404, "NotFound", "the server could not find the requested resource");
+    proxy.when(|seen| seen.path.contains("/volumesnapshotclasses"), Fault::Answer(absent));
+    let kubeconfig = namespace.kubeconfig_through(&proxy);
+    let run = |words: &[&str]| {
+        let all = [&["migrate", "run", "deploy/app", "--dry-run"], words].concat();
+        namespace.stateful(all).kubeconfig(&kubeconfig).deadline(SOON).output()
+    };
+    run(&COPY).expect(0);
+    let refused = run(&["--mode", "snapshot"]).expect(4);
+    for word in ["MIGRATE-NO-SNAPSHOT", "the server has no snapshot.storage.k8s.io/v1"] {
+        assert!(refused.stderr.contains(word), "{word}: {refused}");
+    }
+    assert!(proxy.count(|seen| seen.status == Some(404)) >= 2, "{}", proxy.log());
 }
 
 /// Plays the provisioner: a volume for the new claim, and what it is made from.

@@ -113,8 +113,9 @@ fn an_ensemble_loses_one_member_and_gets_it_back() {
     client("zookeeper-2", &["create", "/order", "seventeen"]);
     let mode = "echo srvr | ncat 127.0.0.1 2181 | grep '^Mode: '";
     let ours = "test $STATEFUL_ORDINAL = 2 && ";
+    // Where the leader has left, the others elect one first.
     let serves = format!(
-        "kubectl --kubeconfig {} -n $STATEFUL_NAMESPACE exec zookeeper-0 -- sh -c \"{mode}\"",
+        "until kubectl --kubeconfig {} -n $STATEFUL_NAMESPACE exec zookeeper-0 -- sh -c \"{mode}\"; do sleep 1; done",
         set.namespace.cluster().kubeconfig().display()
     );
     let kubectl = set.namespace.cluster().kubectl_path().display().to_string();

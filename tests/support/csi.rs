@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CustomKind, Namespace, wait_for};
+use super::{CustomKind, Namespace, custom::apply_together, wait_for};
 
 pub const DRIVER: &str = "csi.stateful.test";
 /// The VolumeSnapshotClass of the driver.
@@ -23,11 +23,14 @@ fn apply(namespace: &Namespace, objects: &Value) {
 /// volume `NAMESPACE-CLAIM` reserved for each of these claims.
 pub fn csi(namespace: &Namespace, claims: &[&str]) -> String {
     let class = format!("{}-class", namespace.name());
+    let driver = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
+        "metadata": { "name": DRIVER }, "spec": { "attachRequired": false },
+    });
+    apply_together(namespace.cluster(), &driver);
     apply(
         namespace,
         &json!([
-            { "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
-              "metadata": { "name": DRIVER }, "spec": { "attachRequired": false } },
             { "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
               "metadata": { "name": class }, "provisioner": DRIVER },
         ]),
@@ -66,14 +69,11 @@ pub fn snapshots(namespace: &Namespace) {
     };
     kind("VolumeSnapshot", "volumesnapshots", true).define(namespace.cluster());
     kind("VolumeSnapshotClass", "volumesnapshotclasses", false).define(namespace.cluster());
-    wait_for(SOON, "the class of snapshots", || {
-        let class = json!({
-            "apiVersion": format!("{GROUP}/v1"), "kind": "VolumeSnapshotClass",
-            "metadata": { "name": SNAPSHOT_CLASS }, "driver": DRIVER, "deletionPolicy": "Delete",
-        });
-        let words = ["apply", "-f", "-"];
-        (namespace.kubectl(words).stdin(class.to_string()).output().code() == Some(0)).then_some(())
+    let class = json!({
+        "apiVersion": format!("{GROUP}/v1"), "kind": "VolumeSnapshotClass",
+        "metadata": { "name": SNAPSHOT_CLASS }, "driver": DRIVER, "deletionPolicy": "Delete",
     });
+    apply_together(namespace.cluster(), &class);
 }
 
 /// The snapshot of a claim, once there is one.

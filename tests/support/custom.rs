@@ -44,8 +44,7 @@ impl CustomKind<'_> {
                 }],
             },
         });
-        // Several tests on one cluster may need it.
-        cluster.kubectl(["apply", "-f", "-"]).stdin(definition.to_string()).output().success();
+        apply_together(cluster, &definition);
         // Its storage is made at the first request, which is told to come again.
         wait_for(SOON, &format!("{name} to be served"), || {
             let words = ["get", &name, "--all-namespaces"];
@@ -60,6 +59,15 @@ impl CustomKind<'_> {
             "metadata": {"name": name}, "spec": spec,
         })
     }
+}
+
+/// Applies what several tests on one cluster may need, and apply at the same
+/// time: whoever comes second is told that it exists already.
+pub fn apply_together(cluster: &TestCluster, object: &Value) {
+    wait_for(SOON, "an object that others make, too", || {
+        let run = cluster.kubectl(["apply", "-f", "-"]).stdin(object.to_string());
+        (run.output().code() == Some(0)).then_some(())
+    });
 }
 
 /// Autoscalers that people have beside the one of Kubernetes.
