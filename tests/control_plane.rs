@@ -32,5 +32,7 @@ mod proxy;
 mod scale;
 #[path = "control_plane/status.rs"]
 mod status;
+#[path = "control_plane/unserved.rs"]
+mod unserved;
 #[path = "control_plane/write.rs"]
 mod write;

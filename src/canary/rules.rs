@@ -285,7 +285,8 @@ rule!(
     "CANARY-UNREAD",
     Error,
     "Something that would speak against it could not be read.",
-    "The server refused a list; its message is given.",
+    "The server refused a list, or does not serve the kind in the version that this program knows; \
+     its message is given.",
     "Get the right to read it, or find out by hand and allow it."
 );
 rule!(

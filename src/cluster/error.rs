@@ -94,6 +94,13 @@ pub struct Cause {
     pub message: String,
 }
 
+impl Rejection {
+    /// What a 404 says of a kind whose group the server has.
+    pub(super) fn unserved(&self) -> String {
+        format!("{} ({} was answered with 404)", self.status.message, self.asked)
+    }
+}
+
 impl Failure {
     /// The failure that an answer with an error status stands for.
     pub(super) fn from_answer(asked: &Asked, code: StatusCode, body: &[u8]) -> Failure {

@@ -52,6 +52,7 @@ pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};
 pub use watch::{Watch, WatchEvent};
 pub use write::{
     DryRun, Mode, Object, Patch, Precondition, Propagation, Rehearsal, Resource, Write,
+    pointer_token,
 };
 
 /// A connection to one API server, as one user, with one namespace to look

@@ -16,7 +16,7 @@ use super::{
     follow::Follow,
     http,
     objects::{List, PodObject},
-    read::{Answer, api_groups, encode, keep, list},
+    read::{Answer, api_groups, encode, keep, list, list_foreign},
     scaling::snapshots,
 };
 use crate::{
@@ -81,7 +81,12 @@ pub async fn surroundings(cluster: &Cluster, volumes: bool) -> Result<Surroundin
         let api =
             if group.is_empty() { (*version).to_owned() } else { format!("{group}/{version}") };
         async move {
-            let answer = list::<Value>(cluster, &format!("{plural}{dot}{group}"), &path).await?;
+            let what = format!("{plural}{dot}{group}");
+            let answer = if PERHAPS.iter().any(|known| known.0 == *group) {
+                list_foreign::<Value>(cluster, &what, &path).await?
+            } else {
+                list::<Value>(cluster, &what, &path).await?
+            };
             Ok::<_, Failure>((*kind, api, answer))
         }
     });

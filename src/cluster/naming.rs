@@ -362,7 +362,7 @@ pub async fn service_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
         Answer::Items { items, .. } => {
             Ok(items.into_iter().map(|service| service.metadata.name).collect())
         }
-        Answer::NoRight(_) => Ok(Vec::new()),
+        Answer::Unread(_) => Ok(Vec::new()),
     }
 }
 

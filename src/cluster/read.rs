@@ -241,7 +241,7 @@ async fn names(cluster: &Cluster, path: &str) -> Result<Vec<String>, Failure> {
 /// A list, or why there is none.
 pub(super) enum Answer<T> {
     Items { items: Vec<T>, resource_version: String },
-    NoRight(Unread),
+    Unread(Unread),
 }
 
 impl<T> Answer<T> {
@@ -249,7 +249,7 @@ impl<T> Answer<T> {
     pub(super) fn mark(&self) -> String {
         match self {
             Answer::Items { resource_version, .. } => resource_version.clone(),
-            Answer::NoRight(_) => String::new(),
+            Answer::Unread(_) => String::new(),
         }
     }
 }
@@ -278,7 +278,7 @@ pub(super) async fn list<T: DeserializeOwned>(
             items: list.items.unwrap_or_default(),
             resource_version: list.metadata.resource_version,
         }),
-        Err(Failure::Forbidden(rejection)) => Ok(Answer::NoRight(Unread {
+        Err(Failure::Forbidden(rejection)) => Ok(Answer::Unread(Unread {
             resource: resource.to_owned(),
             why: rejection.status.message.clone(),
         })),
@@ -286,10 +286,26 @@ pub(super) async fn list<T: DeserializeOwned>(
     }
 }
 
+/// A list of a kind that is no part of Kubernetes. Its group may be served
+/// without the version that this program knows, which is no reason to end, nor
+/// to take the list for empty.
+pub(super) async fn list_foreign<T: DeserializeOwned>(
+    cluster: &Cluster,
+    resource: &str,
+    path: &str,
+) -> Result<Answer<T>, Failure> {
+    match list(cluster, resource, path).await {
+        Err(Failure::NoSuchApi(rejection)) => {
+            Ok(Answer::Unread(Unread { resource: resource.to_owned(), why: rejection.unserved() }))
+        }
+        other => other,
+    }
+}
+
 pub(super) fn keep<T>(answer: Answer<T>, unread: &mut Vec<Unread>) -> Option<Vec<T>> {
     match answer {
         Answer::Items { items, .. } => Some(items),
-        Answer::NoRight(what) => {
+        Answer::Unread(what) => {
             unread.push(what);
             None
         }
@@ -347,7 +363,7 @@ async fn autoscalers(
         }
         let path = format!("/apis/{group}/{version}/namespaces/{namespace}/{resource}");
         let name = format!("{resource}.{group}");
-        let answer = list::<AutoscalerObject>(cluster, &name, &path).await?;
+        let answer = list_foreign::<AutoscalerObject>(cluster, &name, &path).await?;
         let objects = keep(answer, &mut unread).unwrap_or_default();
         found.extend(objects.into_iter().map(|object| object.into_autoscaler(kind)));
     }

@@ -35,7 +35,7 @@ pub async fn snapshots(cluster: &Cluster) -> Result<Snapshots, Failure> {
         Ok(Answer::Items { items, .. }) => {
             Ok(Snapshots::Classes(items.into_iter().map(Into::into).collect()))
         }
-        Ok(Answer::NoRight(_)) => Ok(Snapshots::Unknown),
+        Ok(Answer::Unread(_)) => Ok(Snapshots::Unknown),
         // The group without this kind: half installed, half removed, or of an
         // older version.
         Err(Failure::NoSuchApi(_)) => Ok(Snapshots::Absent),

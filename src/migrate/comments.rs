@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, StructureStyle};
 
+use crate::cluster::pointer_token;
+
 /// Where the keys and items of an old object are in a new one: JSON pointers.
 pub type Heirs = BTreeMap<String, String>;
 
@@ -53,7 +55,7 @@ fn same_items(old: &[Value], new: &[Value]) -> Vec<(usize, usize)> {
 }
 
 fn below(pointer: &str, step: &dyn ToString) -> String {
-    format!("{pointer}/{}", step.to_string().replace('~', "~0").replace('/', "~1"))
+    format!("{pointer}/{}", pointer_token(&step.to_string()))
 }
 
 /// Lines of `text`, counted from 0, that hold a comment.
@@ -274,7 +276,6 @@ impl Outline {
     /// `text`, which this is the outline of, with notes in it.
     fn with(&self, text: &str, notes: &[Note]) -> String {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        // From below, so that lines above stay where they are.
         let mut above: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for note in notes {
             let place = &self.places[note.at];
@@ -293,6 +294,7 @@ impl Outline {
                 }
             }
         }
+        // From below, so that lines above stay where they are.
         for (line, new) in above.into_iter().rev() {
             lines.splice(line..line, new);
         }

@@ -14,7 +14,7 @@ use super::{
     plan::{Act, scaler},
     world::{World, annotation, is_marked, label, uid, version},
 };
-use crate::cluster::{Object, Patch, Propagation, Resource, Write};
+use crate::cluster::{Object, Patch, Propagation, Resource, Write, pointer_token};
 
 /// What an act writes, in this order. `None` when what it is about is not
 /// there any more: look again.
@@ -475,7 +475,7 @@ fn clean(journal: &Journal, resource: Resource, found: &Value) -> Option<Vec<Wri
     let gone = [ANNOTATION, TOUCHED, FILLED].into_iter().flat_map(|key| annotate(found, key, None));
     let mut gone: Vec<Value> = gone.collect();
     if label(found, ANNOTATION).is_some() {
-        let path = format!("/metadata/labels/{}", escaped(ANNOTATION));
+        let path = format!("/metadata/labels/{}", pointer_token(ANNOTATION));
         gone.push(json!({ "op": "remove", "path": path }));
     }
     let target = object(journal, resource, super::object::name(found));
@@ -502,10 +502,5 @@ fn annotate(found: &Value, key: &str, to: Option<&str>) -> Vec<Value> {
 }
 
 fn path_of(key: &str) -> String {
-    format!("/metadata/annotations/{}", escaped(key))
-}
-
-/// A key as a part of a JSON pointer (RFC 6901).
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    format!("/metadata/annotations/{}", pointer_token(key))
 }

@@ -253,8 +253,9 @@ pub const UNREAD: Rule = Rule {
     id: "SCALE-UNREAD",
     severity: Severity::Error,
     means: "Something that might speak against it could not be read.",
-    evidence: "The server's answer to the list.",
-    remedy: "Get the right to read it. To do without: `--allow SCALE-UNREAD`.",
+    evidence: "The server refused a list, or does not serve the kind in the version that this \
+               program knows; its message is given.",
+    remedy: "Get the right to read it, or find out by hand. To do without: `--allow SCALE-UNREAD`.",
 };
 
 pub const BLIND: Rule = Rule {

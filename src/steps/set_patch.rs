@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Object, Patch, Resource, Write},
+    cluster::{Object, Patch, Resource, Write, pointer_token},
     workload::StatefulSet,
 };
 
@@ -56,7 +56,7 @@ impl Marked<'_> {
     }
 
     fn path(self) -> String {
-        format!("/metadata/annotations/{}", pointer(self.key))
+        format!("/metadata/annotations/{}", pointer_token(self.key))
     }
 }
 
@@ -66,9 +66,4 @@ pub fn object(set: &StatefulSet) -> Object {
         namespace: Some(set.namespace.clone()),
         name: set.name.clone(),
     }
-}
-
-/// A key as a part of a JSON pointer (RFC 6901).
-fn pointer(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -290,10 +290,12 @@ fn a_block_device_goes_over_and_is_not_copied() {
 
 /// The application on a volume that can be cloned, and of which snapshots can be
 /// taken.
-fn on_csi(namespace: &Namespace) -> Value {
+#[track_caller]
+fn begin_on_csi(namespace: &Namespace) {
     let class = csi(namespace, &["app-claim"]);
     let volume = format!("{}-app-claim", namespace.name());
-    json!([claim(&class, "ReadWriteOnce", Some(&volume)), deployment(1)])
+    let claim = claim(&class, "ReadWriteOnce", Some(&volume));
+    begin(namespace, &json!([claim, deployment(1)]));
 }
 
 /// Half installed, or half removed: the API is there, and one of its kinds is
@@ -301,8 +303,7 @@ fn on_csi(namespace: &Namespace) -> Value {
 #[test]
 fn an_api_of_snapshots_without_its_classes_is_none() {
     let namespace = TestCluster::shared().namespace("modes-half");
-    let objects = on_csi(&namespace);
-    begin(&namespace, &objects);
+    begin_on_csi(&namespace);
     snapshots(&namespace);
     let proxy = namespace.cluster().proxy();
     let absent =
@@ -347,8 +348,7 @@ fn is_stopped(namespace: &Namespace) -> bool {
 #[test]
 fn a_clone_is_made_of_a_claim_that_nobody_uses() {
     let namespace = TestCluster::shared().namespace("modes-clone");
-    let objects = on_csi(&namespace);
-    begin(&namespace, &objects);
+    begin_on_csi(&namespace);
     let before = old(&namespace);
     let small = migrate(&namespace, &["plan", "deploy/app", "--mode", "clone", "--size", "1Gi"], 0);
     assert!(small.stdout.contains("MIGRATE-NO-CLONE"), "{small}");
@@ -373,8 +373,7 @@ fn a_clone_is_made_of_a_claim_that_nobody_uses() {
 #[test]
 fn a_snapshot_is_waited_for_and_made_a_claim_of() {
     let namespace = TestCluster::shared().namespace("modes-snapshot");
-    let objects = on_csi(&namespace);
-    begin(&namespace, &objects);
+    begin_on_csi(&namespace);
     snapshots(&namespace);
     let before = old(&namespace);
     let words = ["run", "deploy/app", "--yes", "--mode", "snapshot", "--snapshot-class", "others"];

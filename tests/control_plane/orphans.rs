@@ -256,7 +256,6 @@ fn every_class_is_real() {
     api.patch(&format!("{done}/status"), &json!({"status": {"phase": "Succeeded"}}));
 
     wait_for(Duration::from_secs(90), "the held claim to be overdue", || {
-        std::thread::sleep(Duration::from_secs(1));
         classes(&report(&namespace)).contains_key("held").then_some(())
     });
     let found = report(&namespace);

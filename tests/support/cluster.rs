@@ -397,6 +397,17 @@ impl Namespace<'_> {
         });
     }
 
+    /// Waits until the controller has looked at the StatefulSet as it is now, and
+    /// has done what it can.
+    #[track_caller]
+    pub fn wait_until_observed(&self, set: &str) {
+        wait_for(Duration::from_secs(120), &format!("{set} to be observed"), || {
+            let object = self.get("apps/v1", "statefulsets", set)?;
+            let generation = &object["metadata"]["generation"];
+            (object["status"]["observedGeneration"] == *generation).then_some(())
+        });
+    }
+
     /// A kubeconfig for the administrator, in this namespace, through `proxy`.
     pub fn kubeconfig_through(&self, proxy: &FaultProxy) -> PathBuf {
         Kubeconfig::new(&proxy.server())

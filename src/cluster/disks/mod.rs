@@ -186,10 +186,14 @@ impl<'a> Reading<'a> {
     async fn first(&self, kind: Kind) -> Result<Option<String>, Failure> {
         match self.page(kind, "").await {
             Ok(page) => Ok(Some(self.keep(page))),
+            Err(Failure::Forbidden(no)) => {
+                self.facts.borrow_mut().note_missing(kind, no.status.message.clone());
+                Ok(None)
+            }
             // Not served in the version that this program knows: that is no
             // reason to take it for empty.
-            Err(Failure::Forbidden(no) | Failure::NoSuchApi(no)) => {
-                self.facts.borrow_mut().note_missing(kind, no.status.message.clone());
+            Err(Failure::NoSuchApi(no)) => {
+                self.facts.borrow_mut().note_missing(kind, no.unserved());
                 Ok(None)
             }
             Err(failure) => Err(failure),

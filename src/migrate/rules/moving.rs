@@ -131,8 +131,9 @@ rule!(
     "MIGRATE-UNREAD",
     Error,
     "Something could not be read, so that nothing can be concluded from it.",
-    "The server answered Forbidden; the message says to what.",
-    "Ask for the right to list it. Allowed, the plan is made without: who else uses the claim, or \
+    "The server refused a list, or does not serve the kind in the version that this program knows; \
+     its message is given.",
+    "Get the right to list it, or find out by hand. Allowed, the plan is made without: who else uses the claim, or \
      scales the Deployment, may be missing."
 );
 rule!(

@@ -125,9 +125,7 @@ fn git_may_bring_the_template_and_not_the_partition() {
     });
     ends(&namespace, "stage web", 0);
     edit_image(&namespace, "nginx:1.22");
-    until(&namespace, "the controller", |p| {
-        p.set["status"]["observedGeneration"] == *p.generation()
-    });
+    namespace.wait_until_observed("web");
     ends(&namespace, "start web --adopt", 0);
     ends(&namespace, "abort web", 0);
     let manifest = json!({
@@ -258,9 +256,7 @@ fn of_three_revisions_none_is_the_stable_one() {
     is_only_said(&namespace, "CANARY-ON-DELETE-DRIFT", "warning");
     for (image, pod) in [("nginx:1.22", "web-2"), ("nginx:1.23", "web-1")] {
         edit_image(&namespace, image);
-        until(&namespace, "the controller", |p| {
-            p.set["status"]["observedGeneration"] == *p.generation()
-        });
+        namespace.wait_until_observed("web");
         namespace.cluster().api().delete(&namespace.path("v1", "pods", pod));
         until(&namespace, "the new pod", |p| {
             p.image(pod) == Some(image) && p.pods.get(pod).is_some_and(is_ready)

@@ -35,21 +35,26 @@ fn a_set_that_deletes_claims_is_told_to_keep_them() {
     now.is_down_to(1, &before);
     assert_eq!(now.when_scaled, "Retain");
     // Neither later.
-    std::thread::sleep(Duration::from_secs(3));
+    namespace.wait_until_observed("web");
     let later = Picture::of(&namespace);
     later.is_down_to(1, &before);
-    for claim in ["www-web-1", "www-web-2"] {
-        assert!(later.claims[claim].2.is_null(), "{claim} has an owner");
-        let disk = volume(&namespace, &later, claim).expect("the volume");
-        assert_eq!(disk["status"]["phase"], "Bound");
-    }
+    let nobody_owns = |picture: &Picture| {
+        for claim in ["www-web-1", "www-web-2"] {
+            assert!(picture.claims[claim].2.is_null(), "{claim} has an owner");
+            let disk = volume(&namespace, picture, claim).expect("the volume");
+            assert_eq!(disk["status"]["phase"], "Bound");
+        }
+    };
+    nobody_owns(&later);
     // Back to Delete: what is out of the range already is left alone.
     edit(
         &namespace,
         &json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}),
     );
-    std::thread::sleep(Duration::from_secs(3));
-    Picture::of(&namespace).is_down_to(1, &before);
+    namespace.wait_until_observed("web");
+    let later = Picture::of(&namespace);
+    later.is_down_to(1, &before);
+    nobody_owns(&later);
 }
 
 #[test]

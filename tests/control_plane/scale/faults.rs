@@ -1,15 +1,13 @@
 //! Killed, cut and refused at every request: the same command again, and the
 //! same end.
 
-use std::{fmt, time::Instant};
+use std::fmt;
 
 use super::{
     super::support::{FaultProxy, Mishap, Victim},
     *,
 };
 
-/// What a controller has to do yet takes no longer.
-const A_MOMENT: Duration = Duration::from_secs(10);
 /// So many points are tried of each sweep, unless all are asked for.
 const SAMPLE: usize = 8;
 
@@ -126,12 +124,10 @@ impl Point {
             scale(&namespace, words).output().expect(0);
         }
         // Pods and claims come and go in their own time.
-        let begun = Instant::now();
-        while begun.elapsed() < A_MOMENT
-            && Picture::of(&namespace).pods.len() as u64 != Picture::of(&namespace).replicas
-        {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_for(SOON, "the pods that are wanted", || {
+            let now = Picture::of(&namespace);
+            (now.pods.len() as u64 == now.replicas).then_some(())
+        });
         (story.is_done)(&namespace, &before);
     }
 }

@@ -22,7 +22,7 @@ fn a_member_that_stays_must_be_well() {
     // The controller would not do it, whoever allows it.
     refused(&namespace, "--replicas 2 --allow SCALE-MEMBER-UNHEALTHY", &["SCALE-MEMBER-UNHEALTHY"]);
     namespace.kubectl(["scale", "sts/web", "--replicas=2"]).output().expect(0);
-    std::thread::sleep(Duration::from_secs(3));
+    namespace.wait_until_observed("web");
     assert_eq!(Picture::of(&namespace).pods.len(), 3, "the controller waits for web-0");
 }
 
@@ -45,7 +45,7 @@ fn a_broken_ordinal_in_the_middle_is_passed() {
     break_pod(&namespace, "web-2");
     // The control: one less, and it hangs.
     namespace.kubectl(["scale", "sts/web", "--replicas=4"]).output().expect(0);
-    std::thread::sleep(Duration::from_secs(3));
+    namespace.wait_until_observed("web");
     assert_eq!(Picture::of(&namespace).pods.len(), 5, "the controller waits for web-2");
     namespace.kubectl(["scale", "sts/web", "--replicas=5"]).output().expect(0);
 
@@ -79,7 +79,7 @@ fn two_broken_ordinals_are_deleted_when_that_is_allowed() {
     refused(&namespace, "--replicas 1", &["SCALE-TWO-BROKEN"]);
     // The control.
     namespace.kubectl(["scale", "sts/web", "--replicas=1"]).output().expect(0);
-    std::thread::sleep(Duration::from_secs(3));
+    namespace.wait_until_observed("web");
     assert_eq!(Picture::of(&namespace).pods.len(), 5, "the controller waits at web-4");
     namespace.kubectl(["scale", "sts/web", "--replicas=5"]).output().expect(0);
 
