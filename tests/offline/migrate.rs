@@ -286,14 +286,16 @@ impl Run<'_> {
             Other::Policy(place, to) => {
                 let names: Vec<String> = model.disks.iter().cloned().collect();
                 let name = &names[place % names.len()];
-                let claim = model.get(VOLUME, name).map(|pv| text(pv, "/spec/claimRef/name"));
-                let claim = claim.and_then(|claim| model.get(CLAIM, claim));
-                let leaves =
-                    claim.is_none_or(|claim| claim["metadata"].get("deletionTimestamp").is_some());
+                // A claim that only has the name of the one that is gone holds nothing.
+                let is_held = model.get(VOLUME, name).is_some_and(|volume| {
+                    let claim = model.get(CLAIM, text(volume, "/spec/claimRef/name"));
+                    claim.is_some_and(|claim| {
+                        text(claim, "/metadata/uid") == text(volume, "/spec/claimRef/uid")
+                            && claim["metadata"].get("deletionTimestamp").is_none()
+                    })
+                });
                 model.policy_edited = true;
-                if to == "Delete" && leaves {
-                    model.endangered = true;
-                }
+                model.endangered |= to == "Delete" && !is_held;
                 model.change(VOLUME, name, |found| {
                     found["spec"]["persistentVolumeReclaimPolicy"] = json!(to);
                 });

@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a condition is looked at. Conditions are cheap: a GET over an open
-/// connection, or a look into memory.
-const INTERVAL: Duration = Duration::from_millis(20);
+/// How long until a condition is looked at again. Most are a GET, and several
+/// tests that wait keep the API server from what they wait for: what takes
+/// longer is looked at less often.
+fn pause(waited: Duration) -> Duration {
+    (waited / 10).clamp(Duration::from_millis(10), Duration::from_millis(80))
+}
 
 /// Waits until `probe` returns something.
 ///
@@ -33,7 +36,8 @@ pub fn wait_and_tell<T>(
         if let Some(value) = probe() {
             return value;
         }
-        assert!(start.elapsed() < deadline, "waited {deadline:?} in vain for {}", what());
-        thread::sleep(INTERVAL);
+        let waited = start.elapsed();
+        assert!(waited < deadline, "waited {deadline:?} in vain for {}", what());
+        thread::sleep(pause(waited));
     }
 }
