@@ -12,12 +12,18 @@ use super::{
         Act, Memory, Move, binding, holds_paused, scaler_points, wait_for_detach, wait_for_pods,
     },
     rules,
-    world::{Reserved, World, has_tag, is_leaving, is_marked, is_observed, is_ours, replicas, uid},
+    world::{
+        Reserved, World, has_tag, is_leaving, is_marked, is_observed, is_on_hold, is_ours, policy,
+        replicas, uid,
+    },
 };
 use crate::output::Exit;
 
 /// The next move back.
 pub fn next(world: &World, journal: &Journal, memory: &Memory) -> Move {
+    if let Some(next) = on_hold(world, journal, Act::CleanOldClaim) {
+        return next;
+    }
     if let Some(stop) = impossible(world, journal) {
         return stop;
     }
@@ -73,9 +79,16 @@ fn impossible(world: &World, journal: &Journal) -> Option<Move> {
         let old = world.held_claim(&disk.old);
         if old.is_none_or(is_leaving) {
             let on = format!("persistentvolumeclaim/{}", disk.old.name);
+            let pv = world.held_volume(&disk.pv);
+            let stays = pv.is_some_and(|pv| policy(pv) == "Retain");
             let message = format!(
-                "claim {} is gone, or another one by its name; its data is safe on {}",
-                disk.old.name, disk.pv.name
+                "claim {} is gone, or another one by its name; {}",
+                disk.old.name,
+                if stays {
+                    format!("its data is safe on {}", disk.pv.name)
+                } else {
+                    format!("its volume {} has its policy {} again", disk.pv.name, disk.policy)
+                }
             );
             return Some(manual(on, message));
         }
@@ -142,7 +155,7 @@ fn clear(world: &World, journal: &Journal) -> Move {
     }
     let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
     if let Some(index) = journal.disks.iter().position(tagged) {
-        return Move::Act(Act::Release(index));
+        return release(index, world, journal);
     }
     let marked = |disk: &Disk| world.held_claim(&disk.old).is_some_and(is_marked);
     if let Some(index) = journal.disks.iter().position(marked) {
@@ -157,6 +170,25 @@ fn clear(world: &World, journal: &Journal) -> Move {
 pub(super) fn protected(index: usize, world: &World, journal: &Journal, act: Act) -> Move {
     let is_safe = !journal.rebinds() || world.is_protected(&journal.disks[index], journal);
     Move::Act(if is_safe { act } else { Act::Protect(index) })
+}
+
+/// The volume gets its policy back. Where it would then go with its claim, the
+/// claim is held first: no write can ask for both, and whoever deletes the claim
+/// between our look and our write has seen a volume that is kept.
+pub fn release(index: usize, world: &World, journal: &Journal) -> Move {
+    let disk = &journal.disks[index];
+    let stays = disk.policy == "Retain" || world.holder(disk).is_some_and(is_on_hold);
+    Move::Act(if stays { Act::Release(index) } else { Act::Hold(index) })
+}
+
+/// What comes before all guards: a claim on hold that was deleted meanwhile goes
+/// when its volume is kept again, and not before. `clean` lets it go.
+pub fn on_hold(world: &World, journal: &Journal, clean: fn(usize) -> Act) -> Option<Move> {
+    let deleted = |disk: &Disk| {
+        world.holder(disk).is_some_and(|claim| is_on_hold(claim) && is_leaving(claim))
+    };
+    let index = journal.disks.iter().position(deleted)?;
+    Some(protected(index, world, journal, clean(index)))
 }
 
 /// Deletes what is not being deleted already.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    back::{gone_or, protected},
+    back::{gone_or, on_hold, protected, release},
     fill::{is_there, without_snapshots},
     journal::{Disk, Journal},
     plan::{Act, Move},
@@ -15,6 +15,9 @@ use crate::{output::Exit, workload::Finding};
 /// The next move. Everything that is checked is checked again before each
 /// step, because none of them can be taken back.
 pub fn next(world: &World, journal: &Journal, now: Timestamp) -> Move {
+    if let Some(next) = on_hold(world, journal, Act::CleanNewClaim) {
+        return next;
+    }
     if let Some(finding) = speaks_against(world, journal, now) {
         return Move::Stop { exit: Exit::Failed, finding };
     }
@@ -40,7 +43,7 @@ pub fn next(world: &World, journal: &Journal, now: Timestamp) -> Move {
     }
     let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
     if let Some(index) = journal.disks.iter().position(tagged) {
-        return Move::Act(Act::Release(index));
+        return release(index, world, journal);
     }
     let marked = |disk: &Disk| world.new_claim(disk).is_some_and(is_marked);
     if let Some(index) = journal.disks.iter().position(marked) {
@@ -86,7 +89,11 @@ pub fn speaks_against(world: &World, journal: &Journal, now: Timestamp) -> Optio
         }
         let claim = world.new_claim(disk);
         if !claim.is_some_and(|claim| world.is_bound(disk, claim)) {
-            let message = format!("claim {} is not bound to {}", disk.new, disk.pv.name);
+            let message = if claim.is_some_and(is_leaving) {
+                format!("claim {} is being deleted", disk.new)
+            } else {
+                format!("claim {} is not bound to {}", disk.new, disk.pv.name)
+            };
             return Some(rules::NOT_ARRIVED.found(on, message));
         }
         // Only a claim that has lost its volume can go without it.

@@ -30,6 +30,9 @@ pub const TOUCHED: &str = "kubectl-stateful.dev/touched";
 /// On a new claim that has all its data, and on the Job that makes it so: of
 /// which state of the Deployments.
 pub const FILLED: &str = "kubectl-stateful.dev/filled";
+/// A finalizer of a claim that must not go while its volume gets a policy back
+/// under which it would go as well.
+pub const HOLD: &str = "kubectl-stateful.dev/policy-returns";
 /// On the journal, so that all journals can be listed.
 pub const LABEL: &str = "kubectl-stateful.dev/journal";
 

@@ -90,6 +90,8 @@ pub enum Act {
     /// The blank volume, as it is, to whoever wants it.
     LeaveBlank(usize),
 
+    /// The claim stays while its volume gets its policy back.
+    Hold(usize),
     /// The volume has its policy again, and nothing of ours.
     Release(usize),
     CleanOldClaim(usize),

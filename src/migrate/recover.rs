@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
+    back::{on_hold, release},
     journal::{ANNOTATION, Blank, Disk, Held, Journal, Order},
     object::{items, label, name, text},
     plan::{Act, Memory, Move, binding, conflict, taken, wait_for_ordinals, wait_for_pods},
     rules,
     world::{
-        Reserved, World, annotation, has_tag, is_leaving, is_marked, is_ours, phase, replicas, uid,
+        Reserved, World, annotation, has_tag, is_leaving, is_marked, is_ours, phase, policy,
+        replicas, uid,
     },
 };
 use crate::{
@@ -225,6 +227,9 @@ fn claim(
 
 /// The next move.
 pub fn next(world: &World, journal: &Journal, memory: &Memory, now: Timestamp) -> Move {
+    if let Some(next) = on_hold(world, journal, Act::CleanNewClaim) {
+        return next;
+    }
     if let Some(stop) = changed(world, journal) {
         return stop;
     }
@@ -263,9 +268,7 @@ fn is_at_rest(world: &World, _: &Journal, disk: &Disk) -> bool {
 /// Whether the blank volume stays when its claim goes.
 fn keeps_blank(world: &World, journal: &Journal, disk: &Disk) -> bool {
     let blank = disk.blank.as_ref().and_then(|blank| world.held_volume(&blank.pv));
-    blank.is_some_and(|pv| {
-        text(pv, "/spec/persistentVolumeReclaimPolicy") == Some("Retain") && has_tag(pv, journal)
-    })
+    blank.is_some_and(|pv| policy(pv) == "Retain" && has_tag(pv, journal))
 }
 
 fn gone(journal: &Journal) -> Move {
@@ -375,7 +378,7 @@ fn clear(world: &World, journal: &Journal) -> Move {
     let tagged = |held: &Held| world.held_volume(held).is_some_and(|pv| has_tag(pv, journal));
     for (index, disk) in journal.disks.iter().enumerate() {
         if tagged(&disk.pv) {
-            return Move::Act(Act::Release(index));
+            return release(index, world, journal);
         }
         if disk.blank.as_ref().is_some_and(|blank| tagged(&blank.pv)) {
             return Move::Act(Act::LeaveBlank(index));

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    journal::{ANNOTATION, Book, Disk, FILLED, Held, Journal, TOUCHED},
-    object::{name, text},
+    journal::{ANNOTATION, Book, Disk, FILLED, HOLD, Held, Journal, TOUCHED},
+    object::{items, name, text},
 };
 use crate::workload::Pod;
 
@@ -67,6 +67,11 @@ pub fn is_leaving(object: &Value) -> bool {
 
 pub fn phase(object: &Value) -> &str {
     text(object, "/status/phase").unwrap_or_default()
+}
+
+/// What becomes of a volume when its claim goes.
+pub fn policy(pv: &Value) -> &str {
+    text(pv, "/spec/persistentVolumeReclaimPolicy").unwrap_or_default()
 }
 
 /// `spec.replicas`, one where it is not said.
@@ -137,6 +142,12 @@ impl World {
         if by_name && !holder.is_empty() { Reserved::Stale } else { Reserved::Elsewhere }
     }
 
+    /// The claim that the volume is reserved for.
+    pub fn holder(&self, disk: &Disk) -> Option<&Value> {
+        let holder = text(self.held_volume(&disk.pv)?, "/spec/claimRef/uid")?;
+        self.claims.values().find(|claim| uid(claim) == holder)
+    }
+
     /// Whether the volume and this claim have each other, as both say.
     pub fn is_bound(&self, disk: &Disk, claim: &Value) -> bool {
         let Some(pv) = self.held_volume(&disk.pv) else { return false };
@@ -150,10 +161,7 @@ impl World {
 
     /// Whether the volume is kept whatever becomes of its claims, and says so.
     pub fn is_protected(&self, disk: &Disk, journal: &Journal) -> bool {
-        self.held_volume(&disk.pv).is_some_and(|pv| {
-            text(pv, "/spec/persistentVolumeReclaimPolicy") == Some("Retain")
-                && has_tag(pv, journal)
-        })
+        self.held_volume(&disk.pv).is_some_and(|pv| policy(pv) == "Retain" && has_tag(pv, journal))
     }
 
     /// Pods that have one of these claims in use, other than the set's own.
@@ -199,4 +207,10 @@ pub fn has_tag(pv: &Value, journal: &Journal) -> bool {
 pub fn is_marked(object: &Value) -> bool {
     [ANNOTATION, TOUCHED, FILLED].iter().any(|key| annotation(object, key).is_some())
         || label(object, ANNOTATION).is_some()
+        || is_on_hold(object)
+}
+
+/// Whether a claim cannot go before we let it.
+pub fn is_on_hold(claim: &Value) -> bool {
+    items(claim, "/metadata/finalizers").any(|one| one == HOLD)
 }

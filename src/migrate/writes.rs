@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::{
     fill::{self, Pass},
     journal::{
-        ANNOTATION, Arrived, Disk, FILLED, Held, Intent, Journal, KEDA_PAUSED, Mode, TOUCHED, Tag,
+        ANNOTATION, Arrived, Disk, FILLED, HOLD, Held, Intent, Journal, KEDA_PAUSED, Mode, TOUCHED,
+        Tag,
     },
-    object::text,
+    object::{items, text},
     plan::{Act, scaler},
-    world::{World, annotation, is_marked, label, uid, version},
+    world::{World, annotation, is_marked, is_on_hold, label, uid, version},
 };
 use crate::cluster::{Object, Patch, Propagation, Resource, Write, pointer_token};
 
@@ -195,6 +196,13 @@ fn change(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         Act::ResumeScaler(index) => {
             let was = journal.scalers.get(index)?.paused.as_deref();
             one(pause(journal, world, index, was)?)
+        }
+        Act::Hold(index) => {
+            let claim = world.holder(journal.disk(index)?)?;
+            let all = finalizers(claim).chain([json!(HOLD)]);
+            let operations = vec![set_finalizers(all)];
+            let target = object(journal, Resource::CLAIM, super::object::name(claim));
+            one(patch(target, claim, operations, "it stays until its volume's policy is back"))
         }
         Act::CleanOldClaim(index) => {
             clean(journal, Resource::CLAIM, world.held_claim(&journal.disk(index)?.old)?)
@@ -385,8 +393,7 @@ fn reserve(disk: &Disk, world: &World, to: &Value) -> Option<Write> {
 fn release(disk: &Disk, world: &World) -> Option<Write> {
     let pv = world.held_volume(&disk.pv)?;
     let holder = text(pv, "/spec/claimRef/uid")?;
-    let claim = world.claims.values().find(|claim| uid(claim) == holder)?;
-    if !world.is_bound(disk, claim) {
+    if !world.is_bound(disk, world.holder(disk)?) {
         return None;
     }
     let mut operations = vec![
@@ -478,8 +485,20 @@ fn clean(journal: &Journal, resource: Resource, found: &Value) -> Option<Vec<Wri
         let path = format!("/metadata/labels/{}", pointer_token(ANNOTATION));
         gone.push(json!({ "op": "remove", "path": path }));
     }
+    if is_on_hold(found) {
+        gone.push(set_finalizers(finalizers(found).filter(|one| one != HOLD)));
+    }
     let target = object(journal, resource, super::object::name(found));
     Some(vec![patch(target, found, gone, "no mark of ours is left on it")])
+}
+
+fn finalizers(found: &Value) -> impl Iterator<Item = Value> {
+    items(found, "/metadata/finalizers").cloned()
+}
+
+fn set_finalizers(all: impl Iterator<Item = Value>) -> Value {
+    let all: Vec<Value> = all.collect();
+    json!({ "op": "add", "path": "/metadata/finalizers", "value": all })
 }
 
 /// Sets or removes an annotation.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{record::Record, rules};
 use crate::{
     migrate::{
+        back::{on_hold, release},
         journal::{ANNOTATION, Disk, Held, Journal, Tag},
         object::{name, text},
         plan::{Act, Memory, Move, binding, taken},
@@ -124,6 +125,9 @@ fn copy(claim: &Value, new: &str, journal: &Journal) -> Value {
 
 /// The next move.
 pub fn next(world: &World, journal: &Journal, memory: &Memory) -> Move {
+    if let Some(next) = on_hold(world, journal, Act::CleanNewClaim) {
+        return next;
+    }
     for (index, disk) in journal.disks.iter().enumerate() {
         if let Some(next) = next_of(world, journal, memory, index, disk) {
             return next;
@@ -183,5 +187,5 @@ fn next_of(
             Move::Act(Act::DeleteOldClaim(index))
         });
     }
-    Some(Move::Act(if tagged { Act::Release(index) } else { Act::CleanNewClaim(index) }))
+    Some(if tagged { release(index, world, journal) } else { Move::Act(Act::CleanNewClaim(index)) })
 }

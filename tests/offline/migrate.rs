@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use super::{
     migrate_model::{
         ALL, BOOK, CLAIM, Class, DEPLOYMENT, Key, Model, POD, SET, Shape, VOLUME, Who, annotation,
-        claim_spec, is_ready, members, replicas, text,
+        claim_spec, is_on_hold, is_ready, members, replicas, text,
     },
     server::Answer,
 };
@@ -272,9 +272,9 @@ impl Run<'_> {
             Other::DeleteClaim(place) => {
                 let names = model.names(CLAIM);
                 let Some(name) = names.get(place % names.len().max(1)).cloned() else { return };
-                if model.get(CLAIM, &name).is_some_and(|claim| !is_safe(model, claim)) {
-                    model.endangered = true;
-                }
+                // What is on hold while its policy returns is ours to save.
+                let endangers = |claim: &Value| !is_safe(model, claim) && !is_on_hold(claim);
+                model.endangered |= model.get(CLAIM, &name).is_some_and(endangers);
                 model.delete(CLAIM, &name);
             }
             Other::MakeClaim(place) => {

@@ -154,6 +154,11 @@ pub fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.pointer("/metadata/annotations")?.get(key)?.as_str()
 }
 
+/// Whether somebody's finalizer keeps it.
+pub fn is_on_hold(object: &Value) -> bool {
+    object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty())
+}
+
 fn is_leaving(object: &Value) -> bool {
     object["metadata"].get("deletionTimestamp").is_some()
 }
@@ -1074,7 +1079,8 @@ impl Model {
             .map(str::to_owned)
             .collect();
         for claim in self.names(CLAIM) {
-            if self.get(CLAIM, &claim).is_some_and(is_leaving) && !used.contains(&claim) {
+            let goes = |claim: &Value| is_leaving(claim) && !is_on_hold(claim);
+            if self.get(CLAIM, &claim).is_some_and(goes) && !used.contains(&claim) {
                 self.objects_mut().remove(&(CLAIM, claim));
                 self.version += 1;
             }

@@ -27,9 +27,20 @@ struct Held {
 impl Held {
     #[track_caller]
     fn before(place: &Place, run: Run, method: Method, part: &'static str) -> Held {
+        Held::at(1, place, run, method, part)
+    }
+
+    /// At so many of such requests, from 1.
+    #[track_caller]
+    fn at(number: usize, place: &Place, run: Run, method: Method, part: &'static str) -> Held {
         let proxy = place.namespace.cluster().proxy();
         let gate = Gate::closed();
-        proxy.once(move |seen| is_real(seen, &method, part), Fault::Hold(gate.clone()));
+        let (held, mut count) = (gate.clone(), 0);
+        proxy.on(move |seen| {
+            let is_one = is_real(seen, &method, part);
+            count += usize::from(is_one);
+            (is_one && count == number).then(|| Fault::Hold(held.clone()))
+        });
         let running = run.kubeconfig(place.namespace.kubeconfig_through(&proxy)).start();
         gate.wait_until_reached(SOON);
         Held { running, gate, proxy }
@@ -159,6 +170,51 @@ fn whoever_scales_the_deployment_up_is_noticed() {
         place.on("rollback", "").output().expect(0);
         place.is_home();
         place.watch_anew();
+    }
+}
+
+/// Between the look at the claim and the write to its volume nobody could tell
+/// us; so the claim is held, and the volume kept before it goes.
+#[test]
+fn whoever_deletes_a_claim_as_the_policy_returns_loses_no_volume() {
+    for (verb, claim, number, code, id) in [
+        ("finalize", "data-mysql-0", 1, 5, "MIGRATE-NOT-ARRIVED"),
+        ("rollback", "mysql-data", 2, 11, "MIGRATE-NO-WAY-BACK"),
+    ] {
+        let place = Place::make(Story { name: "deleted", ..WAIT });
+        place.moves();
+        let run = place.on(verb, "-o json");
+        let held = Held::at(number, &place, run, Method::PATCH, "/persistentvolumes/");
+        let (api, namespace) = (place.namespace.cluster().api(), &place.namespace);
+        let volume = namespace.get("v1", "persistentvolumeclaims", claim).expect("it");
+        let volume = volume["spec"]["volumeName"].as_str().expect("its volume").to_owned();
+        let volume = || api.get(&format!("/api/v1/persistentvolumes/{volume}"));
+        api.delete(&namespace.path("v1", "persistentvolumeclaims", claim));
+        // Kubernetes itself keeps a claim that a pod has in use.
+        for (plural, name) in [("deployments", "mysql"), ("statefulsets", "mysql")] {
+            let path = namespace.path("apps/v1", plural, name);
+            if api.get(&path).is_some() {
+                api.patch(&path, &json!({"spec": {"replicas": 0}}));
+            }
+        }
+        wait_for(SOON, "the pods to be gone", || {
+            let pods = namespace.get("v1", "pods", "")?;
+            pods["items"].as_array()?.is_empty().then_some(())
+        });
+        let policy = |volume: Value| volume["spec"]["persistentVolumeReclaimPolicy"].clone();
+        assert_eq!(volume().map(policy), Some(json!("Retain")), "{verb}");
+
+        let output = held.goes_on(code);
+        assert_eq!(ids(&output), [id], "{output}");
+        wait_for(SOON, "the claim to be gone", || {
+            let found = namespace.get("v1", "persistentvolumeclaims", claim);
+            found.is_none().then_some(())
+        });
+        wait_for(SOON, "the volume to be Released", || {
+            let volume = volume().unwrap_or_else(|| panic!("{verb}: the volume is gone\n{output}"));
+            (volume["status"]["phase"] == "Released").then_some(())
+        });
+        assert_eq!(volume().map(policy), Some(json!("Retain")), "{verb}");
     }
 }
 
