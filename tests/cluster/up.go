@@ -159,9 +159,9 @@ func forgetProxies() error {
 }
 
 // spareCollections lets the parts collect garbage less often than Go would by
-// itself: with namespaces that come and go it is half of what kube-apiserver
-// does. The limit holds it to what a small machine has; whoever starts us may
-// say otherwise.
+// itself: a small machine that runs them all has more memory to spare than
+// processor time. The limit holds each part to its share; whoever starts us
+// may say otherwise.
 func spareCollections() error {
 	for name, value := range map[string]string{"GOGC": "400", "GOMEMLIMIT": "1GiB"} {
 		if _, said := os.LookupEnv(name); said {
