@@ -308,7 +308,8 @@ rule!(
     "The set is not there yet as it should be, so that what the way back needs must stay.",
     "Pods that are not Ready, a claim that is not bound to its volume, or an old claim that is not \
      Lost.",
-    "migrate status says what is missing. Resume or roll back first."
+    "migrate status says what is missing. Resume or roll back first. Where finalize has begun and \
+     somebody has deleted a claim of the set, docs/migrate.md has the lines that bring the volume back."
 );
 rule!(
     SOAKING,
@@ -324,8 +325,9 @@ rule!(
     Error,
     "Something that the way back needs is gone: finalize has begun, or somebody deleted it.",
     "The uid in the journal has no object any more.",
-    "The data is on the volume that is named, under policy Retain. Before anything else: do not \
-     delete that volume. The Deployment and the claim as they were stand in the journal."
+    "Delete no volume, and before anything else see that the policy of the one with the data is \
+     Retain: under Delete it goes with its claim. The Deployment and the claim as they were stand \
+     in the journal."
 );
 rule!(
     ADMIN_STEP,
