@@ -79,17 +79,14 @@ fn impossible(world: &World, journal: &Journal) -> Option<Move> {
         let old = world.held_claim(&disk.old);
         if old.is_none_or(is_leaving) {
             let on = format!("persistentvolumeclaim/{}", disk.old.name);
-            let pv = world.held_volume(&disk.pv);
-            let stays = pv.is_some_and(|pv| policy(pv) == "Retain");
-            let message = format!(
-                "claim {} is gone, or another one by its name; {}",
-                disk.old.name,
-                if stays {
-                    format!("its data is safe on {}", disk.pv.name)
-                } else {
-                    format!("its volume {} has its policy {} again", disk.pv.name, disk.policy)
-                }
-            );
+            let pv = &disk.pv.name;
+            let volume = match world.held_volume(&disk.pv).map(policy) {
+                Some("Retain") => format!("its data is safe on {pv}"),
+                Some(policy) => format!("its volume {pv} has policy {policy}"),
+                None => format!("its volume {pv} is gone, too"),
+            };
+            let message =
+                format!("claim {} is gone, or another one by its name; {volume}", disk.old.name);
             return Some(manual(on, message));
         }
         let pv = world.held_volume(&disk.pv);
