@@ -1,39 +1,38 @@
-//! The command tree, the flags that all commands share, and the way from a
-//! command line to an exit code.
+//! The command tree and the flags that all commands share.
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    canary::{self, args::CanaryArgs},
+    canary::args::CanaryArgs,
     cluster::ConnectionArgs,
-    completion,
-    dns::{self, args::DnsArgs},
+    dns::args::DnsArgs,
     migrate::{self, args::MigrateArgs},
-    orphans::{self, args::OrphansArgs},
-    output::{Envelope, Error, Exit, Failure, Format, Terminal},
-    scale::{self, args::ScaleArgs},
-    status::{self, args::StatusArgs},
+    orphans::args::OrphansArgs,
+    output::{Exit, Format},
+    scale::args::ScaleArgs,
+    status::args::StatusArgs,
     version,
 };
 
-/// Look after StatefulSets: what they are, why they are stuck, what comes next
+/// Operate StatefulSets: see their state, why they are stuck, and what to run next
 ///
-/// A kubectl plugin for the people who keep databases, queues and other
-/// stateful applications alive. Nothing is installed in the cluster.
+/// A kubectl plugin for people who run databases, queues and other stateful
+/// applications. Nothing is installed in the cluster.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-stateful",
     bin_name = "kubectl stateful",
     version = version::NUMBER,
     disable_version_flag = true,
-    disable_help_subcommand = true,
+    // As with kubectl, the last of a repeated flag wins.
+    args_override_self = true,
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Exit codes: kubectl stateful --help, or docs/exit-codes.md",
-    after_long_help = exit_codes(),
+    after_help = examples_and("Exit codes: kubectl stateful --help, or docs/exit-codes.md"),
+    after_long_help = exit_codes_and_terms(),
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -42,7 +41,7 @@ pub struct Cli {
     #[command(flatten)]
     pub connection: ConnectionArgs,
 
-    /// Say more on stderr: 4 the kubectl line of each write, 6 each request, 8 their bodies
+    /// Log more to stderr: 4 the kubectl command for each write, 6 each request, 8 the bodies
     #[arg(
         short,
         long = "v",
@@ -53,6 +52,10 @@ pub struct Cli {
         help_heading = "Other options"
     )]
     pub verbosity: u8,
+
+    /// Print the version
+    #[arg(long, action = clap::ArgAction::Version, help_heading = "Other options")]
+    version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,105 +66,94 @@ pub enum Command {
     Scale(Box<ScaleArgs>),
     Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
-    Completion(completion::CompletionArgs),
+    Completion(CompletionArgs),
     Version(version::VersionArgs),
     #[command(name = "__complete", hide = true)]
-    Complete(completion::CompleteArgs),
+    Complete(CompleteArgs),
 }
 
 impl Command {
-    /// How the answer was asked for, so that a failure is written likewise.
-    fn format(&self) -> Format {
+    /// Whether the answer is text that this program words. What is copied from
+    /// files, and scripts, are not.
+    pub fn is_for_people(&self) -> bool {
+        let copies = match self {
+            Command::Migrate(args) => matches!(args.verb, migrate::args::Verb::Convert(_)),
+            Command::Completion(_) | Command::Complete(_) => true,
+            _ => false,
+        };
+        !copies && matches!(self.format(), Format::Table | Format::Wide)
+    }
+
+    /// The output format of the command, which failures use too.
+    pub fn format(&self) -> Format {
         match self {
-            Command::Status(args) => args.output,
+            Command::Status(args) => args.output.format,
             Command::Canary(args) => args.verb.format(),
             Command::Dns(args) => args.format(),
             Command::Orphans(args) => args.format(),
-            Command::Scale(args) => args.output,
+            Command::Scale(args) => args.output.format,
             Command::Migrate(args) => args.verb.format(),
-            Command::Version(args) => args.output,
+            Command::Version(args) => args.output.format,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
         }
     }
 }
 
-/// The table that every command shares, for `--help`.
-fn exit_codes() -> String {
+/// The command tree, each help with its examples first, as kubectl's are.
+pub fn tree() -> clap::Command {
+    Cli::command().mut_subcommands(examples_first)
+}
+
+fn examples_first(command: clap::Command) -> clap::Command {
+    const TEMPLATE: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+    command.help_template(TEMPLATE).mut_subcommands(examples_first)
+}
+
+/// Print a completion script
+///
+/// The script completes `kubectl-stateful` when it is called by that name. For
+/// `kubectl stateful`, put completions/kubectl_complete-stateful on the PATH,
+/// where kubectl's own completion finds it.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  source <(kubectl stateful completion bash)\n  kubectl stateful completion fish > ~/.config/fish/completions/kubectl-stateful.fish"
+)]
+pub struct CompletionArgs {
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// A shell that we have completion for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// The words after `kubectl stateful`, as kubectl passes them.
+#[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true)]
+pub struct CompleteArgs {
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+    pub words: Vec<OsString>,
+}
+
+/// The examples of the whole, and what follows them.
+fn examples_and(end: &str) -> String {
+    format!(
+        "Examples:\n\
+         \x20 # Is it stuck, and what would help?\n\
+         \x20 kubectl stateful status web\n\n\
+         \x20 # A new image on one ordinal after the other, and back\n\
+         \x20 kubectl stateful canary start web --image nginx:1.22\n\
+         \x20 kubectl stateful canary abort web\n\n{end}"
+    )
+}
+
+/// The end of the long help: the table that all commands share.
+fn exit_codes_and_terms() -> String {
     let lines = Exit::ALL
         .map(|exit| format!("  {:>3}  {:<11}  {}", exit.code(), exit.name(), exit.meaning()));
-    format!("Exit codes:\n{}", lines.join("\n"))
-}
-
-/// Runs a command line. The first word is the program's name.
-pub fn main(argv: impl IntoIterator<Item = OsString>) -> Exit {
-    let argv: Vec<OsString> = argv.into_iter().collect();
-    if completion::answers_a_shell(&argv) {
-        return Exit::Done;
-    }
-    let parsed = Cli::command()
-        .try_get_matches_from(argv)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    match parsed {
-        Ok(cli) => run(&cli),
-        Err(error) => refuse(&error),
-    }
-}
-
-fn run(cli: &Cli) -> Exit {
-    let terminal = Terminal::detect(cli.verbosity);
-    match dispatch(cli, terminal) {
-        Ok(exit) => exit,
-        Err(error) => fail(&error, cli.command.format(), terminal),
-    }
-}
-
-fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
-    match &cli.command {
-        Command::Status(args) => block_on(status::run::run(args, &cli.connection, terminal)),
-        Command::Canary(args) => block_on(canary::run::run(args, &cli.connection, terminal)),
-        Command::Dns(args) => block_on(dns::run::run(args, &cli.connection, terminal)),
-        Command::Orphans(args) => block_on(orphans::run::run(args, &cli.connection, terminal)),
-        Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
-        Command::Scale(args) => block_on(scale::run::run(args, &cli.connection, terminal)),
-        Command::Completion(args) => completion::script(args, terminal),
-        Command::Version(args) => version::print(args, terminal),
-        Command::Complete(args) => Ok(completion::for_kubectl(args, terminal)),
-    }
-}
-
-/// One thread is plenty: the work is waiting for one server.
-fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime
-        .map_err(|error| Error::new(Exit::Error, format!("cannot start: {error}")))?
-        .block_on(work)
-}
-
-/// Says what went wrong: for people on stderr, and for programs, where they
-/// asked for a document, on stdout as well.
-fn fail(error: &Error, format: Format, terminal: Terminal) -> Exit {
-    if error.reader_left {
-        return error.exit;
-    }
-    if format.is_machine() {
-        let envelope = Envelope::new("error", error.exit, &error.reasons, &[], Failure::new(error));
-        let written = envelope.render(format).and_then(|document| terminal.answer(&document));
-        if let Err(second) = written
-            && !second.reader_left
-        {
-            terminal.say(&second.to_string());
-        }
-    }
-    terminal.say(&error.to_string());
-    error.exit
-}
-
-/// Help is an answer; anything else that clap says is about wrong words.
-fn refuse(error: &clap::Error) -> Exit {
-    // Where stdout or stderr is gone there is nobody to tell.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp => Exit::Done,
-        _ => Exit::Usage,
-    }
+    examples_and(&format!("Exit codes:\n{}\n\nTerms: docs/glossary.md", lines.join("\n")))
 }

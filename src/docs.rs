@@ -1,8 +1,8 @@
-//! What is made from the code: docs/exit-codes.md, docs/findings.md,
+//! What is generated from the code: docs/exit-codes.md, docs/findings.md,
 //! docs/schemas/ and the scripts in completions/.
 //!
-//! `cargo test` fails when a file differs from what the code says;
-//! `UPDATE_DOCS=1 cargo test docs` writes them anew.
+//! `cargo test` fails when a file is stale. `UPDATE_DOCS=1 cargo test --lib
+//! docs` writes them again.
 
 #![expect(clippy::format_push_string, reason = "pages, once")]
 
@@ -17,17 +17,18 @@ use crate::{
         report::{HistoryView, PlanView, View},
         rules,
     },
-    completion::{Shell, registration},
+    cli::Shell,
+    completion::registration,
     dns, migrate, orphans,
-    output::{Envelope, Exit, Failure, follow::Change},
+    output::{Envelope, Exit, Failure, watch_printer::Change},
     scale,
-    status::{plan::Picture, stuck},
+    status::{list::report::View as StatusList, plan::Picture, stuck},
     steps::Event,
     version::Version,
     workload::{Rule, Severity},
 };
 
-const GENERATED: &str = "<!-- Made from the code: UPDATE_DOCS=1 cargo test docs -->";
+const GENERATED: &str = "<!-- Generated from the code by UPDATE_DOCS=1 cargo test --lib docs -->";
 
 fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -36,14 +37,14 @@ fn check(name: &str, text: &str) {
         fs::write(&path, text).expect("it can be written");
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == text, "{name} is stale: UPDATE_DOCS=1 cargo test docs");
+    assert!(there == text, "{name} is stale: run UPDATE_DOCS=1 cargo test --lib docs");
 }
 
 #[test]
 fn exit_codes() {
     let mut page = format!(
-        "{GENERATED}\n# Exit codes\n\nOne table for every command. `result` in JSON carries the \
-         name.\n\n| code | name | meaning | a script does |\n| --- | --- | --- | --- |\n"
+        "{GENERATED}\n# Exit codes\n\nAll commands share one table. In JSON, `result` is the name. \
+         Terms are in the\n[glossary](glossary.md).\n\n| code | name | meaning | a script does |\n| --- | --- | --- | --- |\n"
     );
     for exit in Exit::ALL {
         let (code, name) = (exit.code(), exit.name());
@@ -56,8 +57,9 @@ fn exit_codes() {
 fn findings() {
     let mut page = format!(
         "{GENERATED}\n# Findings\n\nEvery finding has an id that never changes. Severity `error` \
-         means that nothing moves until it\nis mended (printed as `stuck`), `warning` that it will \
-         surprise somebody, `note` that it is normal.\n"
+         (printed as `stuck` by\n`status`) means that nothing moves until it is fixed, `warning` \
+         that it works today and will surprise\nsomeone, `note` that it is normal. Terms are in the \
+         [glossary](glossary.md).\n"
     );
     page += "\n## status\n";
     for rule in stuck::rules() {
@@ -84,6 +86,9 @@ fn findings() {
     page += "\n## migrate\n";
     for rule in migrate::rules::all() {
         page += &rule_page(rule);
+        if let Some(codes) = migrate::rules::exit_codes(rule) {
+            page += &format!("\n**Exit code.** {codes}\n");
+        }
         if migrate::rules::allowable().contains(&rule) {
             page += &format!("\n**Override.** `--allow {}`\n", rule.id);
         }
@@ -128,7 +133,9 @@ fn completion_scripts() {
 #[test]
 fn schemas() {
     check("docs/schemas/status-v1.json", &schema::<Envelope<'static, Picture>>());
+    check("docs/schemas/status-list-v1.json", &schema::<Envelope<'static, StatusList>>());
     check("docs/schemas/canary-v1.json", &schema::<Envelope<'static, View>>());
+    check("docs/schemas/canary-change-v1.json", &schema::<Change>());
     check("docs/schemas/canary-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/canary-plan-v1.json", &schema::<Envelope<'static, PlanView>>());
     check("docs/schemas/canary-history-v1.json", &schema::<Envelope<'static, HistoryView>>());
@@ -146,6 +153,14 @@ fn schemas() {
         "docs/schemas/migrate-list-v1.json",
         &schema::<Envelope<'static, migrate::report::ListView>>(),
     );
+    check(
+        "docs/schemas/migrate-recovery-v1.json",
+        &schema::<Envelope<'static, migrate::report::RecoveryView>>(),
+    );
+    check(
+        "docs/schemas/migrate-candidates-v1.json",
+        &schema::<Envelope<'static, migrate::report::CandidatesView>>(),
+    );
     check("docs/schemas/migrate-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/dns-v1.json", &schema::<Envelope<'static, dns::report::View>>());
     check(
@@ -158,7 +173,7 @@ fn schemas() {
     check("docs/schemas/orphans-v1.json", &schema::<Envelope<'static, orphans::report::View>>());
     check(
         "docs/schemas/orphans-delete-v1.json",
-        &schema::<Envelope<'static, orphans::run::delete::View>>(),
+        &schema::<Envelope<'static, orphans::report::deletion::View>>(),
     );
     check(
         "docs/schemas/orphans-adopt-v1.json",

@@ -1,18 +1,23 @@
-//! kubectl-stateful, as a library: `main.rs` only calls [`cli::main`].
+//! kubectl-stateful as a library: `main.rs` only calls [`program::main`].
 //!
-//! A request travels one way: arguments, `cluster::read`, a pure plan, show
-//! and ask, run, report. docs/architecture.md says more.
+//! A command runs in one direction: parse arguments, read facts, plan (pure),
+//! show and ask, run, report. See docs/architecture.md.
 
 pub mod canary;
 pub mod cli;
 pub mod cluster;
 pub mod completion;
+pub mod diagnosis;
 pub mod dns;
 #[cfg(test)]
 mod docs;
+pub mod flags;
+pub mod handover;
+pub mod manifests;
 pub mod migrate;
 pub mod orphans;
 pub mod output;
+pub mod program;
 pub mod scale;
 pub mod status;
 pub mod steps;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    kubectl_stateful::cli::main(std::env::args_os()).into()
+    kubectl_stateful::program::main(std::env::args_os()).into()
 }

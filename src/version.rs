@@ -1,22 +1,28 @@
-//! `version`: which program this is.
+//! The `version` command.
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::output::{Envelope, Error, Exit, Format, Terminal};
+use crate::{
+    flags::OutputArg,
+    output::{Envelope, Error, Exit, Format, Terminal},
+};
 
 /// The version of this program.
 pub const NUMBER: &str = env!("CARGO_PKG_VERSION");
 
 /// Print the version of this plugin
 ///
-/// Asks no server.
+/// Does not contact a server.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  kubectl stateful version\n  kubectl stateful version -o json")]
 pub struct VersionArgs {
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    #[command(flatten)]
+    pub output: OutputArg,
+
+    /// Only the version of this program: what is printed anyway
+    #[arg(long, hide = true)]
+    pub client: bool,
 }
 
 /// The payload of `version -o json`.
@@ -28,16 +34,16 @@ pub struct Version {
     arch: &'static str,
 }
 
-/// Prints it.
+/// Prints the version.
 ///
 /// # Errors
 /// When stdout cannot be written.
 pub fn print(args: &VersionArgs, terminal: Terminal) -> Result<Exit, Error> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let text = match args.output {
+    let text = match args.output.format {
         Format::Json | Format::Yaml | Format::Jsonl => {
             let payload = Version { version: NUMBER, os, arch };
-            Envelope::new("version", Exit::Done, &[], &[], payload).render(args.output)?
+            Envelope::new("version", Exit::Done, &[], &[], payload).render(args.output.format)?
         }
         Format::Table | Format::Wide | Format::Name => {
             format!("kubectl-stateful v{NUMBER} ({os}/{arch})\n")

@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, builder::ArgPredicate};
+use clap::{Args, Subcommand};
 
 use super::{change::ChangeArgs, gates::GateArgs};
 use crate::{
-    cluster::{Rehearsal, parse_timeout},
-    completion,
-    output::{ConsentArgs, Format},
+    cluster::parse_timeout,
+    flags::{
+        AllowArgs, ConfirmationArgs, FileArgs, Given, OutputArg, SetArg, TimeoutArg, WatchArgs,
+    },
+    output::Format,
 };
 
-/// Bring a StatefulSet to a new version, one ordinal at a time, and back
+/// Roll a StatefulSet to a new version one ordinal at a time, or back
 ///
-/// The partition of the set holds all ordinals below it on the old revision;
-/// each step lowers it by one, after the ordinal before has passed its gates.
-/// Killed at any moment, the set is at rest, and the same command goes on.
+/// The partition of the set keeps all ordinals below it on the old revision;
+/// each step lowers it by one, after the previous ordinal has passed its gates.
+/// If it is killed, no further pod moves, and the same command continues.
 #[derive(Args, Clone, Debug)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  # What would move, then the first ordinal, then the rest\n  kubectl stateful canary plan web --image nginx:1.22\n  kubectl stateful canary start web --image nginx:1.22\n  kubectl stateful canary promote web\n\n  # Back to the stable revision\n  kubectl stateful canary abort web"
+)]
 pub struct CanaryArgs {
     #[command(subcommand)]
     pub verb: Verb,
@@ -33,6 +39,7 @@ pub enum Verb {
     Pause(PauseArgs),
     Abort(AbortArgs),
     Unstick(UnstickArgs),
+    Forget(ForgetArgs),
     History(HistoryArgs),
 }
 
@@ -40,69 +47,74 @@ impl Verb {
     /// How the answer was asked for.
     pub fn format(&self) -> Format {
         match self {
-            Verb::Plan(args) => args.output,
-            Verb::Start(args) => args.common.output,
-            Verb::Stage(args) => args.common.output,
-            Verb::Status(args) => args.output,
-            Verb::Promote(args) => args.common.output,
-            Verb::Pause(args) => args.common.output,
-            Verb::Abort(args) => args.common.output,
-            Verb::Unstick(args) => args.common.output,
-            Verb::History(args) => args.output,
+            Verb::Plan(args) => args.output.format,
+            Verb::Start(args) => args.common.output.format,
+            Verb::Stage(args) => args.common.output.format,
+            Verb::Status(args) => args.output.format,
+            Verb::Promote(args) => args.common.output.format,
+            Verb::Pause(args) => args.common.output.format,
+            Verb::Abort(args) => args.common.output.format,
+            Verb::Unstick(args) => args.common.output.format,
+            Verb::Forget(args) => args.common.output.format,
+            Verb::History(args) => args.output.format,
         }
     }
 }
 
-/// What every verb that changes something takes.
+/// What every verb that changes something takes. Only `start` has a plan that
+/// can be confirmed by its hash; the other verbs hide that flag, and say so
+/// where it is given.
 #[derive(Args, Clone, Debug)]
 pub struct Common {
-    /// The set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", required = true, num_args = 1..=2, add = completion::sets())]
-    pub set: Vec<String>,
-
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    #[command(flatten)]
+    pub given: Given,
 
     #[command(flatten)]
-    pub rehearsal: Rehearsal,
+    pub set: SetArg,
 
     #[command(flatten)]
-    pub consent: ConsentArgs,
+    pub output: OutputArg,
+
+    #[command(flatten)]
+    pub confirmation: ConfirmationArgs,
 }
 
 /// How far a canary goes.
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]
 pub struct ReachArgs {
-    /// How many ordinals run the new version in the end, counted from the highest
+    /// How many ordinals run the new version in the end, counting from the highest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
 
-    /// The same in percent of the replicas, rounded up
+    /// The same as a percentage of the replicas, rounded up
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub percent: Option<u32>,
 
-    /// The lowest ordinal that is to move
+    /// The lowest ordinal to move
     #[arg(long, value_name = "ORDINAL")]
     pub to_ordinal: Option<u32>,
 }
 
-/// Show what start would do, and what speaks against it; change nothing
+/// Show what start would do and any reason not to; changes nothing
 #[derive(Args, Clone, Debug)]
-#[command(after_help = PLAN_EXAMPLES)]
+#[command(
+    // -f are files of objects here; elsewhere it was once the file of gates.
+    mut_arg("gates", |arg| arg.short_alias(None)),
+    after_help = PLAN_EXAMPLES
+)]
 pub struct PlanArgs {
-    /// The set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", required = true, num_args = 1..=2, add = completion::sets())]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub given: Given,
 
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    #[command(flatten)]
+    pub set: SetArg,
 
-    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
-    pub filename: Vec<String>,
+    #[command(flatten)]
+    pub output: OutputArg,
+
+    #[command(flatten)]
+    pub files: FileArgs,
 
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -113,11 +125,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub gates: GateArgs,
 
-    /// Override a guard by its id; may be repeated
-    #[arg(long, value_name = "ID", help_heading = "Safety options")]
-    pub allow: Vec<String>,
+    #[command(flatten)]
+    pub allow: AllowArgs,
 
-    /// Exit 3 when there is something to do, 4 when a guard says no
+    /// Exit 3 when there is something to do, 4 when a guard refuses
     #[arg(long)]
     pub exit_code: bool,
 }
@@ -128,13 +139,13 @@ Examples:
   kubectl stateful canary plan web --image nginx=nginx:1.22
 
   # Without a cluster: from a dump that somebody sent
-  kubectl stateful canary plan web --image nginx=nginx:1.22 --filename dump.yaml";
+  kubectl stateful canary plan web --image nginx=nginx:1.22 -f dump.yaml";
 
-/// Change the template and let the highest ordinals have it, behind gates
+/// Roll a new template out to the highest ordinals, behind gates
 ///
 /// Template and partition change in one write, so that no other ordinal moves.
-/// When the last ordinal that was asked for has passed its gates, the canary
-/// rests there: promote goes on, abort goes back.
+/// When the last requested ordinal has passed its gates, the canary pauses:
+/// promote continues, abort goes back.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = START_EXAMPLES)]
 pub struct StartArgs {
@@ -150,9 +161,8 @@ pub struct StartArgs {
     #[command(flatten)]
     pub gates: GateArgs,
 
-    /// Override a guard by its id; may be repeated
-    #[arg(long, value_name = "ID", help_heading = "Safety options")]
-    pub allow: Vec<String>,
+    #[command(flatten)]
+    pub allow: AllowArgs,
 }
 
 const START_EXAMPLES: &str = "\
@@ -167,57 +177,43 @@ Examples:
   kubectl stateful canary stage web
   kubectl stateful canary start web --adopt";
 
-/// Hold everything back before Helm or GitOps applies a new template
+/// Hold back every pod before Helm or GitOps applies a new template
 ///
-/// Sets the partition above every ordinal, so that a template which is applied
+/// Sets the partition above every ordinal, so that a template applied
 /// afterwards reaches no pod. Then start --adopt, or abort.
 #[derive(Args, Clone, Debug)]
 #[command(
+    mut_arg("confirm_plan", |arg| arg.hide(true)),
     after_help = "Examples:\n  kubectl stateful canary stage web\n  helm upgrade shop ./chart\n  kubectl stateful canary start web --adopt"
 )]
 pub struct StageArgs {
     #[command(flatten)]
     pub common: Common,
 
-    /// Override a guard by its id; may be repeated
-    #[arg(long, value_name = "ID", help_heading = "Safety options")]
-    pub allow: Vec<String>,
+    #[command(flatten)]
+    pub allow: AllowArgs,
 }
 
 /// Show where a canary is: which ordinal runs what, and its gates
 #[derive(Args, Clone, Debug)]
-#[command(after_help = SHOW_EXAMPLES)]
+#[command(
+    mut_arg("wait_for", |arg| arg.help("Wait until the canary reaches this state, then exit")),
+    after_help = SHOW_EXAMPLES
+)]
 pub struct ShowArgs {
-    /// The set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", required = true, num_args = 1..=2, add = completion::sets())]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub set: SetArg,
 
-    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
-    #[arg(short, long = "filename", value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
-    pub filename: Vec<String>,
+    #[command(flatten)]
+    pub files: FileArgs,
 
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    #[command(flatten)]
+    pub output: OutputArg,
 
-    /// Stay and show every change: in place on a terminal, a line each elsewhere
-    #[arg(short, long, conflicts_with = "filename")]
-    pub watch: bool,
+    #[command(flatten)]
+    pub until: WatchArgs<Awaited>,
 
-    /// Wait until the canary is so, then end
-    #[arg(long, value_name = "GOAL", value_enum, conflicts_with = "filename")]
-    pub wait_for: Option<Awaited>,
-
-    /// How long to wait: 5s, 2m, 1m30s, or seconds; 0 waits forever
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = parse_timeout,
-        default_value_if("wait_for", ArgPredicate::IsPresent, "5m")
-    )]
-    pub timeout: Option<Duration>,
-
-    /// Exit 3 when a new pod is broken, 9 when the canary waits for somebody to promote it
+    /// Exit 3 when a new pod is broken, 9 when the canary waits to be promoted
     #[arg(long)]
     pub exit_code: bool,
 }
@@ -225,7 +221,7 @@ pub struct ShowArgs {
 /// What `canary status --wait-for` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Awaited {
-    /// The ordinals that were told to move have passed their gates
+    /// All ordinals that were moved have passed their gates
     Paused,
     /// No canary is under way and every ordinal runs the template's revision
     Complete,
@@ -241,18 +237,21 @@ Examples:
   # Without a cluster: from a dump that somebody sent
   kubectl stateful canary status web -f dump.yaml";
 
-/// Let the next ordinals have the new version, each behind the gates
+/// Move the next ordinals to the new version, each behind the gates
 ///
 /// Without --count, --percent, --to-ordinal or --full: one more. An ordinal
-/// that has moved and not yet passed its gates comes first, and then counts as
+/// that has moved but not yet passed its gates is judged first, and counts as
 /// that one.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = PROMOTE_EXAMPLES)]
+#[command(
+    mut_arg("confirm_plan", |arg| arg.hide(true)),
+    after_help = PROMOTE_EXAMPLES
+)]
 pub struct PromoteArgs {
     #[command(flatten)]
     pub common: Common,
 
-    /// All of them, still one at a time; then the partition from before comes back
+    /// All of them, still one at a time; then the original partition is restored
     #[arg(long, conflicts_with_all = ["count", "percent", "to_ordinal"])]
     pub full: bool,
 
@@ -262,9 +261,8 @@ pub struct PromoteArgs {
     #[command(flatten)]
     pub gates: GateArgs,
 
-    /// Override a guard by its id; may be repeated
-    #[arg(long, value_name = "ID", help_heading = "Safety options")]
-    pub allow: Vec<String>,
+    #[command(flatten)]
+    pub allow: AllowArgs,
 }
 
 const PROMOTE_EXAMPLES: &str = "\
@@ -279,13 +277,14 @@ Examples:
   kubectl stateful canary promote mysql --full --leader-label role=primary \\
       --switchover-exec '/scripts/switchover'";
 
-/// Hold a rollout where it is
+/// Stop a rollout where it is
 ///
 /// Sets the partition to the lowest ordinal that has moved or is being
-/// replaced at this moment. A promote that runs elsewhere stops. Also for a
-/// rollout that kubectl or Helm began.
+/// replaced. A promote that runs elsewhere stops. Also works for a rollout that
+/// kubectl or Helm started.
 #[derive(Args, Clone, Debug)]
 #[command(
+    mut_arg("confirm_plan", |arg| arg.hide(true)),
     after_help = "Examples:\n  kubectl stateful canary pause web\n  kubectl stateful canary promote web --full"
 )]
 pub struct PauseArgs {
@@ -295,12 +294,17 @@ pub struct PauseArgs {
 
 /// Go back to the revision from before the canary
 ///
-/// The template of the saved ControllerRevision is put back exactly, whatever
-/// was edited since; the controller takes the new pods back. A new pod that
-/// never becomes Ready is deleted, because the controller would wait for it for
-/// ever (kubernetes #67250).
+/// Restores the template of the saved ControllerRevision exactly. What somebody
+/// else has edited since is overwritten only with --allow CANARY-OVERWRITES. The
+/// controller then replaces the new pods. A new pod that never
+/// becomes Ready is deleted, because the controller would wait for it forever
+/// (kubernetes #67250).
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  kubectl stateful canary abort web")]
+#[command(
+    mut_arg("confirm_plan", |arg| arg.hide(true)),
+    mut_arg("timeout", |arg| arg.help("How long to wait for the set to be back; 0 waits forever")),
+    after_help = "Examples:\n  kubectl stateful canary abort web"
+)]
 pub struct AbortArgs {
     #[command(flatten)]
     pub common: Common,
@@ -308,26 +312,35 @@ pub struct AbortArgs {
     #[command(flatten)]
     pub patience: PatienceArgs,
 
-    /// How long to wait for the set to be back; 0 waits forever
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "10m")]
-    pub timeout: Duration,
+    #[command(flatten)]
+    pub timeout: TimeoutArg,
+
+    #[command(flatten)]
+    pub allow: AllowArgs,
 }
 
 /// When a pod is given up.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct PatienceArgs {
-    /// How long a pod may be unready, with nothing plainly wrong, before it is deleted
+    /// How long a pod may be unready without a known cause before it is deleted
     #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "30s")]
     pub unstick_after: Duration,
 }
 
-/// Free a set that waits for a pod which nobody wants any more
+/// Unblock a set that waits for a pod left over from a reverted rollout
 ///
-/// Outside a canary: the template was taken back, and under OrderedReady the
+/// Outside a canary: the template was reverted, and under OrderedReady the
 /// controller still waits for the broken pod (kubernetes #67250). Prints the
-/// proof, then deletes that pod and no other, lowest first, until the set moves.
+/// evidence, then deletes such pods only, lowest first, until the set moves.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  kubectl stateful canary unstick web")]
+#[command(
+    mut_arg("confirm_plan", |arg| arg.hide(true)),
+    mut_arg("timeout", |arg| {
+        arg.default_value("5m")
+            .help("How long to wait for the set to move again; 0 waits forever")
+    }),
+    after_help = "Examples:\n  kubectl stateful canary unstick web"
+)]
 pub struct UnstickArgs {
     #[command(flatten)]
     pub common: Common,
@@ -335,34 +348,45 @@ pub struct UnstickArgs {
     #[command(flatten)]
     pub patience: PatienceArgs,
 
-    /// How long to wait for the set to move again; 0 waits forever
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "5m")]
-    pub timeout: Duration,
+    #[command(flatten)]
+    pub timeout: TimeoutArg,
 }
 
-/// List the revisions of a set, who runs them, and how two of them differ
+/// Drop the record of a canary from which no verb can go on
+///
+/// Such as one that cannot be read, or whose stable revision is gone. Says what
+/// is lost with it, and leaves template, partition and pods as they are. A record
+/// that abort or promote can go on from is not dropped.
+#[derive(Args, Clone, Debug)]
+#[command(
+    mut_arg("confirm_plan", |arg| arg.hide(true)),
+    after_help = "Examples:\n  # What would be lost\n  kubectl stateful canary forget web --dry-run\n\n  kubectl stateful canary forget web"
+)]
+pub struct ForgetArgs {
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// List the revisions of a set, which pods run them, and how two of them differ
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl stateful canary history web\n\n  # What the newest revision changed, or how two differ\n  kubectl stateful canary history web --revision 4\n  kubectl stateful canary history web --revision 4 --against 2"
 )]
 pub struct HistoryArgs {
-    /// The set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", required = true, num_args = 1..=2, add = completion::sets())]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub set: SetArg,
 
-    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
-    #[arg(short, long = "filename", value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
-    pub filename: Vec<String>,
+    #[command(flatten)]
+    pub files: FileArgs,
 
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    #[command(flatten)]
+    pub output: OutputArg,
 
     /// Show how this revision, by number or name, differs from the one before it
-    #[arg(long, value_name = "REVISION", add = completion::revisions())]
+    #[arg(long, value_name = "REVISION")]
     pub revision: Option<String>,
 
     /// The other revision to compare with
-    #[arg(long, value_name = "REVISION", requires = "revision", add = completion::revisions())]
+    #[arg(long, value_name = "REVISION", requires = "revision")]
     pub against: Option<String>,
 }

@@ -1,76 +1,90 @@
 //! What speaks against a canary before anything is written. Pure.
 
+use jiff::SignedDuration;
+use serde_json::json;
+
 use super::{
+    foresight,
     gates::Gates,
-    plan::{reached, stable_of},
-    record::{Phase, Record, Unusable},
+    plan::{self, State, gaps, reached, stable_of},
+    record::{Phase, Record},
     rules,
 };
 use crate::{
+    diagnosis,
     output::text::{count, list},
     workload::{
-        Finding, Manager, ManagerKind, PodTemplate, Revision, Severity, Strategy, Survey, managers,
+        Allowed, Finding, Manager, ManagerKind, Pod, PodTemplate, Revision, Rule, Severity,
+        Strategy, Survey, Unusable, managers, rollout::Template,
     },
 };
 
-/// What is about to begin.
+/// How a canary starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beginning {
-    /// A template of ours.
+pub enum StartKind {
+    /// With a change of the template by us.
     Change,
-    /// A template that somebody else applied.
+    /// With a template that somebody else has applied.
     Adopt,
-    /// Nothing yet: the partition is to hold what somebody else will apply.
+    /// The partition is raised before somebody else applies a template.
     Stage,
 }
 
-/// Sets the severity that remains after `--allow`: what was allowed is still
-/// said, as a warning.
-pub fn allow(findings: &mut [Finding], allowed: &[String]) {
-    for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Error) {
-        let may = rules::ALLOWABLE.iter().any(|rule| rule.id == finding.id);
-        if may && allowed.iter().any(|id| id.eq_ignore_ascii_case(finding.id)) {
-            finding.severity = Severity::Warning;
-        }
-    }
-}
-
-/// Whether something says no.
-pub fn refuses(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Error)
-}
-
-/// Everything that speaks against a beginning. `record` is the canary that is
-/// there already.
-pub fn check(survey: &Survey, record: Option<&Record>, beginning: Beginning) -> Vec<Finding> {
+/// Everything that speaks against a start. `record` is the canary that is under
+/// way already.
+pub fn check(survey: &Survey, record: Option<&Record>, start: StartKind) -> Vec<Finding> {
     let mut found = Vec::new();
     unread(survey, &mut found);
     shape(survey, &mut found);
-    state(survey, record, beginning, &mut found);
-    others(survey, beginning, &mut found);
+    state(survey, record, start, &mut found);
+    others(survey, start, &mut found);
     server(survey, &mut found);
+    found.extend(applied_partition(survey));
+    if start == StartKind::Adopt
+        && let Some(stable) = stable_of(survey)
+    {
+        let partition = reached(survey, stable).max(survey.set.partition());
+        found.extend(not_kept(survey, partition));
+        let stable = record.map_or(stable, |record| record.stable.as_str());
+        // One of them may go first. Another one would go behind no gate.
+        found.extend(too_far_apart(survey, stable).filter(|_| gaps(survey, stable).len() > 1));
+    }
     found.sort_by_key(|finding| finding.severity);
     found
 }
 
-/// What speaks against going on with a canary.
-pub fn for_promote(survey: &Survey, record: &Record, gates: &Gates) -> Vec<Finding> {
+/// What speaks against continuing a canary, besides what somebody else has
+/// changed of it ([`super::plan::changed_by_others`]): `promote` refuses for it,
+/// and `status` shows it, which has no `gates`.
+pub fn for_promote(survey: &Survey, record: &Record, gates: Option<&Gates>) -> Vec<Finding> {
     let set = survey.set;
     let mut found = Vec::new();
     let at = survey.at();
     unread(survey, &mut found);
     match record.phase {
         Phase::Rolling => {}
-        Phase::Staged => found.push(
-            rules::NONE
-                .found(set.reference(), "the set is staged, and no canary has begun".to_owned())
-                .hint(format!("kubectl stateful canary start {} --adopt {at}", set.name)),
-        ),
+        Phase::Staged => {
+            let waits = State::new(survey.facts, record, survey.now).has_template_waiting();
+            let message = "the set is staged, and no canary has begun".to_owned();
+            let finding = rules::NONE.found(set.reference(), message);
+            found.push(if waits {
+                finding.hint(format!("kubectl stateful canary start {} --adopt {at}", set.name))
+            } else {
+                finding.hint("apply a new template first, then canary start --adopt")
+            });
+        }
         Phase::Aborting => found.push(going_back(survey, record)),
     }
-    // Staged, or taken over from kubectl: nobody has named any gates yet.
-    if !record.gates.is_empty() && record.gates != gates.fingerprint() {
-        let message = "this run has other gates than the one that started the canary".to_owned();
+    if record.phase == Phase::Rolling {
+        // Somebody may have come to manage the set since the start.
+        let kind = if record.adopted { StartKind::Adopt } else { StartKind::Change };
+        others(survey, kind, &mut found);
+    }
+    // A canary that was staged or adopted has no gates yet.
+    if let Some(gates) = gates.filter(|_| !record.gates.is_empty())
+        && record.gates != gates.fingerprint()
+    {
+        let message = "the gates differ from those that the canary was started with".to_owned();
         found.push(rules::GATES_DIFFER.found(set.reference(), message));
     }
     found.sort_by_key(|finding| finding.severity);
@@ -81,14 +95,64 @@ pub fn for_promote(survey: &Survey, record: &Record, gates: &Gates) -> Vec<Findi
 pub fn for_abort(survey: &Survey, record: &Record) -> Vec<Finding> {
     let mut found = Vec::new();
     unread(survey, &mut found);
-    if survey.facts.revisions.is_some() && survey.facts.revision(&record.stable).is_none() {
-        let message = format!("there is no ControllerRevision {} any more", record.stable);
-        found.push(rules::NO_STABLE_REVISION.found(survey.set.reference(), message));
-    }
+    found.extend(no_way_back(survey, record));
     found
 }
 
-/// The canary is on its way back.
+/// A manifest that takes the partition of a canary away with the next apply.
+pub fn applied_partition(survey: &Survey) -> Option<Finding> {
+    let set = survey.set;
+    let applied = set.applied_partition().filter(|_| set.takes_partition())?;
+    let released = survey.indexes().filter(|(index, _)| u64::from(*index) >= applied);
+    let released: Vec<&str> = released.map(|(_, slot)| slot.name.as_str()).collect();
+    let what = match released.as_slice() {
+        [] => "takes the partition of the canary away".to_owned(),
+        names => format!("lets {} move, whatever the canary holds", list(names)),
+    };
+    let message = format!(
+        "the manifest that kubectl apply has applied last sets the partition to {applied}: the \
+         next apply of it {what}"
+    );
+    Some(rules::MANIFEST_PARTITION.found(set.reference(), message))
+}
+
+/// Pods that this partition holds back, but does not keep.
+pub fn not_kept(survey: &Survey, partition: u32) -> Option<Finding> {
+    let message = diagnosis::not_kept(survey, partition)?;
+    Some(rules::NOT_KEPT.found(survey.set.reference(), message))
+}
+
+/// Pods that a partition below every new pod would let go.
+pub fn too_far_apart(survey: &Survey, stable: &str) -> Option<Finding> {
+    let set = survey.set;
+    let gaps = gaps(survey, stable);
+    let held: Vec<&str> = gaps.iter().map(|(_, pod)| pod.name.as_str()).collect();
+    let index = usize::try_from(reached(survey, stable)).ok()?;
+    let new = survey.slots.get(index).filter(|_| !held.is_empty())?;
+    let message = format!(
+        "{} runs the new revision although the partition {} holds it back; a partition that \
+         releases it lets {} go in the same write",
+        new.name,
+        set.partition(),
+        list(&held)
+    );
+    let verb = if set.has_canary() { "abort" } else { "status" };
+    let line = format!("kubectl stateful canary {verb} {} {}", set.name, survey.at());
+    Some(rules::ESCAPED.found(set.reference(), message).hint(line))
+}
+
+/// The revision to go back to is gone, as far as it was looked for.
+pub fn no_way_back(survey: &Survey, record: &Record) -> Option<Finding> {
+    survey.facts.lacks(&record.stable).then(|| {
+        let message = format!(
+            "there is no ControllerRevision {} any more: there is no way back",
+            record.stable
+        );
+        rules::NO_STABLE_REVISION.found(survey.set.reference(), message)
+    })
+}
+
+/// An abort is under way.
 pub fn going_back(survey: &Survey, record: &Record) -> Finding {
     let set = survey.set;
     rules::ABORT_IN_PROGRESS
@@ -105,7 +169,53 @@ fn unread(survey: &Survey, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the two lists without which nothing can be decided are there.
+/// What `status` shows of all that: what `promote` would refuse of a canary that
+/// goes forward. `live`: from files nobody expects the lists that do not matter.
+pub fn for_status(survey: &Survey, record: Option<&Record>, live: bool) -> Vec<Finding> {
+    let mut found = match record {
+        Some(record) if record.phase == Phase::Rolling => {
+            let mut found = for_promote(survey, record, None);
+            let state = State::new(survey.facts, record, survey.now);
+            let goal = plan::one_more(&state);
+            found.extend(foresight::blocking_budget(&state, &Gates::default(), goal));
+            found
+        }
+        _ => {
+            let mut found = Vec::new();
+            unread(survey, &mut found);
+            found
+        }
+    };
+    found.retain(|finding| finding.severity == Severity::Error);
+    found.retain(|finding| live || finding.id != rules::UNREAD.id);
+    if let Some(record) = record {
+        allowed_before(record).weigh(&mut found);
+    }
+    found
+}
+
+/// The guards that were overridden when the canary began, or since. Whoever goes
+/// on has to override them, too.
+pub fn allowed_before(record: &Record) -> Allowed {
+    let known = rules::ALLOWABLE.iter().copied();
+    Allowed::of(known.filter(|rule| record.allowed.iter().any(|id| id == rule.id)))
+}
+
+/// Keeps with a canary which guards were overridden.
+pub fn keep_allowed(record: &mut Record, allowed: &Allowed) {
+    let matters = |rule: &&&Rule| {
+        allowed.contains(rule)
+            && rule.id != rules::OVERWRITES.id
+            && !rules::OF_THE_START.contains(rule)
+    };
+    for rule in rules::ALLOWABLE.iter().filter(matters) {
+        if !record.allowed.iter().any(|id| id == rule.id) {
+            record.allowed.push(rule.id.to_owned());
+        }
+    }
+}
+
+/// Whether pods and revisions could be read: without them nothing can be decided.
 pub fn readable(survey: &Survey) -> bool {
     survey.facts.pods.is_some() && survey.facts.revisions.is_some()
 }
@@ -142,15 +252,15 @@ fn shape(survey: &Survey, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether it is at rest, and on what.
-fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: &mut Vec<Finding>) {
+/// Whether the set is healthy and runs one known revision.
+fn state(survey: &Survey, record: Option<&Record>, start: StartKind, found: &mut Vec<Finding>) {
     let set = survey.set;
     let at = survey.at();
     if survey.pods_known {
-        // A rollout under way has ordinals that come and go above where it is.
+        // In a rollout under way, ordinals that it has reached may be unavailable.
         let stable = record.map(|record| record.stable.as_str()).or_else(|| stable_of(survey));
-        let at_rest = match (beginning, stable) {
-            (Beginning::Adopt, Some(stable)) => reached(survey, stable),
+        let at_rest = match (start, stable) {
+            (StartKind::Adopt, Some(stable)) => reached(survey, stable),
             _ => set.replicas,
         };
         let unwell: Vec<&str> = survey
@@ -167,7 +277,7 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
             );
         }
     }
-    if set.partition() > 0 && record.is_none() && beginning != Beginning::Adopt {
+    if set.partition() > 0 && record.is_none() && start != StartKind::Adopt {
         found.push(
             rules::LEFTOVER_PARTITION
                 .found(set.reference(), format!("partition {} is set", set.partition()))
@@ -177,13 +287,31 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
     if !readable(survey) || set.replicas == 0 {
         return;
     }
+    if start == StartKind::Adopt && !set.is_observed() {
+        let message = "the controller has not seen the current template yet".to_owned();
+        found.push(
+            rules::ROLLOUT_IN_PROGRESS
+                .found(set.reference(), message)
+                .hint(format!("kubectl stateful status {} {at}", set.name)),
+        );
+        return;
+    }
+    if record.is_none()
+        && let Some(undone) = undone(survey)
+    {
+        found.push(undone);
+        return;
+    }
     let stable = record.map_or_else(|| stable_of(survey), |record| Some(record.stable.as_str()));
     let Some(stable) = stable else {
         let names: Vec<&str> = survey.pods().filter_map(|(_, pod)| pod.revision()).collect();
-        let message = if names.is_empty() {
-            "no pod says which revision it runs".to_owned()
-        } else {
-            "the pods run more than two revisions".to_owned()
+        let message = match Template::of(survey) {
+            _ if names.is_empty() => "no pod has a revision label".to_owned(),
+            Template::Unordered { update, other } => format!(
+                "{update} and {other} were made in the same second, or it is not known when: which \
+                 of them is older cannot be told"
+            ),
+            _ => "the pods run more than two revisions".to_owned(),
         };
         found.push(rules::NO_STABLE_REVISION.found(set.reference(), message));
         return;
@@ -193,22 +321,21 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
         found.push(rules::NO_STABLE_REVISION.found(set.reference(), message));
     }
     let update = set.status.update_revision.as_deref();
-    if beginning != Beginning::Adopt && record.is_none() {
+    if start != StartKind::Adopt && record.is_none() {
         let behind = survey.pods().filter(|(_, pod)| pod.revision() != update).count();
         if behind > 0 || !set.is_observed() {
-            let message = if set.is_observed() {
-                format!(
-                    "{} of {} do not run what the template names",
-                    behind,
-                    count(survey.slots.len(), "pod")
-                )
+            let (message, line) = if set.is_observed() {
+                let all = count(survey.slots.len(), "pod");
+                let message = format!("{behind} of {all} do not run the current template");
+                (message, format!("canary start {} --adopt", set.name))
             } else {
-                "the controller has not seen the newest template yet".to_owned()
+                let message = "the controller has not seen the current template yet".to_owned();
+                (message, format!("status {}", set.name))
             };
             found.push(
                 rules::ROLLOUT_IN_PROGRESS
                     .found(set.reference(), message)
-                    .hint(format!("kubectl stateful canary start {} --adopt {at}", set.name)),
+                    .hint(format!("kubectl stateful {line} {at}")),
             );
         }
     }
@@ -217,8 +344,49 @@ fn state(survey: &Survey, record: Option<&Record>, beginning: Beginning, found: 
     }
 }
 
-/// Who else writes to it.
-fn others(survey: &Survey, beginning: Beginning, found: &mut Vec<Finding>) {
+/// Somebody has taken a change back: the template is older than a revision that
+/// pods run. There is nothing new to be tried, and what the pods have left is
+/// what they go back to. A canary would have the two the wrong way round.
+pub fn undone(survey: &Survey) -> Option<Finding> {
+    let set = survey.set;
+    let Template::Older { update, undone, kept } = Template::of(survey) else { return None };
+    let left: Vec<(u32, &Pod)> = survey
+        .indexes()
+        .filter_map(|(index, slot)| Some((index, slot.pod?)))
+        .filter(|(_, pod)| pod.revision().is_some_and(|revision| undone.contains(&revision)))
+        .collect();
+    let names: Vec<&str> = left.iter().map(|(_, pod)| pod.name.as_str()).collect();
+    let verb = if names.len() == 1 { "runs" } else { "run" };
+    let message = format!(
+        "the template is that of {update}, which is older than {}, which {} {verb}: somebody has \
+         taken that change back",
+        list(&undone),
+        list(&names)
+    );
+    let at = survey.at();
+    let status = format!("kubectl stateful status {} {at}", set.name);
+    let lowest = left.first().map_or(0, |(index, _)| *index);
+    let hint = match &set.strategy {
+        Strategy::OnDelete => {
+            let highest = names.last().copied().unwrap_or_default();
+            format!("kubectl delete pod {highest} {at}")
+        }
+        // The partition holds pods that are to go back, and none that is to stay.
+        Strategy::RollingUpdate { .. } if lowest < set.partition() && kept.is_empty() => {
+            let strategy = json!({ "rollingUpdate": { "partition": lowest } });
+            let patch = json!({ "spec": { "updateStrategy": strategy } });
+            format!("kubectl patch sts {} {at} -p '{patch}'", set.name)
+        }
+        _ if survey.trapped(SignedDuration::from_secs(30)).is_some() => {
+            format!("kubectl stateful canary unstick {} {at}", set.name)
+        }
+        _ => status,
+    };
+    Some(rules::UNDONE.found(set.reference(), message).hint(hint))
+}
+
+/// Who else manages the set.
+fn others(survey: &Survey, start: StartKind, found: &mut Vec<Finding>) {
     let set = survey.set;
     for manager in managers(set, &survey.facts.autoscalers) {
         let Manager { kind, name, evidence } = &manager;
@@ -233,37 +401,24 @@ fn others(survey: &Survey, beginning: Beginning, found: &mut Vec<Finding>) {
             ManagerKind::ArgoCD | ManagerKind::Flux => &rules::GITOPS,
         };
         let mut finding = rule.found(set.reference(), message);
-        if rule.id == rules::GITOPS.id
-            && beginning != Beginning::Change
-            && !applies_partition(survey)
-        {
-            // It brings the template and leaves the partition alone: that is
-            // how it is meant to be.
+        if rule.id == rules::GITOPS.id && start != StartKind::Change && !applies_partition(survey) {
+            // It applies the template and leaves the partition alone, as intended.
             finding.severity = Severity::Note;
         }
         found.push(finding);
     }
 }
 
-/// Whether a GitOps controller writes the partition, so that it would move ours.
+/// Whether a GitOps controller applies the partition, and would overwrite ours.
 fn applies_partition(survey: &Survey) -> bool {
-    let controllers = [
-        "argocd-controller",
-        "argocd-application-controller",
-        "kustomize-controller",
-        "helm-controller",
-    ];
-    survey
-        .set
-        .field_managers
-        .iter()
-        .any(|manager| manager.partition && controllers.contains(&manager.name.as_str()))
+    let mut managers = survey.set.field_managers.iter();
+    managers.any(|manager| manager.partition && manager.gitops().is_some())
 }
 
-/// Defects of the control plane that a canary would run into.
+/// Known defects of this server version that break a canary.
 fn server(survey: &Survey, found: &mut Vec<Finding>) {
     let Some(version) = &survey.facts.server_version else { return };
-    // The controller promoted the revision on status.replicas alone; mended in
+    // The controller promoted the revision on status.replicas alone; fixed in
     // 1.27.8 and 1.28.4 (kubernetes #120731, picks #121396 and #121395).
     let defective = match numbers(version) {
         Some((1, 27, patch)) => patch < 8,
@@ -277,7 +432,7 @@ fn server(survey: &Survey, found: &mut Vec<Finding>) {
 }
 
 /// `v1.28.3-gke.100` as numbers.
-fn numbers(version: &str) -> Option<(u32, u32, u32)> {
+pub fn numbers(version: &str) -> Option<(u32, u32, u32)> {
     let mut parts = version.strip_prefix('v')?.splitn(3, '.');
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next()?.parse().ok()?;
@@ -294,7 +449,7 @@ pub fn unprobed(template: &PodTemplate) -> Vec<&str> {
         .collect()
 }
 
-/// Says so where nothing else tells a new pod that works from one that does not.
+/// Warns where nothing tells a working new pod from a broken one.
 pub fn probes(survey: &Survey, template: &PodTemplate, checks: bool) -> Option<Finding> {
     let unprobed = unprobed(template);
     if unprobed.is_empty() || checks {
@@ -306,24 +461,13 @@ pub fn probes(survey: &Survey, template: &PodTemplate, checks: bool) -> Option<F
     Some(rules::NO_READINESS_PROBE.found(survey.set.reference(), message))
 }
 
-/// What an annotation that cannot be used means.
+/// The finding for an annotation that cannot be used.
 pub fn unusable(survey: &Survey, why: &Unusable) -> Finding {
-    let set = survey.set;
-    let message = match why {
-        Unusable::Unreadable(why) => format!("the annotation of a canary cannot be read: {why}"),
-        Unusable::OfAnotherSet => {
-            "the annotation of a canary belongs to a set of this name that was deleted".to_owned()
-        }
-    };
-    let annotation = super::record::ANNOTATION;
-    rules::RECORD_UNUSABLE.found(set.reference(), message).hint(format!(
-        "kubectl annotate sts {} {annotation}- {}",
-        set.name,
-        survey.at()
-    ))
+    let drop = format!("kubectl stateful canary forget {} {}", survey.set.name, survey.at());
+    why.found(&rules::RECORD_UNUSABLE, survey, "a canary", drop)
 }
 
-/// The revision to come back to, with its template.
+/// The revision to go back to, with its template.
 pub fn stable_revision<'a>(survey: &Survey<'a>, record: Option<&Record>) -> Option<&'a Revision> {
     match record {
         Some(record) => survey.facts.revision(&record.stable),

@@ -1,34 +1,43 @@
-//! `canary`: a StatefulSet to a new version, ordinal by ordinal, and back.
+//! `canary`: moves a StatefulSet to a new version, ordinal by ordinal, and back.
 //!
 //! How a canary goes:
 //!
-//! 1. `start` reads the set ([`guards`] says what speaks against it), has the
-//!    server try the new template ([`change`]), and changes template and
-//!    partition in one write. A [`record`] in one annotation keeps what the
-//!    pods cannot tell: the revision to go back to.
-//! 2. Only the highest ordinal lies above the partition, so the controller
-//!    replaces that one. It is watched until the [`gates`] have judged it.
-//! 3. [`plan::next`] names the next move: wait, check, prepare the ordinal
-//!    below, step, finish. It is pure, and looks at pods, never at what the
-//!    status says of them. Every step moves the partition by one and carries
-//!    what it was decided on as its precondition.
-//! 4. When the goal is reached the set rests, and so it does whenever this
-//!    program is killed: the partition is the pause. The same verb goes on.
-//! 5. After the last ordinal the strategy from before comes back.
+//! 1. `start` reads the set and checks the [`guards`]. The server validates the
+//!    [`change`] of the template, and one write changes template and partition. A
+//!    [`record`] in an annotation keeps what the pods do not show: the revision to
+//!    go back to.
+//! 2. Only the highest ordinal is above the partition, so the controller replaces
+//!    that one. It is watched until it has passed the [`gates`].
+//! 3. [`plan::next`] decides the next move: wait, check, prepare the next lower
+//!    ordinal, step, finish. It is pure, and looks at pods, never at the counts in
+//!    the status. Every step lowers the partition by one, and its preconditions
+//!    are what it was decided on.
+//! 4. The partition is the pause: no pod moves after the goal is reached, nor
+//!    after this program was killed. The same command continues.
+//! 5. After the last ordinal, the update strategy is restored.
 //!
-//! `abort` is the same the other way ([`back`]): the template of the saved
-//! ControllerRevision, byte for byte, and pods that the controller would wait
-//! for without end (kubernetes #67250) are deleted, lowest first.
+//! [`abort`] goes the other way. It puts the template of the saved
+//! ControllerRevision back, byte for byte, and deletes pods that the controller
+//! would wait for forever (kubernetes #67250), the lowest first.
 //!
-//! `run/` carries out what these modules decide, `report` shows it.
+//! `run/` carries out what these modules decide, [`report`] shows it.
 
+pub mod abort;
 pub mod args;
-pub mod back;
 pub mod change;
+pub mod claims;
+pub mod comeback;
+mod container_edits;
+pub mod diff;
+pub mod foreign;
+pub mod foresight;
+pub mod forget;
 pub mod gates;
 pub mod guards;
+mod image;
+mod patch_file;
 pub mod plan;
-pub mod record;
+pub mod refused;
 pub mod report;
 pub mod rules;
 pub mod run;
@@ -36,8 +45,9 @@ mod strategic;
 pub mod writes;
 
 use crate::output::{Error, Exit};
+pub use crate::workload::canary as record;
 
-/// Reads what a flag names: a file, or `-` for stdin.
+/// Reads the file that a flag names, or stdin for `-`.
 fn read_file(name: &str) -> Result<String, Error> {
     let text = if name == "-" {
         std::io::read_to_string(std::io::stdin())

@@ -1,73 +1,79 @@
-//! Where a canary is, and its next move. Pure.
+//! The state of a canary, and its next move. Pure.
 //!
-//! Everything is counted in indexes here: index 0 is the ordinal
-//! `ordinals.start`, and a partition is an index (kubernetes #128529).
+//! Positions are indexes: index 0 is the ordinal `ordinals.start`, and a
+//! partition is an index (kubernetes #128529).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    back::Doomed,
-    change,
-    record::{Phase, Record},
+    foreign::{self, ForeignTemplate},
+    record::Passed,
     rules,
 };
+pub use crate::workload::rollout::{Side, State, gaps, reached, stable_of};
 use crate::{
+    diagnosis::{self, Problem},
     output::{Exit, text::age},
-    status::stuck,
-    workload::{Facts, Finding, Pod, Slot, Strategy, Survey},
+    steps::PodToDelete,
+    workload::{Finding, Pod, PodManagement, PodTemplate, Slot, rollout::Interference},
 };
 
-/// A set and the canary on it, at one moment.
-pub struct Stand<'a> {
-    pub survey: Survey<'a>,
-    pub record: &'a Record,
-}
-
-/// What decides whether an ordinal is good, as far as the clock and the pods
-/// can tell.
+/// The options that decide when an ordinal has passed and the next one may move.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "terms hold or they do not")]
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct Terms {
     /// The lowest index that is to move.
     pub goal: u32,
-    /// How long an ordinal may take to be available; none waits for ever.
+    /// How long an ordinal may take to be available; `None` waits forever.
     pub deadline: Option<SignedDuration>,
     /// How long it must then stay Ready without a restart.
     pub bake: SignedDuration,
-    /// Whether there are checks to ask after that.
+    /// Whether checks run after that.
     pub checks: bool,
-    /// Whether a person looks after every ordinal.
+    /// Whether to stop after every ordinal, for a person to look.
     pub pause_between: bool,
-    /// Whether disruption budgets are asked.
+    /// Whether PodDisruptionBudgets must have room.
     pub budgets: bool,
-    /// Whether stable pods may be unavailable: somebody allowed it.
+    /// Whether stable pods may be unavailable, because `--allow` says so.
     pub unhealthy: bool,
 }
 
-/// What one run has seen so far; another run begins anew and loses nothing but
+/// How long a pod is watched where nobody says how long. It is never nothing: a
+/// program that ends a second after it has begun is Ready until then. Without a
+/// readiness probe a pod is Ready even between two crashes, and the kubelet
+/// restarts a container at once the first time and after ten seconds the second.
+pub fn default_bake(template: &PodTemplate) -> SignedDuration {
+    let mut own = template.containers.iter().filter(|container| !container.init);
+    let probed = own.all(|container| container.has_readiness_probe);
+    SignedDuration::from_secs(if probed { 10 } else { 30 })
+}
+
+/// What one run has seen so far. A new run starts without it, which costs only
 /// time.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// The ordinal in hand, whether it has passed, and since when.
-    hand: Option<(u32, bool, Timestamp)>,
-    /// Ready stretches of new pods, by uid.
-    stretches: HashMap<String, Stretch>,
-    /// The first flap or restart of a new pod that was Ready.
-    broken: Option<(u32, String)>,
-    /// The index whose checks have passed.
-    pub checked: Option<u32>,
-    /// The index that may be told to move: budgets, leader and hooks agreed.
+    /// The index that is judged, or the lowest released one where all have
+    /// passed; which of the two; and since when it has been waited for.
+    current: Option<(u32, bool, Timestamp)>,
+    /// Since when new pods have been Ready, by uid.
+    ready: HashMap<String, ReadyPeriod>,
+    /// The uid of the first new pod that was Ready and then restarted or was
+    /// not Ready.
+    broken: Option<(String, String)>,
+    /// The uid of the pod whose checks have passed.
+    checked: Option<String>,
+    /// The index that may move next: budgets, leader and hooks agree.
     pub prepared: Option<u32>,
-    /// The lowest index that passed everything, in this run.
-    pub judged: Option<u32>,
+    /// The pods that passed everything, in this run.
+    pub passed: Vec<Passed>,
     /// How long an ordinal is watched in this run.
     pub bake: SignedDuration,
 }
 
 #[derive(Clone, Debug)]
-struct Stretch {
+struct ReadyPeriod {
     since: Option<Timestamp>,
     restarts: u32,
 }
@@ -75,174 +81,165 @@ struct Stretch {
 /// The next move.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Move {
-    /// Nothing to do before the cluster changes, or the clock passes `until`.
+    /// Nothing to do until the cluster changes, or until `until`.
     Wait { what: String, until: Option<Timestamp> },
-    /// Ask the checks about the ordinal at this index.
-    Check { index: u32 },
-    /// The ordinal has passed everything.
-    Passed { index: u32 },
+    /// Run the checks of this pod, at this index.
+    Check { index: u32, uid: String },
+    /// The pod has passed every check: run the hook after it.
+    Passed { index: u32, uid: String },
     /// Ask budgets, leader and hooks whether this ordinal may move.
     Prepare { index: u32 },
-    /// Tell it to move.
+    /// Lower the partition to this index.
     Step { index: u32 },
-    /// Under OnDelete: delete this pod, for nobody else will.
-    Replace { pod: Doomed },
-    /// All have moved: give the strategy back and forget the canary.
+    /// Under OnDelete: delete this pod, because the controller does not.
+    Replace { pod: PodToDelete },
+    /// All have moved: restore the update strategy and remove the record.
     Finish,
-    /// The goal is reached; the rest stays on the stable revision.
-    Rest,
+    /// The goal is reached; the other ordinals stay on the stable revision.
+    Pause,
     /// Something is in the way.
     Stop { exit: Exit, finding: Finding },
 }
 
-/// Which revision a pod runs, as the canary sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Stable,
-    Target,
-    /// Of neither: left from an edit in between.
-    Other,
-    /// No pod, or one on its way out.
-    Absent,
-}
-
-impl<'a> Stand<'a> {
-    pub fn new(facts: &'a Facts, record: &'a Record, now: Timestamp) -> Stand<'a> {
-        Stand { survey: Survey::new(facts, now), record }
-    }
-
-    /// The revision that the canary brings, once the controller has made it.
-    pub fn target(&self) -> Option<&'a str> {
-        let set = self.survey.set;
-        let ours = self.record.phase == Phase::Rolling && set.is_observed();
-        set.status.update_revision.as_deref().filter(|_| ours)
-    }
-
-    pub fn slot(&self, index: u32) -> Option<&Slot<'a>> {
-        self.survey.slots.get(usize::try_from(index).ok()?)
-    }
-
-    /// `web-2`.
-    pub fn name(&self, index: u32) -> String {
-        let set = self.survey.set;
-        set.pod_name(set.start.saturating_add(index))
-    }
-
-    pub fn indexes(&self) -> impl DoubleEndedIterator<Item = (u32, &Slot<'a>)> {
-        self.survey.indexes()
-    }
-
-    pub fn side(&self, slot: &Slot) -> Side {
-        let Some(pod) = slot.pod.filter(|pod| !pod.is_terminating()) else { return Side::Absent };
-        match pod.revision() {
-            Some(revision) if revision == self.record.stable => Side::Stable,
-            Some(revision) if Some(revision) == self.target() => Side::Target,
-            _ => Side::Other,
-        }
-    }
-
-    fn is_available(&self, slot: &Slot) -> bool {
-        slot.is_available(self.survey.set, self.survey.now)
-    }
-
-    /// Whether the ordinal at this index has passed everything, in this run or
-    /// an earlier one.
-    pub fn has_judged(&self, memory: &Memory, index: u32) -> bool {
-        self.record.has_judged(index) || memory.judged.is_some_and(|judged| index >= judged)
-    }
-}
-
 impl Memory {
-    /// Takes a look: which ordinal is in hand, and whether a new pod that was
-    /// Ready has stopped being so or has restarted.
-    pub fn observe(&mut self, stand: &Stand) {
-        let now = stand.survey.now;
-        let lowest = stand.record.partition;
-        let passed = stand.has_judged(self, lowest);
-        if self.hand.is_none_or(|(index, was, _)| (index, was) != (lowest, passed)) {
-            self.hand = Some((lowest, passed, now));
+    /// Takes in the current state: which ordinal is waited for, and whether a new
+    /// pod that was Ready has restarted or is not Ready any more.
+    pub fn observe(&mut self, state: &State) {
+        let now = state.survey.now;
+        let judged = state.unjudged(&self.passed);
+        let current = (judged.unwrap_or(state.record.partition), judged.is_none());
+        if self.current.is_none_or(|(index, passed, _)| (index, passed) != current) {
+            self.current = Some((current.0, current.1, now));
         }
-        for (index, slot) in stand.indexes().filter(|(index, _)| *index >= lowest) {
-            let Some(pod) = slot.pod.filter(|_| stand.side(slot) == Side::Target) else { continue };
+        let judges = |(index, slot): &(u32, &Slot)| state.is_judged(*index, slot);
+        for (index, slot) in state.indexes().filter(judges) {
+            let Some(pod) = slot.pod.filter(|_| state.side(slot) == Side::Target) else { continue };
             let since = pod.condition("Ready").and_then(|condition| condition.since);
-            let Some(seen) = self.stretches.get(&pod.uid) else {
+            let Some(seen) = self.ready.get(&pod.uid) else {
                 if pod.is_ready() {
-                    let stretch = Stretch { since, restarts: pod.restarts() };
-                    self.stretches.insert(pod.uid.clone(), stretch);
+                    let period = ReadyPeriod { since, restarts: pod.restarts() };
+                    self.ready.insert(pod.uid.clone(), period);
                 }
                 continue;
             };
             let what = if pod.restarts() > seen.restarts {
                 format!("restarted ({} times so far) after it was Ready", pod.restarts())
-            } else if index == lowest && !passed && (!pod.is_ready() || since != seen.since) {
-                // One that has passed is waited for instead: members of a
-                // quorum may be unready while another one is away.
+            } else if judged == Some(index) && (!pod.is_ready() || since != seen.since) {
+                // A pod that has passed is waited for instead: members of a
+                // quorum may be unready while another one restarts.
                 "was Ready and then was not".to_owned()
             } else {
                 continue;
             };
-            self.broken.get_or_insert((index, what));
+            self.broken.get_or_insert((pod.uid.clone(), what));
         }
     }
 
-    /// What broke an ordinal that was Ready.
-    pub fn broken_at(&self, index: u32) -> Option<&str> {
-        self.broken.as_ref().filter(|(broken, _)| *broken == index).map(|(_, what)| what.as_str())
+    /// What happened to this new pod after it was Ready.
+    pub fn broken(&self, pod: &Pod) -> Option<&str> {
+        self.broken.as_ref().filter(|(uid, _)| *uid == pod.uid).map(|(_, what)| what.as_str())
     }
 
-    /// Since when the ordinal in hand has been waited for.
+    /// Remembers that what `asked` asks has been answered with yes.
+    pub fn note(&mut self, asked: &Move) {
+        match asked {
+            Move::Check { uid, .. } => self.checked = Some(uid.clone()),
+            Move::Prepare { index } => self.prepared = Some(*index),
+            Move::Passed { index, uid } => {
+                // As many as when it was seen Ready: another one is a failure.
+                let restarts = self.ready.get(uid).map_or(0, |period| period.restarts);
+                self.passed.push(Passed::new(*index, uid, restarts));
+            }
+            _ => {}
+        }
+    }
+
+    /// Since when the current ordinal has been waited for.
     pub fn since(&self) -> Option<Timestamp> {
-        self.hand.map(|(.., since)| since)
+        self.current.map(|(.., since)| since)
     }
 }
 
 /// The next move of a canary that goes forward.
-pub fn next(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
-    if let Some(stop) = contradiction(stand) {
-        return stop;
+pub fn next(state: &State, terms: &Terms, memory: &Memory) -> Move {
+    if let Some(finding) = changed_by_others(state) {
+        return Move::Stop { exit: Exit::Conflict, finding };
     }
-    // An earlier one may break before the next one has moved, and then that
-    // one never does.
-    if let Some(failed) = failing(stand, memory) {
-        return failed;
+    // A pod that passed earlier may break before the next one has been replaced,
+    // which then never happens.
+    if let Some(finding) = failing(state, memory) {
+        return Move::Stop { exit: Exit::Failed, finding };
     }
-    if let Some(behind) = left_behind(stand, terms, memory) {
+    if let Some(behind) = left_behind(state, terms, memory) {
         return behind;
     }
-    let record = stand.record;
-    let lowest = record.partition;
-    if lowest < record.replicas && !stand.has_judged(memory, lowest) {
-        return judge(stand, terms, memory, lowest);
+    if let Some(index) = state.unjudged(&memory.passed) {
+        return judge(state, terms, memory, index);
     }
+    let lowest = state.record.partition;
     if lowest == 0 {
-        return finish(stand, terms, memory);
+        return finish(state, terms, memory);
     }
-    let rests = terms.pause_between && memory.judged.is_some();
-    if lowest <= terms.goal || rests {
-        return Move::Rest;
-    }
-    if let Some(waiting) = unsettled(stand, terms, memory, None) {
-        return waiting;
+    let pauses = terms.pause_between && !memory.passed.is_empty();
+    if lowest <= terms.goal || pauses {
+        return Move::Pause;
     }
     let index = lowest - 1;
+    if has_moved_unasked(state, index) {
+        // It has passed, and no pod goes.
+        return Move::Step { index };
+    }
+    if let Some(waiting) = unsettled(state, terms, memory, None) {
+        return waiting;
+    }
     if memory.prepared == Some(index) {
         return Move::Step { index };
     }
-    headroom(stand, terms, memory, index).unwrap_or(Move::Prepare { index })
+    headroom(state, terms, memory, index).unwrap_or(Move::Prepare { index })
 }
 
-/// The next move before the first write: the ordinal at `index` is to be the
-/// first, and the record is not yet on the set.
-pub fn first(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
-    headroom(stand, terms, memory, index).unwrap_or(Move::Prepare { index })
+/// The default goal of `promote`: the ordinals that have moved, where one of
+/// them has not passed yet, or the next one; and those below it that have moved
+/// unasked, which need not go any more.
+pub fn one_more(state: &State) -> u32 {
+    let lowest = state.record.partition.min(state.survey.set.replicas);
+    if state.unjudged(&[]).is_some() {
+        return lowest;
+    }
+    let mut goal = lowest.saturating_sub(1);
+    while goal > 0 && has_moved_unasked(state, goal - 1) {
+        goal -= 1;
+    }
+    goal
 }
 
-/// A budget that would not let the pod at `index` go. The StatefulSet
-/// controller deletes and does not evict, so it asks no budget (kubernetes
-/// #89820).
-fn headroom(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Option<Move> {
-    let pod = stand.slot(index).and_then(|slot| slot.pod).filter(|pod| pod.is_ready())?;
-    let budgets = stand.survey.facts.budgets.iter().flatten().filter(|_| terms.budgets);
+/// The index of the pod that goes with the next step, once all that moved has
+/// passed.
+pub fn next_to_go(state: &State) -> Option<u32> {
+    let below = state.record.partition.min(state.survey.set.replicas);
+    (0..below).rev().find(|index| !has_moved_unasked(state, *index))
+}
+
+/// Whether somebody has deleted the pod at this index under OnDelete, so that it
+/// runs the new revision already.
+pub fn has_moved_unasked(state: &State, index: u32) -> bool {
+    state.record.on_delete
+        && !state.record.has_released(index)
+        && state.slot(index).is_some_and(|slot| state.side(slot) == Side::Target)
+}
+
+/// The next move before the first write, which will move the ordinal at `index`
+/// and put the record on the set.
+pub fn first(state: &State, terms: &Terms, memory: &Memory, index: u32) -> Move {
+    headroom(state, terms, memory, index).unwrap_or(Move::Prepare { index })
+}
+
+/// Waits while a PodDisruptionBudget has no room for the pod at `index`. The
+/// StatefulSet controller deletes pods instead of evicting them, so no budget
+/// stops it (kubernetes #89820).
+fn headroom(state: &State, terms: &Terms, memory: &Memory, index: u32) -> Option<Move> {
+    let pod = state.slot(index).and_then(|slot| slot.pod).filter(|pod| pod.is_ready())?;
+    let budgets = state.survey.facts.budgets.iter().flatten().filter(|_| terms.budgets);
     let exhausted = budgets
         .filter(|budget| budget.covers(&pod.labels))
         .find(|budget| !budget.observed || budget.disruptions_allowed < 1)?;
@@ -254,7 +251,7 @@ fn headroom(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Option
         exhausted.expected_pods,
         exhausted.desired_healthy
     );
-    Some(match wait(stand, terms, memory, what, None) {
+    Some(match wait(state, terms, memory, what, None) {
         Move::Stop { exit, finding } => {
             let object = format!("poddisruptionbudget.policy/{}", exhausted.name);
             Move::Stop { exit, finding: rules::NO_HEADROOM.found(object, finding.message) }
@@ -263,79 +260,80 @@ fn headroom(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Option
     })
 }
 
-/// The ordinal in hand: is it there, is it new, is it well, for how long?
-fn judge(stand: &Stand, terms: &Terms, memory: &Memory, index: u32) -> Move {
-    let name = stand.name(index);
-    if !stand.survey.set.is_observed() {
+/// Whether the current ordinal has been replaced, is available, and for how
+/// long.
+fn judge(state: &State, terms: &Terms, memory: &Memory, index: u32) -> Move {
+    let name = state.name(index);
+    if !state.survey.set.is_observed() {
         let what = "the controller to see the new spec".to_owned();
-        return wait(stand, terms, memory, what, None);
+        return wait(state, terms, memory, what, None);
     }
-    let Some(slot) = stand.slot(index) else {
-        return wait(stand, terms, memory, format!("{name} to exist"), None);
+    let Some(slot) = state.slot(index) else {
+        return wait(state, terms, memory, format!("{name} to exist"), None);
     };
     let Some(pod) = slot.pod else {
-        let what = format!("{name} to be made again{}", held_up_by(stand, index));
-        return wait(stand, terms, memory, what, None);
+        let what = format!("{name} to be recreated{}", held_up_by(state, index));
+        return wait(state, terms, memory, what, None);
     };
     if pod.is_terminating() {
-        return wait(stand, terms, memory, format!("the old {name} to be gone"), None);
+        return wait(state, terms, memory, format!("the old {name} to be gone"), None);
     }
-    if stand.side(slot) != Side::Target {
-        if stand.record.on_delete {
-            // Decided by an earlier run, perhaps; since then a member may have
-            // been lost.
-            if let Some(waiting) = unsettled(stand, terms, memory, Some(index)) {
+    if state.side(slot) != Side::Target {
+        if state.record.on_delete {
+            // An earlier run may have decided this, and another pod may have
+            // become unavailable since.
+            if let Some(waiting) = unsettled(state, terms, memory, Some(index)) {
                 return waiting;
             }
-            return Move::Replace { pod: Doomed::of(pod) };
+            return Move::Replace { pod: PodToDelete::of(pod) };
         }
-        let what = format!("{name} to be replaced{}", held_up_by(stand, index));
-        return wait(stand, terms, memory, what, None);
+        let what = format!("{name} to be replaced{}", held_up_by(state, index));
+        return wait(state, terms, memory, what, None);
     }
-    if let Some(waiting) = unsettled(stand, terms, memory, None) {
+    if let Some(waiting) = unsettled(state, terms, memory, None) {
         return waiting;
     }
     let ready = pod.condition("Ready").and_then(|condition| condition.since);
     let baked = ready.map(|since| since + terms.bake);
-    if !terms.bake.is_zero() && baked.is_none_or(|baked| baked > stand.survey.now) {
+    if !terms.bake.is_zero() && baked.is_none_or(|baked| baked > state.survey.now) {
         let what = format!("{name} to stay Ready for {} without a restart", age(terms.bake));
         return Move::Wait { what, until: baked };
     }
-    if terms.checks && memory.checked != Some(index) {
-        return Move::Check { index };
+    let uid = pod.uid.clone();
+    if terms.checks && memory.checked.as_ref() != Some(&uid) {
+        return Move::Check { index, uid };
     }
-    Move::Passed { index }
+    Move::Passed { index, uid }
 }
 
-/// An ordinal above the one in hand that is not on the new revision: left from
-/// an edit that was adopted.
-fn left_behind(stand: &Stand, terms: &Terms, memory: &Memory) -> Option<Move> {
+/// An ordinal above the current one that does not run the new revision: left
+/// from a rollout that was adopted.
+fn left_behind(state: &State, terms: &Terms, memory: &Memory) -> Option<Move> {
     let behind = |(index, slot): &(u32, &Slot)| {
-        *index > stand.record.partition && matches!(stand.side(slot), Side::Stable | Side::Other)
+        *index > state.record.partition && matches!(state.side(slot), Side::Stable | Side::Other)
     };
-    let (index, slot) = stand.indexes().rev().find(behind)?;
-    let pod = slot.pod.filter(|_| stand.survey.set.is_observed())?;
-    if stand.record.on_delete {
-        let replace = Move::Replace { pod: Doomed::of(pod) };
-        return Some(unsettled(stand, terms, memory, Some(index)).unwrap_or(replace));
+    let (index, slot) = state.indexes().rev().find(behind)?;
+    let pod = slot.pod.filter(|_| state.survey.set.is_observed())?;
+    if state.record.on_delete {
+        let replace = Move::Replace { pod: PodToDelete::of(pod) };
+        return Some(unsettled(state, terms, memory, Some(index)).unwrap_or(replace));
     }
-    let what = format!("{} to be replaced{}", pod.name, held_up_by(stand, index));
-    Some(wait(stand, terms, memory, what, None))
+    let what = format!("{} to be replaced{}", pod.name, held_up_by(state, index));
+    Some(wait(state, terms, memory, what, None))
 }
 
-/// A new pod that is plainly broken, the one in hand or an earlier one.
-fn failing(stand: &Stand, memory: &Memory) -> Option<Move> {
-    let stop = |finding| Some(Move::Stop { exit: Exit::Failed, finding });
-    for (index, slot) in stand.indexes().rev() {
-        let Some(pod) = slot.pod.filter(|_| stand.side(slot) == Side::Target) else { continue };
-        if let Some(trouble) = trouble(stand, pod) {
-            return stop(rules::POD_BROKEN.found(
+/// A new pod that is broken, the current one or an earlier one.
+pub fn failing(state: &State, memory: &Memory) -> Option<Finding> {
+    for (_, slot) in state.indexes().rev() {
+        let Some(pod) = slot.pod.filter(|_| state.side(slot) == Side::Target) else { continue };
+        if let Some(trouble) = trouble(state, pod) {
+            return Some(rules::POD_BROKEN.found(
                 format!("pod/{}", pod.name),
                 format!("{trouble}; it runs {}", pod.revision().unwrap_or("<none>")),
             ));
         }
-        if let Some(what) = memory.broken_at(index) {
-            return stop(rules::NOT_STEADY.found(
+        if let Some(what) = memory.broken(pod) {
+            return Some(rules::NOT_STEADY.found(
                 format!("pod/{}", pod.name),
                 format!("{} on the new revision {what}", pod.name),
             ));
@@ -344,32 +342,31 @@ fn failing(stand: &Stand, memory: &Memory) -> Option<Move> {
     None
 }
 
-/// What the status rules say against a pod, where waiting will not mend it.
-pub fn trouble(stand: &Stand, pod: &Pod) -> Option<String> {
-    let since = pod.created.unwrap_or(stand.survey.now);
-    let lasts = stand.survey.now.duration_since(since);
-    let finding = stuck::broken_pod(&stand.survey, pod)?;
-    // A disk that is still attached elsewhere is released within seconds or
-    // minutes, and every move to another node says so first.
-    let passing = finding.id == stuck::MOUNT_ID && lasts < MOUNT_PATIENCE;
-    (!passing).then_some(finding.message)
+/// What is wrong with a pod, where waiting does not help.
+pub fn trouble(state: &State, pod: &Pod) -> Option<String> {
+    let since = pod.created.unwrap_or(state.survey.now);
+    let lasts = state.survey.now.duration_since(since);
+    let problem = diagnosis::broken(&state.survey, pod)?;
+    // A disk that is still attached to another node is released within seconds or
+    // minutes, and every move to another node reports it at first.
+    let passing = matches!(problem, Problem::Mount { .. }) && lasts < MOUNT_PATIENCE;
+    (!passing).then(|| problem.sentence(&pod.name, state.survey.now))
 }
 
 /// kubelet itself gives up a mount after two minutes and three seconds.
 const MOUNT_PATIENCE: SignedDuration = SignedDuration::from_secs(130);
 
-/// An ordinal that is not available keeps every other one where it is:
-/// canaries and stable pods alike.
-fn unsettled(stand: &Stand, terms: &Terms, memory: &Memory, besides: Option<u32>) -> Option<Move> {
-    let matters = |index: u32| !terms.unhealthy || stand.record.has_released(index);
+/// Waits while any ordinal is not available, whichever revision it runs.
+fn unsettled(state: &State, terms: &Terms, memory: &Memory, besides: Option<u32>) -> Option<Move> {
+    let counts = |index: u32| !terms.unhealthy || state.record.has_released(index);
     let unavailable = |(index, slot): &(u32, &Slot)| {
-        Some(*index) != besides && matters(*index) && !stand.is_available(slot)
+        Some(*index) != besides && counts(*index) && !state.is_available(slot)
     };
-    let (_, slot) = stand.indexes().rev().find(unavailable)?;
-    let set = stand.survey.set;
+    let (_, slot) = state.indexes().rev().find(unavailable)?;
+    let set = state.survey.set;
     let (what, until) = match slot.pod {
         None => (format!("{} to exist", slot.name), None),
-        Some(pod) if pod.is_terminating() => (format!("{} to be made again", slot.name), None),
+        Some(pod) if pod.is_terminating() => (format!("{} to be recreated", slot.name), None),
         Some(pod) if pod.is_ready() => {
             let since = pod.condition("Ready").and_then(|condition| condition.since);
             let needed = SignedDuration::from_secs(set.min_ready_seconds.into());
@@ -378,24 +375,24 @@ fn unsettled(stand: &Stand, terms: &Terms, memory: &Memory, besides: Option<u32>
         }
         Some(_) => (format!("{} to be Ready", slot.name), None),
     };
-    Some(wait(stand, terms, memory, what, until))
+    Some(wait(state, terms, memory, what, until))
 }
 
-/// Who keeps the controller from working on `index` under OrderedReady.
-fn held_up_by(stand: &Stand, index: u32) -> String {
-    let ordered = stand.survey.set.pod_management == crate::workload::PodManagement::OrderedReady;
-    let blocker = stand.survey.first_blocker().filter(|_| ordered);
+/// The ordinal that OrderedReady waits for before it works on `index`.
+fn held_up_by(state: &State, index: u32) -> String {
+    let ordered = state.survey.set.pod_management == PodManagement::OrderedReady;
+    let blocker = state.survey.first_blocker().filter(|_| ordered);
     match blocker {
-        Some(slot) if slot.name != stand.name(index) => {
+        Some(slot) if slot.name != state.name(index) => {
             format!("; {} is not available and OrderedReady waits for it first", slot.name)
         }
         _ => String::new(),
     }
 }
 
-/// Waits, or says that the time is up.
+/// Waits, or stops where the deadline has passed.
 pub fn wait(
-    stand: &Stand,
+    state: &State,
     terms: &Terms,
     memory: &Memory,
     what: String,
@@ -405,112 +402,81 @@ pub fn wait(
         return Move::Wait { what, until };
     };
     let deadline = since + patience;
-    if deadline > stand.survey.now {
+    if deadline > state.survey.now {
         let until = until.map_or(deadline, |until| until.min(deadline));
         return Move::Wait { what, until: Some(until) };
     }
-    let set = stand.survey.set;
-    let mut unready = stand.indexes().rev().filter_map(|(_, slot)| slot.pod);
-    let why = unready.find_map(|pod| stuck::unready_pod(&stand.survey, pod));
-    let why = why.map_or_else(String::new, |finding| format!("; {}", finding.message));
-    let hint = format!("kubectl stateful status {} {}", set.name, stand.survey.at());
+    let set = state.survey.set;
+    let mut pods = state.indexes().rev().filter_map(|(_, slot)| slot.pod);
+    let why = pods.find_map(|pod| {
+        let problem = diagnosis::unready(&state.survey, pod)?;
+        Some(format!("; {}", problem.sentence(&pod.name, state.survey.now)))
+    });
+    let why = why.unwrap_or_default();
+    let hint = format!("kubectl stateful status {} {}", set.name, state.survey.at());
     let message = format!("waited {} for {what}{why}", age(patience));
     let finding = rules::DEADLINE.found(set.reference(), message).hint(hint);
     Move::Stop { exit: Exit::Timeout, finding }
 }
 
-/// All ordinals run the new revision. The strategy goes back only after the
-/// controller has made it the current one: with a partition above 0, a pod
-/// that dies before would come back on the old one.
-fn finish(stand: &Stand, terms: &Terms, memory: &Memory) -> Move {
-    if let Some(waiting) = unsettled(stand, terms, memory, None) {
+/// Every ordinal runs the new revision. The strategy is restored only after the
+/// controller has made that the current revision: with a partition above 0, a
+/// pod that dies before would come back on the old one.
+fn finish(state: &State, terms: &Terms, memory: &Memory) -> Move {
+    if let Some(waiting) = unsettled(state, terms, memory, None) {
         return waiting;
     }
-    let status = &stand.survey.set.status;
+    let status = &state.survey.set.status;
     // Before Kubernetes 1.37 OnDelete never promotes (kubernetes #73492).
-    let promotes = !stand.record.on_delete;
+    let promotes = !state.record.on_delete;
     if promotes && status.current_revision != status.update_revision {
         let what = "the controller to make the new revision the current one".to_owned();
-        return wait(stand, terms, memory, what, None);
+        return wait(state, terms, memory, what, None);
     }
     Move::Finish
 }
 
-/// What says that somebody else had a hand in it.
-fn contradiction(stand: &Stand) -> Option<Move> {
-    let (set, record) = (stand.survey.set, stand.record);
-    let stop = |exit, rule: &crate::workload::Rule, message: String| {
-        let hint = format!("kubectl stateful canary abort {} {}", set.name, stand.survey.at());
-        let finding = rule.found(set.reference(), message).hint(hint);
-        Some(Move::Stop { exit, finding })
+/// What somebody else has changed since the canary began, so that it must not
+/// go on: what `promote` stops for, and what `status` shows.
+pub fn changed_by_others(state: &State) -> Option<Finding> {
+    let set = state.survey.set;
+    let found = state.interference()?;
+    let rule = match found {
+        Interference::BeingDeleted => &rules::BEING_DELETED,
+        Interference::Replicas { .. } => &rules::REPLICAS_CHANGED,
+        Interference::StrategyType => &rules::STRATEGY_CHANGED,
+        Interference::Partition { .. } => &rules::PARTITION_CHANGED,
+        Interference::Template | Interference::TakenBack { .. } => &rules::TEMPLATE_CHANGED,
+        Interference::Escaped { .. } => &rules::ESCAPED,
     };
-    if set.deleting.is_some() {
-        let message = format!("{} is being deleted", set.name);
-        return stop(Exit::Conflict, &rules::BEING_DELETED, message);
-    }
-    if set.replicas != record.replicas {
-        let message = format!(
-            "the canary began with {} replicas, and now there are {}",
-            record.replicas, set.replicas
-        );
-        return stop(Exit::Conflict, &rules::REPLICAS_CHANGED, message);
-    }
-    let on_delete = !matches!(set.strategy, Strategy::RollingUpdate { .. });
-    if on_delete != record.on_delete {
-        let message = "somebody else changed the type of the update strategy".to_owned();
-        return stop(Exit::Conflict, &rules::STRATEGY_CHANGED, message);
-    }
-    if !record.on_delete && set.partition() != record.partition {
-        let message = format!(
-            "the canary left the partition at {}, and somebody else set it to {}",
-            record.partition,
-            set.partition()
-        );
-        return stop(Exit::Conflict, &rules::PARTITION_CHANGED, message);
-    }
-    if change::fingerprint(&set.template.raw) != record.template {
-        let message = "somebody else changed the pod template after the canary began".to_owned();
-        return stop(Exit::Conflict, &rules::TEMPLATE_CHANGED, message);
-    }
-    if stand.target() == Some(record.stable.as_str()) {
-        let message =
-            format!("the template is that of the stable revision {} again", record.stable);
-        return stop(Exit::Conflict, &rules::TEMPLATE_CHANGED, message);
-    }
-    let escaped = stand.indexes().find(|(index, slot)| {
-        !record.on_delete && !record.has_released(*index) && stand.side(slot) == Side::Target
-    });
-    if let Some((_, slot)) = escaped {
-        let message = format!(
-            "{} runs the new revision although the partition {} holds it back",
-            slot.name, record.partition
-        );
-        return stop(Exit::Failed, &rules::ESCAPED, message);
-    }
-    None
+    let theirs = || ForeignTemplate::of(state).map(|theirs| theirs.changed(state));
+    let theirs = (found == Interference::Template).then(theirs).flatten();
+    let finding = theirs.unwrap_or_else(|| rule.found(set.reference(), found.sentence(&set.name)));
+    let line = |verb: &str| format!("kubectl stateful canary {verb} {}", state.survey.at());
+    let name = &set.name;
+    Some(match found {
+        Interference::BeingDeleted => finding,
+        _ if can_be_adopted(state, &found) => finding.hint(line(&format!("start {name} --adopt"))),
+        _ if state.survey.facts.lacks(&state.record.stable) => {
+            finding.hint(line(&format!("forget {name}")))
+        }
+        _ => finding.hint(line(&format!("abort {name}{}", foreign::allowance(state)))),
+    })
 }
 
-/// The lowest index of the run of ordinals, from the top, that have left the
-/// stable revision or are about to: what a roll under way has reached.
-pub fn reached(survey: &Survey, stable: &str) -> u32 {
-    let moved = survey.slots.iter().rev().take_while(|slot| {
-        slot.pod.is_none_or(|pod| pod.is_terminating() || pod.revision() != Some(stable))
-    });
-    let moved = u32::try_from(moved.count()).unwrap_or(u32::MAX);
-    survey.set.replicas.saturating_sub(moved)
-}
-
-/// The revision to come back to: the one revision besides the newest that pods
-/// run, or the newest where they run no other. Never
-/// `status.currentRevision`, which lies after a revert (see
-/// [`crate::workload::SetStatus`]).
-pub fn stable_of<'a>(survey: &Survey<'a>) -> Option<&'a str> {
-    let update = survey.set.status.update_revision.as_deref();
-    let run: BTreeSet<&str> = survey.pods().filter_map(|(_, pod)| pod.revision()).collect();
-    let others: Vec<&str> = run.iter().copied().filter(|name| Some(*name) != update).collect();
-    match others.as_slice() {
-        [] => run.first().copied(),
-        [one] => Some(one),
-        _ => None,
+/// Whether `start --adopt` makes a canary of what is there now.
+pub fn can_be_adopted(state: &State, found: &Interference) -> bool {
+    match found {
+        Interference::Template | Interference::Partition { .. } => {
+            gaps(&state.survey, &state.record.stable).len() < 2
+        }
+        Interference::Replicas { now, .. } => {
+            // Without another template there is nothing to adopt.
+            *now > 0 && state.target() != Some(state.record.stable.as_str())
+        }
+        Interference::BeingDeleted
+        | Interference::StrategyType
+        | Interference::TakenBack { .. }
+        | Interference::Escaped { .. } => false,
     }
 }

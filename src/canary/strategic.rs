@@ -1,14 +1,15 @@
 //! Strategic merge patches of a pod template, applied as the API server does
 //! it (k8s.io/apimachinery/pkg/util/strategicpatch).
 //!
-//! Only a pod template: which lists are merged, and by which key, stands in
-//! struct tags of k8s.io/api/core/v1/types.go, and [`Place`] has those that a
-//! template can reach.
+//! Only for pod templates: struct tags in k8s.io/api/core/v1/types.go say which
+//! lists are merged, and by which key; [`Place`] has those of a template.
+
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-/// Where in a pod template a mapping stands, which says how the lists in it
-/// are merged.
+/// The place of a mapping in a pod template, which decides how its lists are
+/// merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Template,
@@ -30,12 +31,12 @@ pub(super) enum Merge {
     By(&'static str, Place),
     /// As a set of scalars.
     Scalars,
-    /// Not at all: the new list takes the place of the old one.
+    /// Not at all: the new list replaces the old one.
     Whole,
 }
 
 impl Place {
-    /// Where a mapping under `field` stands.
+    /// The place of the mapping under `field`.
     pub fn mapping(self, field: &str) -> Place {
         match (self, field) {
             (Place::Template | Place::ClaimTemplate, "metadata") => Place::Metadata,
@@ -77,8 +78,7 @@ const DELETE: &str = "$deleteFromPrimitiveList/";
 /// The template after the patch.
 ///
 /// # Errors
-/// Where the server would refuse the patch, in a sentence that follows "the
-/// patch …".
+/// Why the server would reject the patch, as a clause that follows "the patch".
 pub(super) fn merge(template: &Value, patch: &Map<String, Value>) -> Result<Value, String> {
     let original = template.as_object().cloned().unwrap_or_default();
     merge_mapping(original, patch, Place::Template).map(Value::Object)
@@ -135,7 +135,7 @@ fn merge_mapping(
     Ok(original)
 }
 
-/// `$retainKeys`: what it does not name goes away, before the rest is merged.
+/// `$retainKeys`: removes the fields that it does not name, before the merge.
 fn retain(original: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), String> {
     let Some(kept) = patch.get(RETAIN) else {
         return Ok(());
@@ -154,7 +154,7 @@ fn retain(original: &mut Map<String, Value>, patch: &Map<String, Value>) -> Resu
     Ok(())
 }
 
-/// `$setElementOrder`: merges the list that it is for, and orders it.
+/// `$setElementOrder`: merges its list, and orders it.
 fn put_in_order(
     original: &mut Map<String, Value>,
     patch: &Map<String, Value>,
@@ -207,7 +207,7 @@ fn merge_list(old: &[Value], new: &[Value], merge: Merge) -> Result<Vec<Value>, 
         }
         return arranged(both, new, old, merge);
     };
-    let mut kept = old.to_vec();
+    let mut gone = HashSet::new();
     let mut others = Vec::new();
     let mut replaces = false;
     for item in new {
@@ -217,8 +217,7 @@ fn merge_list(old: &[Value], new: &[Value], merge: Merge) -> Result<Vec<Value>, 
         };
         match directive.as_str() {
             Some("delete") => {
-                let gone = item.get(key).ok_or_else(|| no_key(key))?;
-                kept.retain(|element| element.get(key) != Some(gone));
+                gone.insert(name_of(item, merge).ok_or_else(|| no_key(key))?);
             }
             Some("replace") => replaces = true,
             _ => return Err(unknown_directive(directive)),
@@ -227,18 +226,21 @@ fn merge_list(old: &[Value], new: &[Value], merge: Merge) -> Result<Vec<Value>, 
     if replaces {
         return Ok(others.iter().map(plain).collect());
     }
+    let stays = |item: &&Value| name_of(item, merge).is_none_or(|name| !gone.contains(&name));
+    let kept: Vec<Value> = old.iter().filter(stays).cloned().collect();
     let mut merged = kept.clone();
+    let mut places = places(&kept, merge);
     for item in &others {
         let Value::Object(fields) = item else {
             return Err("has a scalar in a list of mappings".to_owned());
         };
-        let name = fields.get(key).ok_or_else(|| no_key(key))?;
-        match merged.iter_mut().find(|element| element.get(key) == Some(name)) {
-            Some(element) => {
-                let fields_before = element.as_object().cloned().unwrap_or_default();
-                *element = Value::Object(merge_mapping(fields_before, fields, place)?);
-            }
-            None => merged.push(plain(item)),
+        let name = name_of(item, merge).ok_or_else(|| no_key(key))?;
+        if let Some(element) = places.get(&name).and_then(|place| merged.get_mut(*place)) {
+            let fields_before = element.as_object().cloned().unwrap_or_default();
+            *element = Value::Object(merge_mapping(fields_before, fields, place)?);
+        } else {
+            places.insert(name, merged.len());
+            merged.push(plain(item));
         }
     }
     arranged(merged, &others, &kept, merge)
@@ -253,35 +255,55 @@ fn arranged(
     old_order: &[Value],
     merge: Merge,
 ) -> Result<Vec<Value>, String> {
-    let place_in = |order: &[Value], item: &Value| {
-        let name = identity(item, merge);
-        order.iter().position(|other| identity(other, merge) == name)
-    };
     if let Merge::By(key, _) = merge
         && items.iter().any(|item| item.get(key).is_none())
     {
         return Err(no_key(key));
     }
-    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
-        items.into_iter().partition(|item| place_in(patch_order, item).is_some());
-    named.sort_by_key(|item| place_in(patch_order, item));
-    others.sort_by_key(|item| place_in(old_order, item));
+    let (in_patch, in_old) = (places(patch_order, merge), places(old_order, merge));
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for item in items {
+        let name = name_of(&item, merge);
+        let of = |places: &HashMap<String, usize>| places.get(name.as_deref()?).copied();
+        match (of(&in_patch), of(&in_old)) {
+            (Some(place), old) => named.push((place, old, item)),
+            (None, old) => others.push((old, item)),
+        }
+    }
+    named.sort_by_key(|(place, ..)| *place);
+    others.sort_by_key(|(old, _)| *old);
     let mut sorted = Vec::with_capacity(named.len() + others.len());
     let mut others = others.into_iter().peekable();
-    for item in named {
-        let here = place_in(old_order, &item);
-        while let Some(before) = here.and_then(|here| {
-            others.next_if(|other| place_in(old_order, other).is_some_and(|there| there < here))
-        }) {
+    for (_, here, item) in named {
+        while let Some((_, before)) = here
+            .and_then(|here| others.next_if(|(there, _)| there.is_some_and(|there| there < here)))
+        {
             sorted.push(before);
         }
         sorted.push(item);
     }
-    sorted.extend(others);
+    sorted.extend(others.map(|(_, item)| item));
     Ok(sorted)
 }
 
-/// What makes two elements of a list the same one.
+/// Where each element stands in a list; the first of namesakes counts. A patch
+/// can bring thousands of elements.
+fn places(list: &[Value], merge: Merge) -> HashMap<String, usize> {
+    let mut places = HashMap::new();
+    for (place, item) in list.iter().enumerate() {
+        if let Some(name) = name_of(item, merge) {
+            places.entry(name).or_insert(place);
+        }
+    }
+    places
+}
+
+/// The identity of an element as text.
+fn name_of(item: &Value, merge: Merge) -> Option<String> {
+    identity(item, merge).map(Value::to_string)
+}
+
+/// The identity of an element in its list.
 fn identity(item: &Value, merge: Merge) -> Option<&Value> {
     match merge {
         Merge::By(key, _) => item.get(key),
@@ -297,8 +319,8 @@ fn unknown_directive(directive: &Value) -> String {
     format!("says {PATCH}: {directive}, which has no meaning there")
 }
 
-/// What a patch puts where nothing was: a mapping with a directive puts
-/// nothing there.
+/// The value that a patch adds where there was none: nothing for a mapping with
+/// a directive.
 fn without_directives(value: &Value) -> Option<Value> {
     match value {
         Value::Object(fields) if fields.contains_key(PATCH) => None,
@@ -315,8 +337,8 @@ fn without_directives(value: &Value) -> Option<Value> {
     }
 }
 
-/// A value that is taken as it stands. A typed object has no room for nulls,
-/// empty lists and directives, so the server forgets them.
+/// A value that is added as it is. The server's typed objects drop nulls, empty
+/// lists and directives.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(plain_fields(fields)),
@@ -336,7 +358,188 @@ fn is_plain(field: &str, value: &Value) -> bool {
     !directive && !value.is_null() && !is_empty_list(value)
 }
 
-/// No list of a template is stored when it is empty.
+/// The server stores no empty list of a template.
 pub(super) fn is_empty_list(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::canary::diff::{differences, fingerprint};
+
+    fn merged(template: &Value, patch: &Value) -> Result<Value, String> {
+        merge(template, patch.as_object().unwrap())
+    }
+
+    #[test]
+    fn lists_are_merged_and_ordered_as_on_the_server() {
+        let names =
+            |list: &[&str]| list.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+        let template = json!({"spec": {"containers": names(&["a", "b", "c"])}});
+        let result = |patch: Value| {
+            let after = merged(&template, &json!({"spec": patch}))?;
+            let list = after["spec"]["containers"].as_array().unwrap().clone();
+            Ok::<_, String>(
+                list.iter().map(|item| item["name"].as_str().unwrap()).collect::<String>(),
+            )
+        };
+        let containers = |list: Value| json!({ "containers": list });
+        assert_eq!(result(containers(json!([{"name": "b"}]))).unwrap(), "abc");
+        assert_eq!(result(containers(json!([{"name": "c"}, {"name": "a"}]))).unwrap(), "bca");
+        assert_eq!(result(containers(json!([{"name": "n"}]))).unwrap(), "nabc");
+        assert_eq!(result(containers(json!([{"name": "c"}, {"name": "n"}]))).unwrap(), "abcn");
+        assert_eq!(
+            result(containers(json!([{"name": "b", "$patch": "delete"}, {"name": "n"}]))).unwrap(),
+            "nac"
+        );
+        assert_eq!(result(containers(json!([{"$patch": "replace"}, {"name": "n"}]))).unwrap(), "n");
+        let ordered = json!({
+            "$setElementOrder/containers": names(&["c", "n", "a"]),
+            "containers": [{"name": "n"}],
+        });
+        assert_eq!(result(ordered).unwrap(), "bcna");
+        let unordered = json!({
+            "$setElementOrder/containers": names(&["a", "n"]),
+            "containers": names(&["n", "a"]),
+        });
+        assert!(result(unordered).unwrap_err().contains("$setElementOrder/containers"));
+        let odd = containers(json!([{"name": "a", "$patch": "merge"}]));
+        assert!(result(odd).unwrap_err().contains("$patch"));
+    }
+
+    #[test]
+    fn directives_do_what_they_do_on_the_server() {
+        let template = json!({
+            "metadata": {"finalizers": ["a", "b"], "labels": {"x": "1"}},
+            "spec": {
+                "securityContext": {"runAsUser": 1},
+                "nodeSelector": {"a": "b", "c": "d"},
+                "volumes": [{"name": "v", "emptyDir": {}}],
+                "tolerations": [{"key": "a"}],
+            },
+        });
+        let patch = json!({
+            "metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "labels": null},
+            "spec": {
+                "securityContext": {"$patch": "delete"},
+                "nodeSelector": {"$patch": "replace", "e": "f"},
+                "volumes": [{"name": "v", "$retainKeys": ["name", "configMap"], "configMap": {"name": "c"}}],
+                "tolerations": [{"key": "b", "value": null}],
+                "affinity": {"$patch": "delete"},
+                "dnsConfig": {"searches": null, "nameservers": ["1.1.1.1"]},
+            },
+        });
+        assert_eq!(
+            merged(&template, &patch).unwrap(),
+            json!({
+                "metadata": {"finalizers": ["b"]},
+                "spec": {
+                    "securityContext": {},
+                    "nodeSelector": {"e": "f"},
+                    "volumes": [{"name": "v", "configMap": {"name": "c"}}],
+                    "tolerations": [{"key": "b"}],
+                    "dnsConfig": {"nameservers": ["1.1.1.1"]},
+                },
+            })
+        );
+        let forgets =
+            json!({"spec": {"volumes": [{"name": "v", "$retainKeys": ["name"], "nfs": {}}]}});
+        assert!(merged(&template, &forgets).unwrap_err().contains("nfs"));
+    }
+
+    fn scalar() -> impl Strategy<Value = Value> {
+        prop_oneof![Just(json!("x")), Just(json!("y")), Just(json!(1)), Just(json!(true))]
+    }
+
+    fn element(key: &'static str, fields: &'static [&'static str]) -> BoxedStrategy<Value> {
+        let names = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
+        let fields =
+            proptest::collection::btree_map(proptest::sample::select(fields), scalar(), 0..3);
+        (names, fields)
+            .prop_map(move |(name, fields)| {
+                let mut element = json!(fields);
+                element[key] = json!(name);
+                element
+            })
+            .boxed()
+    }
+
+    /// A list whose elements have unique names.
+    fn list(key: &'static str, element: BoxedStrategy<Value>) -> impl Strategy<Value = Value> {
+        proptest::collection::vec(element, 0..4).prop_map(move |mut items| {
+            let mut seen = BTreeSet::new();
+            items.retain(|item| seen.insert(item[key].to_string()));
+            Value::Array(items)
+        })
+    }
+
+    /// A template; also a patch that only adds, because it has no nulls and no
+    /// directives.
+    fn any_template() -> impl Strategy<Value = Value> {
+        let container = (element("name", &["image"]), list("name", element("name", &["value"])))
+            .prop_map(|(mut container, env)| {
+                container["env"] = env;
+                container
+            });
+        let lists = (list("name", container.boxed()), list("name", element("name", &["emptyDir"])));
+        (lists, proptest::collection::vec(element("key", &["operator"]), 0..3), scalar()).prop_map(
+            |((containers, volumes), tolerations, scalar)| {
+                json!({
+                    "metadata": {"labels": {"app": scalar}},
+                    "spec": {"containers": containers, "volumes": volumes, "tolerations": tolerations},
+                })
+            },
+        )
+    }
+
+    /// A patch with deletions: of mappings, of fields, of elements.
+    fn any_patch() -> impl Strategy<Value = Value> {
+        (any_template(), proptest::collection::vec(0_u8..6, 8)).prop_map(|(mut patch, dice)| {
+            if dice[0] == 0 {
+                patch["metadata"]["labels"] = Value::Null;
+            }
+            if dice[1] == 0 {
+                patch["spec"]["tolerations"] = Value::Null;
+            }
+            if dice[2] == 0 {
+                patch["spec"]["nodeSelector"] = json!({"$patch": "replace", "a": "b"});
+            }
+            for (list, dice) in ["containers", "volumes"].iter().zip(&dice[3..]) {
+                let items = patch["spec"][list].as_array_mut().unwrap();
+                if let Some(item) = items.get_mut(usize::from(*dice)) {
+                    item["$patch"] = json!("delete");
+                }
+            }
+            patch
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_changes_nothing(template in any_template()) {
+            prop_assert_eq!(&merged(&template, &json!({})).unwrap(), &template);
+            prop_assert_eq!(differences(&template, &template), []);
+        }
+
+        #[test]
+        fn a_patch_holds_after_it_was_applied(template in any_template(), patch in any_patch()) {
+            let once = merged(&template, &patch).unwrap();
+            prop_assert_eq!(&merged(&once, &patch).unwrap(), &once);
+            prop_assert!(!once.to_string().contains('$'));
+        }
+
+        #[test]
+        fn templates_are_the_same_when_nothing_differs(one in any_template(), other in any_template()) {
+            prop_assert_eq!(differences(&one, &other).is_empty(), one == other);
+            prop_assert_eq!(fingerprint(&one) == fingerprint(&other), one == other);
+        }
+    }
 }

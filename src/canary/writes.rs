@@ -2,18 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    back::Doomed,
-    record::{ANNOTATION, Record},
-};
+use super::record::{ANNOTATION, Record};
 use crate::{
-    cluster::{Object, Patch, Precondition, Propagation, Resource, Write},
-    steps::set_patch::{self, Marked},
-    workload::{StatefulSet, Strategy},
+    cluster::{Patch, Precondition, Write},
+    steps::set_patch::{self, RecordPatch},
+    workload::{StatefulSet, Strategy, fingerprint},
 };
 
-/// Begins a canary: template, partition and record in one write, on exactly
-/// the object that was judged.
+/// Begins a canary: template, partition and record in one write, on exactly the
+/// object that was judged.
 pub fn begin(set: &StatefulSet, change: &Map<String, Value>, record: &Record) -> Write {
     let mut fields = change.clone();
     fields.insert("metadata".to_owned(), json!({ "annotations": { ANNOTATION: record.text() } }));
@@ -35,61 +32,62 @@ pub fn begin(set: &StatefulSet, change: &Map<String, Value>, record: &Record) ->
 pub fn step(set: &StatefulSet, record: &Record) -> Write {
     if record.on_delete {
         let summary = format!("canary from index {} up", record.partition);
-        return marked(set).record(&record.text(), Vec::new(), summary);
+        return patch(set).write(&record.text(), Vec::new(), summary);
     }
     let summary = moved(set, record).unwrap_or_else(|| "canary".to_owned());
-    marked(set).record(&record.text(), vec![partition(set, record.partition)], summary)
+    patch(set).write(&record.text(), vec![partition(set, record.partition)], summary)
 }
 
 /// Writes the record and nothing else.
 pub fn mark(set: &StatefulSet, record: &Record, summary: &str) -> Write {
-    marked(set).record(&record.text(), Vec::new(), summary)
+    patch(set).write(&record.text(), Vec::new(), summary)
 }
 
 /// Puts the template of the stable revision back, exactly as it was recorded.
 pub fn revert(set: &StatefulSet, record: &Record, template: &Value) -> Write {
-    let mut changes = vec![json!({ "op": "replace", "path": "/spec/template", "value": template })];
-    let mut summary = format!("template of {}", record.stable);
+    // Somebody may have put it back already.
+    let is_back = fingerprint(&set.template.raw) == fingerprint(template);
+    let replace = json!({ "op": "replace", "path": "/spec/template", "value": template });
+    let mut changes: Vec<Value> = Vec::from_iter((!is_back).then_some(replace));
+    let mut summary = if is_back {
+        "canary aborting".to_owned()
+    } else {
+        format!("template of {}", record.stable)
+    };
     if set.takes_partition() && set.partition() != record.partition {
         changes.push(partition(set, record.partition));
         summary = format!("{summary}, partition {} -> {}", set.partition(), record.partition);
     }
-    marked(set).record(&record.text(), changes, summary)
+    patch(set).write(&record.text(), changes, summary)
 }
 
-/// Gives the strategy back and removes the record.
+/// Restores the update strategy and removes the record.
 pub fn finish(set: &StatefulSet, record: &Record) -> Write {
-    let over = "canary over".to_owned();
+    let over = "canary finished".to_owned();
     let (changes, summary) = match (&set.strategy, record.was) {
-        // It was so from the beginning.
+        // The strategy was OnDelete, and nothing was changed.
         _ if record.on_delete => (Vec::new(), over),
         (Strategy::RollingUpdate { partition: now }, Some(was)) if *now != Some(was) => {
             (vec![partition(set, was)], format!("{over}, partition {} -> {was}", set.partition()))
         }
-        // It was null, and the server leaves it so where a type is given.
+        // It was null, which the server keeps where a type is given.
         (Strategy::RollingUpdate { partition: Some(_) }, None) => (
             vec![json!({ "op": "remove", "path": "/spec/updateStrategy/rollingUpdate" })],
-            format!("{over}, rollingUpdate as it was"),
+            format!("{over}, rollingUpdate removed again"),
         ),
-        // It is so again, or somebody else has made another one of it.
+        // It has its old value again, or somebody else has changed the strategy.
         _ => (Vec::new(), over),
     };
-    marked(set).forget(changes, summary)
+    patch(set).remove(changes, summary)
 }
 
-/// Deletes a pod as it was judged, and no successor of its name.
-pub fn replace(set: &StatefulSet, pod: &Doomed, why: &str) -> Write {
-    let object = Object {
-        resource: Resource::POD,
-        namespace: Some(set.namespace.clone()),
-        name: pod.name.clone(),
-    };
-    let version = Some(pod.resource_version.clone());
-    Write::delete(object, pod.uid.as_str(), version, Propagation::Background, why)
+/// Removes the record and changes nothing else.
+pub fn forget(set: &StatefulSet) -> Write {
+    patch(set).remove(Vec::new(), "record of the canary dropped")
 }
 
-fn marked(set: &StatefulSet) -> Marked<'_> {
-    Marked { set, key: ANNOTATION }
+fn patch(set: &StatefulSet) -> RecordPatch<'_> {
+    RecordPatch { set, key: ANNOTATION }
 }
 
 fn partition(set: &StatefulSet, to: u32) -> Value {
@@ -102,5 +100,7 @@ fn partition(set: &StatefulSet, to: u32) -> Value {
 }
 
 fn moved(set: &StatefulSet, record: &Record) -> Option<String> {
-    (!record.on_delete).then(|| format!("partition {} -> {}", set.partition(), record.partition))
+    let (from, to) = (set.partition(), record.partition);
+    let change = if from == to { to.to_string() } else { format!("{from} -> {to}") };
+    (!record.on_delete).then(|| format!("partition {change}"))
 }

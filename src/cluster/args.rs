@@ -1,26 +1,25 @@
 //! kubectl's connection flags, under kubectl's names.
 //!
-//! kubectl refuses flags before a plugin's name, so every one of them is
-//! `global`: it may follow any subcommand.
+//! kubectl accepts no flags before the name of a plugin, so all of them are
+//! `global`: they may follow any subcommand.
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
 use super::duration;
-use crate::completion;
 
-/// The flags that say which cluster, and as whom. An empty value means the
-/// same as no flag, as with kubectl.
+/// The flags that choose the cluster and the user. As with kubectl, an empty
+/// value means the same as no flag.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Connection options")]
 pub struct ConnectionArgs {
     /// Path to the kubeconfig file to use
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
     /// Name of the kubeconfig context to use
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub context: Option<String>,
 
     /// Name of the kubeconfig cluster to use
@@ -31,19 +30,26 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub user: Option<String>,
 
-    /// Namespace to work in
-    #[arg(short, long, global = true, value_name = "NAMESPACE", add = completion::namespaces())]
+    /// Namespace to use
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAMESPACE",
+        help = "Namespace to use; --help lists kubectl's other connection flags",
+        long_help = "Namespace to use"
+    )]
     pub namespace: Option<String>,
 
     /// Address and port of the Kubernetes API server
     #[arg(short, long, global = true, hide_short_help = true, value_name = "URL")]
     pub server: Option<String>,
 
-    /// Server name to check the server's certificate against, instead of the host in its address
+    /// Server name to use for certificate validation, instead of the host in the server's address
     #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub tls_server_name: Option<String>,
 
-    /// Do not check the server's certificate: anybody on the way can read and change what is said
+    /// Do not check the server's certificate: anyone on the way can read and change the traffic
     #[arg(
         long,
         global = true, hide_short_help = true,
@@ -55,7 +61,7 @@ pub struct ConnectionArgs {
     )]
     pub insecure_skip_tls_verify: Option<bool>,
 
-    /// Path to a file of certificates of the authorities to trust
+    /// Path to a certificate file for the certificate authority
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub certificate_authority: Option<PathBuf>,
 
@@ -67,7 +73,7 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub client_key: Option<PathBuf>,
 
-    /// Bearer token to log in with
+    /// Bearer token for authentication to the API server
     #[arg(
         long,
         global = true,
@@ -77,19 +83,19 @@ pub struct ConnectionArgs {
     )]
     pub token: Option<String>,
 
-    /// User or service account to act as
+    /// User or service account to impersonate
     #[arg(long = "as", global = true, hide_short_help = true, value_name = "USER")]
     pub as_user: Option<String>,
 
-    /// Group to act as; may be repeated
+    /// Group to impersonate; may be repeated
     #[arg(long, global = true, hide_short_help = true, value_name = "GROUP")]
     pub as_group: Vec<String>,
 
-    /// UID to act as
+    /// UID to impersonate
     #[arg(long, global = true, hide_short_help = true, value_name = "UID")]
     pub as_uid: Option<String>,
 
-    /// Extra attribute to act with; may be repeated
+    /// Extra user attribute to impersonate; may be repeated
     #[arg(long, global = true, hide_short_help = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub as_user_extra: Vec<(String, String)>,
 
@@ -97,7 +103,7 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, hide_short_help = true, value_name = "DURATION", value_parser = duration::timeout)]
     pub request_timeout: Option<Duration>,
 
-    /// Ask the server not to compress its answers
+    /// Ask the server not to compress its responses
     #[arg(
         long,
         global = true, hide_short_help = true,
@@ -111,8 +117,8 @@ pub struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    /// The flags that say which cluster and who, as kubectl takes them; no
-    /// secrets among them.
+    /// The flags that choose the cluster and the user, as kubectl takes them,
+    /// without secrets.
     pub fn as_flags(&self) -> Vec<String> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let named = [
@@ -121,20 +127,28 @@ impl ConnectionArgs {
             ("cluster", self.cluster.clone()),
             ("user", self.user.clone()),
             ("server", self.server.clone()),
+            ("tls-server-name", self.tls_server_name.clone()),
+            ("insecure-skip-tls-verify", self.insecure_skip_tls_verify.map(|is| is.to_string())),
+            ("certificate-authority", path(&self.certificate_authority)),
+            ("client-certificate", path(&self.client_certificate)),
+            ("client-key", path(&self.client_key)),
             ("as", self.as_user.clone()),
             ("as-uid", self.as_uid.clone()),
         ];
         let groups = self.as_group.iter().map(|group| ("as-group", Some(group.clone())));
+        let extra = self.as_user_extra.iter();
+        let extra = extra.map(|(key, value)| ("as-user-extra", Some(format!("{key}={value}"))));
         named
             .into_iter()
             .chain(groups)
+            .chain(extra)
             .filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)))
             .map(|(name, value)| format!("--{name}={value}"))
             .collect()
     }
 }
 
-/// `KEY=VALUE`, both sides as they are.
+/// Splits `KEY=VALUE`.
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

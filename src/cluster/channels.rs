@@ -1,9 +1,9 @@
-//! A WebSocket to a pod whose messages each begin with the number of a
-//! channel: what exec and port-forward have in common.
+//! A WebSocket to a pod on which every message begins with a channel number,
+//! as exec and port-forward use it.
 //!
-//! kube's own drop what the server says when it refuses, and with it the
-//! difference between no right and no such container. So the handshake is
-//! ours, and only the frames are a library's.
+//! kube's implementation drops the body of a rejection, so that a missing
+//! permission looks like a missing container. So the handshake is ours, and
+//! only the framing comes from a library.
 
 use ::http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -26,40 +26,40 @@ use tokio_tungstenite::{
 
 use super::{
     Cluster, Failure,
-    error::Asked,
+    error::RequestLine,
     http::{self, innermost},
 };
 
 /// From RFC 6455, 1.3.
-const ACCEPTED: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const WEBSOCKET_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Servers send 32 KiB at a time.
-const LONGEST_MESSAGE: usize = 1 << 20;
+/// Servers send at most 32 KiB per message.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// The open channels.
 pub(super) type Channels = WebSocketStream<TokioIo<Upgraded>>;
 
 impl Cluster {
-    /// Opens the channels of a pod's subresource. It is sent once, whatever
-    /// happens.
+    /// Opens the channels of a pod's subresource. Never retries.
     ///
     /// # Errors
-    /// When the server refuses, in its words, or speaks none of the protocols.
+    /// When the server rejects the request, with its message, or supports none
+    /// of the protocols.
     pub(super) async fn channels(
         &self,
         path: &str,
         protocols: &'static [&'static str],
-    ) -> Result<(Asked, Channels), Failure> {
+    ) -> Result<(RequestLine, Channels), Failure> {
         let mut request = http::get(path)?;
-        let asked = self.http.asked(&request);
-        let lost = |cause: String| Failure::Lost { asked: asked.clone(), cause };
+        let request_line = self.http.request_line(&request);
+        let lost = |cause: String| Failure::Lost { request_line: request_line.clone(), cause };
         let mut nonce = [0; 16];
         let drawn = SystemRandom::new().fill(&mut nonce);
-        drawn.map_err(|_| lost("this machine has no random numbers".to_owned()))?;
+        drawn.map_err(|_| lost("this machine cannot generate random numbers".to_owned()))?;
         let key = BASE64_STANDARD.encode(nonce);
         let value = |text: &str| HeaderValue::try_from(text).map_err(|e| lost(e.to_string()));
         let headers = request.headers_mut();
-        // Passed on to the kubelet, which refuses to give a stream as JSON.
+        // The kubelet gets this header too, and does not stream as JSON.
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -69,23 +69,25 @@ impl Cluster {
 
         let answer = self.http.send_once(request).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(self.http.refusal(&asked, answer).await);
+            return Err(self.http.refusal(&request_line, answer).await);
         }
         if !speaks(protocols, answer.headers(), &key) {
-            let cause = "it is no WebSocket of the kind that was asked for".to_owned();
-            return Err(Failure::Unreadable { asked, cause });
+            let cause = "the server did not accept our WebSocket protocol".to_owned();
+            return Err(Failure::Unreadable { request_line, cause });
         }
         let stream = hyper::upgrade::on(answer).await.map_err(|error| lost(innermost(&error)))?;
-        let config = WebSocketConfig::default().max_message_size(Some(LONGEST_MESSAGE));
+        let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES));
         let stream = TokioIo::new(stream);
         let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
-        Ok((asked, socket))
+        Ok((request_line, socket))
     }
 }
 
 fn speaks(protocols: &[&str], headers: &HeaderMap, key: &str) -> bool {
-    let accept =
-        digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{ACCEPTED}").as_bytes());
+    let accept = digest::digest(
+        &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{key}{WEBSOCKET_GUID}").as_bytes(),
+    );
     let accepted = headers
         .get(SEC_WEBSOCKET_ACCEPT)
         .is_some_and(|value| value.as_bytes() == BASE64_STANDARD.encode(accept).as_bytes());

@@ -1,118 +1,93 @@
-//! What can go wrong between us and the server, told apart first and put
-//! into kubectl's words last.
+//! Failed requests: what went wrong, and how kubectl reports it.
 //!
-//! [`Failure`] is what callers match on: a `Forbidden` list makes an answer
-//! incomplete, a `NotFound` claim is a fact, a `Conflict` means that somebody
-//! was faster. Only what nobody handled becomes an [`Error`] with the
-//! sentence that kubectl has for it (`k8s.io/kubectl/pkg/cmd/util/helpers.go`).
+//! Callers match on [`Failure`]: a `Forbidden` list makes an answer
+//! incomplete, a `NotFound` claim is a fact, a `Conflict` means that someone
+//! else was faster. A failure that nobody handles becomes an [`Error`] with
+//! kubectl's message (`k8s.io/kubectl/pkg/cmd/util/helpers.go`).
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
-use serde::Deserialize;
 
+use super::status::{Details, Status};
 use crate::output::{Error, Exit};
 
-/// A request that did not give what it was sent for.
+/// A request that failed.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// 401: the server does not know who we are.
+    /// 401: not authenticated.
     Unauthorized(Box<Rejection>),
-    /// 403: it knows, and says no.
+    /// 403: not authorized.
     Forbidden(Box<Rejection>),
     /// 404 for a named object.
     NotFound(Box<Rejection>),
-    /// 404 for the whole resource: its API is not served here.
+    /// 404 for the whole resource: the server does not serve its API.
     NoSuchApi(Box<Rejection>),
     /// 409: the object changed since it was read.
     Conflict(Box<Rejection>),
-    /// 409 for a create: the name is taken.
+    /// 409 for a create: the name is in use.
     AlreadyExists(Box<Rejection>),
     /// 410: the resource version is too old to list or watch from.
     Gone(Box<Rejection>),
-    /// 422: fields are off.
+    /// 422: a field is invalid.
     Invalid(Box<Rejection>),
-    /// Any other refusal, such as 429, 500 or 503.
+    /// Any other error status, such as 429, 500 or 503.
     Server(Box<Rejection>),
     /// No answer in time.
-    Timeout { asked: Asked, after: Duration },
-    /// Nobody listens there.
+    Timeout { request_line: RequestLine, after: Duration },
+    /// The connection was refused.
     Refused { server: String, proxy: Option<String>, configured: bool },
-    /// No connection for another reason, said in words like Go's.
+    /// No connection for another reason, in Go's words where they are known.
     Unreachable { cause: String, hint: Option<String> },
-    /// The connection broke before the answer was complete.
-    Lost { asked: Asked, cause: String },
-    /// The answer is not what was asked for.
-    Unreadable { asked: Asked, cause: String },
-    /// The credential plugin or file did not give any.
+    /// The connection was lost before the answer was complete.
+    Lost { request_line: RequestLine, cause: String },
+    /// The answer cannot be decoded.
+    Unreadable { request_line: RequestLine, cause: String },
+    /// The credential plugin or token file gave no credential.
     NoCredentials { cause: String, hint: Option<String> },
 }
 
-/// A request, as far as errors speak of it.
+/// Method and path of a request, for error messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestLine {
     pub method: Method,
     /// Path and query.
     pub path: String,
-    /// The connection flags of this run: without them, a kubectl line in a
-    /// hint would ask another cluster, or as another user.
+    /// The connection flags of this run: without them, a kubectl command in a
+    /// hint would reach another cluster, or run as another user.
     pub flags: Arc<[String]>,
 }
 
-/// The server's no.
+/// An error answer of the server.
 #[derive(Clone, Debug)]
 pub struct Rejection {
-    pub asked: Asked,
+    pub request_line: RequestLine,
     pub status: Status,
 }
 
-/// `metav1.Status`, as far as it is used.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Status {
-    pub code: u16,
-    pub reason: String,
-    pub message: String,
-    pub details: Option<Details>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Details {
-    pub name: String,
-    pub group: String,
-    pub kind: String,
-    pub causes: Vec<Cause>,
-    pub retry_after_seconds: u64,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Cause {
-    pub reason: String,
-    pub field: String,
-    pub message: String,
-}
-
 impl Rejection {
-    /// What a 404 says of a kind whose group the server has.
-    pub(super) fn unserved(&self) -> String {
-        format!("{} ({} was answered with 404)", self.status.message, self.asked)
+    /// Describes a 404 for a kind whose API group the server does have.
+    pub fn unserved(&self) -> String {
+        format!("{} ({} returned 404)", self.status.message, self.request_line)
     }
 }
 
 impl Failure {
-    /// The failure that an answer with an error status stands for.
-    pub(super) fn from_answer(asked: &Asked, code: StatusCode, body: &[u8]) -> Failure {
-        Failure::from_status(asked.clone(), Status::read(&asked.method, code, body))
+    /// The failure for an answer with an error status.
+    pub(super) fn from_answer(
+        request_line: &RequestLine,
+        code: StatusCode,
+        body: &[u8],
+    ) -> Failure {
+        Failure::from_status(request_line.clone(), Status::read(&request_line.method, code, body))
     }
 
-    /// The failure that a `Status` stands for, from an answer or a watch.
-    pub(super) fn from_status(asked: Asked, status: Status) -> Failure {
+    /// The failure for a `Status`, from an answer or a watch.
+    pub(super) fn from_status(request_line: RequestLine, status: Status) -> Failure {
         let names_an_object =
             status.details.as_ref().is_some_and(|details| !details.name.is_empty());
         let (code, exists) = (status.code, status.reason == "AlreadyExists");
-        let rejection = Box::new(Rejection { asked, status });
+        let rejection = Box::new(Rejection { request_line, status });
         match code {
             401 => Failure::Unauthorized(rejection),
             403 => Failure::Forbidden(rejection),
@@ -126,7 +101,7 @@ impl Failure {
         }
     }
 
-    /// The server's no, where it said one.
+    /// The error answer, if the server sent one.
     pub fn rejection(&self) -> Option<&Rejection> {
         match self {
             Failure::Unauthorized(rejection)
@@ -142,13 +117,13 @@ impl Failure {
         }
     }
 
-    /// Whether somebody else was first: the object, or the name, is not any
-    /// more as it was when this was decided.
+    /// Whether someone else was faster: the object has changed, or the name is
+    /// in use.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Failure::Conflict(_) | Failure::AlreadyExists(_))
     }
 
-    /// Whether trying again soon may help: the server was busy, slow or gone.
+    /// Whether a retry may help: the server was busy, slow or unreachable.
     pub fn is_transient(&self) -> bool {
         match self {
             Failure::Server(rejection) => {
@@ -163,159 +138,24 @@ impl Failure {
     }
 }
 
-impl Status {
-    /// The `Status` in a body or, where a proxy or a plain handler answered,
-    /// the one that client-go makes up (`apimachinery/pkg/api/errors`,
-    /// `NewGenericServerResponse`).
-    fn read(method: &Method, code: StatusCode, body: &[u8]) -> Status {
-        match Status::of_server(body) {
-            Some(mut status) => {
-                if status.code == 0 {
-                    status.code = code.as_u16();
-                }
-                status
-            }
-            None => Status::generic(method, code, body),
-        }
-    }
-
-    /// The `Status` in a body, if it is one.
-    pub(super) fn of_server(body: &[u8]) -> Option<Status> {
-        #[derive(Deserialize)]
-        struct Tagged {
-            kind: String,
-            #[serde(flatten)]
-            status: Status,
-        }
-        if let Some(status) = super::protobuf::status(body) {
-            return Some(status);
-        }
-        let tagged = serde_json::from_slice::<Tagged>(body).ok()?;
-        (tagged.kind == "Status").then_some(tagged.status)
-    }
-
-    fn generic(method: &Method, code: StatusCode, body: &[u8]) -> Status {
-        let text = String::from_utf8_lossy(body);
-        let text = text.trim();
-        let (reason, message) = match code.as_u16() {
-            400 if text.is_empty() => {
-                ("BadRequest", "the server rejected our request for an unknown reason".to_owned())
-            }
-            400 => ("BadRequest", text.to_owned()),
-            401 => (
-                "Unauthorized",
-                "the server has asked for the client to provide credentials".to_owned(),
-            ),
-            403 => ("Forbidden", text.to_owned()),
-            404 => ("NotFound", "the server could not find the requested resource".to_owned()),
-            405 => (
-                "MethodNotAllowed",
-                "the server does not allow this method on the requested resource".to_owned(),
-            ),
-            409 if method == Method::POST => {
-                ("AlreadyExists", "the server reported a conflict".to_owned())
-            }
-            409 => ("Conflict", "the server reported a conflict".to_owned()),
-            410 => (
-                "Gone",
-                "the server indicated the requested resource is no longer available".to_owned(),
-            ),
-            429 => (
-                "TooManyRequests",
-                "the server has received too many requests and has asked us to try again later"
-                    .to_owned(),
-            ),
-            503 => (
-                "ServiceUnavailable",
-                "the server is currently unable to handle the request".to_owned(),
-            ),
-            504 => (
-                "Timeout",
-                "the server was unable to return a response in the time allotted, but may still \
-                 be processing the request"
-                    .to_owned(),
-            ),
-            500.. => (
-                "InternalError",
-                format!(
-                    "an error on the server ({text:?}) has prevented the request from succeeding"
-                ),
-            ),
-            _ => ("", format!("the server responded with the status code {}", code.as_u16())),
-        };
-        Status { code: code.as_u16(), reason: reason.to_owned(), message, details: None }
-    }
-
-    /// kubectl's first line, and for several causes the lines after it.
-    fn headline(&self) -> String {
-        if self.code == 401 {
-            return format!("error: You must be logged in to the server ({})", self.message);
-        }
-        if self.code == 422 {
-            return self.invalid();
-        }
-        if self.reason.is_empty() {
-            format!("Error from server: {}", self.message)
-        } else {
-            format!("Error from server ({}): {}", self.reason, self.message)
-        }
-    }
-
-    fn invalid(&self) -> String {
-        let details = self.details.clone().unwrap_or_default();
-        let mut said = if details.kind.is_empty() && details.name.is_empty() {
-            "The request is invalid".to_owned()
-        } else {
-            format!("The {} {:?} is invalid", details.kind, details.name)
-        };
-        let mut causes: Vec<String> = Vec::new();
-        for cause in &details.causes {
-            let line = format!("{}: {}", cause.field, cause.message);
-            if !causes.contains(&line) {
-                causes.push(line);
-            }
-        }
-        match causes.as_slice() {
-            [] if details.kind.is_empty() && !self.message.is_empty() => {
-                said.push_str(": ");
-                said.push_str(&self.message);
-            }
-            [] => {}
-            [only] => {
-                said.push_str(": ");
-                said.push_str(only);
-            }
-            many => {
-                said.push(':');
-                for line in many {
-                    said.push_str("\n* ");
-                    said.push_str(line);
-                }
-            }
-        }
-        said
-    }
-}
-
 impl Rejection {
-    /// How to see the objects of the kind that was asked for, everywhere: a
-    /// name that is not found is misspelt, or lives in another namespace.
-    fn what_there_is(&self) -> String {
+    /// The command that lists all objects of this kind: a name that was not
+    /// found is misspelt, or is in another namespace.
+    fn list_command(&self) -> String {
         let details = self.status.details.as_ref();
         let (kind, group) = details.map_or(("all", ""), |d| (d.kind.as_str(), d.group.as_str()));
         let dot = if group.is_empty() { "" } else { "." };
-        self.asked.with_flags(format!("kubectl get {kind}{dot}{group} --all-namespaces"))
+        self.request_line.with_flags(format!("kubectl get {kind}{dot}{group} --all-namespaces"))
     }
 }
 
-impl Asked {
-    /// Where there is no request to speak of.
-    pub(super) fn unknown() -> Asked {
-        Asked { method: Method::GET, path: "/".to_owned(), flags: Arc::default() }
+impl RequestLine {
+    /// For failures without a request.
+    pub(super) fn unknown() -> RequestLine {
+        RequestLine { method: Method::GET, path: "/".to_owned(), flags: Arc::default() }
     }
 
-    /// What `kubectl auth can-i` has to be asked to see whether this request
-    /// is allowed.
+    /// The `kubectl auth can-i` command for this request.
     fn can_i(&self) -> String {
         self.with_flags(self.can_i_words())
     }
@@ -337,7 +177,7 @@ impl Asked {
             _ => return format!("kubectl auth can-i get {path}"),
         };
         let mut rest: Vec<&str> = parts.collect();
-        // `namespaces/db` is the object, `namespaces/db/pods` is where to look.
+        // `namespaces/db` is an object, `namespaces/db/pods` a list in it.
         let namespace = (rest.len() > 2 && rest.first() == Some(&"namespaces")).then(|| {
             let mut prefix = rest.drain(..2);
             prefix.next_back().unwrap_or_default()
@@ -377,23 +217,36 @@ impl Asked {
     }
 }
 
-/// A word as a POSIX shell wants it.
+/// Quotes a word for a POSIX shell where that is needed. A line to paste has no
+/// line breaks and no tabs, to which a shell would answer at once.
 pub fn shell_quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:=,@%+".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:=,@%+".contains(&byte);
+    if !word.is_empty() && word.bytes().all(safe) {
         return word.to_owned();
+    }
+    if word.contains(|letter: char| letter.is_ascii_control()) {
+        let escaped = |letter: char| match letter {
+            '\\' => r"\\".to_owned(),
+            '\'' => r"'\''".to_owned(),
+            '\n' => r"\n".to_owned(),
+            '\t' => r"\t".to_owned(),
+            control if control.is_ascii_control() => format!(r"\0{:03o}", u32::from(control)),
+            other => other.to_string(),
+        };
+        let escaped: String = word.chars().map(escaped).collect();
+        return format!("\"$(printf %b '{escaped}')\"");
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for RequestLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)
     }
 }
 
 impl fmt::Display for Failure {
-    /// The first line, without chain and hint: for logs and for causes.
+    /// The first line, without causes and hint.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(rejection) = self.rejection() {
             return f.write_str(&rejection.status.headline());
@@ -418,7 +271,7 @@ impl fmt::Display for Failure {
                 write!(f, "error: the connection to the server was lost: {cause}")
             }
             Failure::Unreadable { cause, .. } => {
-                write!(f, "error: the server's answer cannot be read: {cause}")
+                write!(f, "error: cannot read the server's answer: {cause}")
             }
             _ => Ok(()),
         }
@@ -436,24 +289,24 @@ impl From<Failure> for Error {
         let error = Error::with_headline(exit, failure.to_string());
         match failure {
             Failure::Unauthorized(_) => error.hint("log in again, then try: kubectl auth whoami"),
-            Failure::Forbidden(rejection) => error.hint(rejection.asked.can_i()),
+            Failure::Forbidden(rejection) => error.hint(rejection.request_line.can_i()),
             Failure::NotFound(rejection) | Failure::AlreadyExists(rejection) => {
-                error.hint(rejection.what_there_is())
+                error.hint(rejection.list_command())
             }
             Failure::NoSuchApi(rejection) => error
-                .caused_by(format!("{} was answered with 404", rejection.asked))
+                .caused_by(format!("{} returned 404", rejection.request_line))
                 .hint("kubectl api-resources lists what this server serves"),
             Failure::Conflict(_) => {
-                error.hint("run the command again: it reads the object anew and decides again")
+                error.hint("run the command again: it starts from the current state of the object")
             }
-            Failure::Timeout { asked, after } => error
-                .caused_by(format!("{asked} had no answer within {after:?}"))
-                .hint("raise --request-timeout, or set it to 0 to wait"),
+            Failure::Timeout { request_line, after } => error
+                .caused_by(format!("no answer to {request_line} within {after:?}"))
+                .hint("raise --request-timeout, or set it to 0 to wait without limit"),
             Failure::Refused { configured: false, .. } => error
-                .caused_by("no kubeconfig names a server, and this is not a pod")
+                .caused_by("no kubeconfig names a server, and this is not running in a pod")
                 .hint("set KUBECONFIG or pass --kubeconfig or --context"),
             Failure::Refused { proxy: Some(proxy), .. } => error
-                .caused_by(format!("the way there leads through the proxy {proxy}"))
+                .caused_by(format!("the connection goes through the proxy {proxy}"))
                 .hint("check proxy-url in the kubeconfig, HTTPS_PROXY and NO_PROXY"),
             Failure::Refused { .. } => error.hint("kubectl cluster-info"),
             Failure::Unreachable { hint, .. } => {
@@ -461,23 +314,22 @@ impl From<Failure> for Error {
             }
             Failure::NoCredentials { hint, .. } => error
                 .hint(hint.unwrap_or_else(|| "kubectl config view --minify".to_owned())),
-            Failure::Lost { asked, .. } | Failure::Unreadable { asked, .. } => error
-                .caused_by(format!("while reading the answer to {asked}"))
-                .hint("run the command again: that is safe"),
-            Failure::Gone(_) => error.hint("run the command again: it reads anew"),
-            Failure::Invalid(_) => error.hint("kubectl explain says what a field may hold"),
+            Failure::Lost { request_line, .. } | Failure::Unreadable { request_line, .. } => error
+                .caused_by(format!("while reading the answer to {request_line}"))
+                .hint("run the command again; this is safe"),
+            Failure::Gone(_) => error.hint("run the command again: it reads everything again"),
+            Failure::Invalid(_) => error.hint("kubectl explain shows what a field may contain"),
             Failure::Server(_) => error.hint(
-                "run the command again: that is safe; if it stays so: kubectl get --raw '/readyz?verbose'",
+                "run the command again; this is safe. If it keeps failing: kubectl get --raw '/readyz?verbose'",
             ),
         }
     }
 }
 
 impl From<kube::Error> for Failure {
-    /// For callers that go through kube's client: our own failures come out
-    /// as they went in.
+    /// For callers of kube's client: our own failures come back unchanged.
     fn from(error: kube::Error) -> Failure {
-        let asked = Asked::unknown();
+        let request_line = RequestLine::unknown();
         match error {
             kube::Error::Api(status) => {
                 let status = Status {
@@ -492,32 +344,41 @@ impl From<kube::Error> for Failure {
                         retry_after_seconds: u64::from(details.retry_after_seconds),
                     }),
                 };
-                Failure::from_status(asked, status)
+                Failure::from_status(request_line, status)
             }
             kube::Error::Service(error) => match error.downcast::<Failure>() {
                 Ok(failure) => *failure,
                 Err(error) => Failure::Unreachable { cause: error.to_string(), hint: None },
             },
-            error => Failure::Unreadable { asked, cause: error.to_string() },
+            error => Failure::Unreadable { request_line, cause: error.to_string() },
         }
     }
+}
+
+/// The operating system's message without the error number that Rust adds, as
+/// Go prints it.
+pub fn os_error(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asked(method: Method, path: &str) -> Asked {
-        Asked { method, path: path.to_owned(), flags: Arc::default() }
+    fn request(method: Method, path: &str) -> RequestLine {
+        RequestLine { method, path: path.to_owned(), flags: Arc::default() }
     }
 
     fn said(code: u16, body: &str) -> String {
-        let asked = asked(Method::GET, "/apis/apps/v1/namespaces/db/statefulsets/web");
+        let request_line = request(Method::GET, "/apis/apps/v1/namespaces/db/statefulsets/web");
         let code = StatusCode::from_u16(code).unwrap();
-        Error::from(Failure::from_answer(&asked, code, body.as_bytes())).to_string()
+        Error::from(Failure::from_answer(&request_line, code, body.as_bytes())).to_string()
     }
 
-    /// What kubectl says too: all but the last line, which is our hint.
+    /// The part that kubectl prints too: all but the last line, our hint.
     fn sentence(said: &str) -> &str {
         said.rsplit_once("\nhint: ").expect("every failure says what to type next").0
     }
@@ -592,15 +453,20 @@ mod tests {
     #[test]
     fn a_conflict_has_an_exit_code_of_its_own() {
         let exit = |code: u16| {
-            let asked = asked(Method::PATCH, "/");
-            Error::from(Failure::from_answer(&asked, StatusCode::from_u16(code).unwrap(), b"")).exit
+            let request_line = request(Method::PATCH, "/");
+            Error::from(Failure::from_answer(
+                &request_line,
+                StatusCode::from_u16(code).unwrap(),
+                b"",
+            ))
+            .exit
         };
         assert_eq!(exit(409), Exit::Conflict);
         assert_eq!(exit(403), Exit::Error);
     }
 
     #[test]
-    fn a_forbidden_request_is_named_in_can_is_words() {
+    fn a_forbidden_request_becomes_a_can_i_command() {
         for (method, path, words) in [
             (Method::GET, "/api/v1/namespaces/db/pods?limit=5", "list pods -n db"),
             (Method::GET, "/api/v1/pods?watch=true", "watch pods --all-namespaces"),
@@ -624,10 +490,14 @@ mod tests {
                 "delete persistentvolumeclaims/a -n db",
             ),
         ] {
-            assert_eq!(asked(method, path).can_i(), format!("kubectl auth can-i {words}"));
+            assert_eq!(request(method, path).can_i(), format!("kubectl auth can-i {words}"));
         }
         let flags = ["--context=prod eu".to_owned(), "--as=jane".to_owned()];
-        let asked = Asked { flags: flags.into(), ..asked(Method::GET, "/api/v1/nodes/n") };
-        assert_eq!(asked.can_i(), "kubectl auth can-i get nodes/n '--context=prod eu' --as=jane");
+        let request_line =
+            RequestLine { flags: flags.into(), ..request(Method::GET, "/api/v1/nodes/n") };
+        assert_eq!(
+            request_line.can_i(),
+            "kubectl auth can-i get nodes/n '--context=prod eu' --as=jane"
+        );
     }
 }

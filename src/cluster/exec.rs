@@ -1,4 +1,4 @@
-//! A command in a container.
+//! Running a command in a container.
 
 use std::time::Duration;
 
@@ -7,63 +7,64 @@ use serde::Deserialize;
 use tokio::time;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-use super::{Cluster, Failure, Status, error::Asked, http::innermost, read::encode};
+use super::{Cluster, Failure, Status, error::RequestLine, http::innermost, resource::encode};
 
-/// The streams of one command over one WebSocket, each message with the number
-/// of its stream in front; v5 can close streams one by one
+/// All streams of a command share one WebSocket; each message begins with the
+/// number of its stream. v5 can close streams one by one
 /// (`k8s.io/apimachinery/pkg/util/remotecommand`).
 const PROTOCOLS: &[&str] = &["v5.channel.k8s.io", "v4.channel.k8s.io"];
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
-/// How it ended, as a `Status`; nothing comes after it.
+/// How the command ended, as a `Status`; the last message.
 const ENDING: u8 = 3;
 
-/// What is kept of each stream: enough to say why it failed.
-const KEPT: usize = 4 << 10;
+/// How much of each stream is kept: enough to explain a failure.
+const MAX_OUTPUT_BYTES: usize = 4 << 10;
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Executed {
+pub enum ExecOutcome {
     Ended {
         code: i32,
         stdout: String,
         stderr: String,
     },
-    /// Nobody waits for it any more; the command itself may go on.
+    /// We stopped waiting; the command itself may still be running.
     TimedOut,
 }
 
 impl Cluster {
-    /// Runs a command in a container of a pod of the cluster's namespace; in
-    /// the pod's default one without a name. It is sent once, whatever happens:
-    /// a command may not bear to be run twice.
+    /// Runs a command in a container of a pod, in the default container if
+    /// none is named. Never retries: a command may not be safe to run twice.
     ///
     /// # Errors
-    /// When it cannot be started, with the server's reason, or the connection
-    /// broke before its end. How it ended is an answer, not an error.
+    /// When the command cannot be started, with the server's reason, or the
+    /// connection is lost before it ends. A failed command is not an error.
     pub async fn exec(
         &self,
         pod: &str,
         container: Option<&str>,
         command: &[String],
         timeout: Duration,
-    ) -> Result<Executed, Failure> {
-        self.exec_keeping(KEPT, pod, container, command, timeout).await
+    ) -> Result<ExecOutcome, Failure> {
+        let place = (self.namespace(), pod);
+        self.exec_keeping(MAX_OUTPUT_BYTES, place, container, command, timeout).await
     }
 
-    /// The same, and keeps so much of each stream.
+    /// As [`Cluster::exec`], in a pod of any namespace, and keeps up to `kept`
+    /// bytes of each stream.
     ///
     /// # Errors
     /// As [`Cluster::exec`].
     pub async fn exec_keeping(
         &self,
         kept: usize,
-        pod: &str,
+        (namespace, pod): (&str, &str),
         container: Option<&str>,
         command: &[String],
         timeout: Duration,
-    ) -> Result<Executed, Failure> {
-        let (namespace, pod) = (encode(self.namespace()), encode(pod));
+    ) -> Result<ExecOutcome, Failure> {
+        let (namespace, pod) = (encode(namespace), encode(pod));
         let mut path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/exec");
         path.push_str("?stdout=true&stderr=true");
         let container = container.map(|name| format!("&container={}", encode(name)));
@@ -72,12 +73,12 @@ impl Cluster {
             path.push_str("&command=");
             path.push_str(&encode(word));
         }
-        time::timeout(timeout, self.run(kept, &path)).await.unwrap_or(Ok(Executed::TimedOut))
+        time::timeout(timeout, self.run(kept, &path)).await.unwrap_or(Ok(ExecOutcome::TimedOut))
     }
 
-    async fn run(&self, kept: usize, path: &str) -> Result<Executed, Failure> {
-        let (asked, mut socket) = self.channels(path, PROTOCOLS).await?;
-        let lost = |cause: String| Failure::Lost { asked: asked.clone(), cause };
+    async fn run(&self, kept: usize, path: &str) -> Result<ExecOutcome, Failure> {
+        let (request_line, mut socket) = self.channels(path, PROTOCOLS).await?;
+        let lost = |cause: String| Failure::Lost { request_line: request_line.clone(), cause };
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(message) = socket.next().await {
             let Message::Binary(message) = message.map_err(|error| lost(innermost(&error)))? else {
@@ -89,13 +90,13 @@ impl Cluster {
                 Some((&ENDING, status)) => {
                     let [stdout, stderr] =
                         [stdout, stderr].map(|kept| String::from_utf8_lossy(&kept).into_owned());
-                    let code = exit_code(asked.clone(), status)?;
-                    return Ok(Executed::Ended { code, stdout, stderr });
+                    let code = exit_code(request_line.clone(), status)?;
+                    return Ok(ExecOutcome::Ended { code, stdout, stderr });
                 }
                 _ => {}
             }
         }
-        Err(lost("it ended before the command did".to_owned()))
+        Err(lost("it closed before the command ended".to_owned()))
     }
 }
 
@@ -112,11 +113,14 @@ struct Ending {
     about: Status,
 }
 
-/// What the last `Status` says of the command; one that could not be started
-/// has no code, and the `Status` is about that.
-fn exit_code(asked: Asked, status: &[u8]) -> Result<i32, Failure> {
-    let Ending { status: word, about: status } = serde_json::from_slice(status)
-        .map_err(|error| Failure::Unreadable { asked: asked.clone(), cause: error.to_string() })?;
+/// The exit code in the last `Status`. A command that could not be started has
+/// none; then the `Status` is the failure.
+fn exit_code(request_line: RequestLine, status: &[u8]) -> Result<i32, Failure> {
+    let Ending { status: word, about: status } =
+        serde_json::from_slice(status).map_err(|error| Failure::Unreadable {
+            request_line: request_line.clone(),
+            cause: error.to_string(),
+        })?;
     if word == "Success" {
         return Ok(0);
     }
@@ -124,7 +128,7 @@ fn exit_code(asked: Asked, status: &[u8]) -> Result<i32, Failure> {
     let mut codes = causes.filter(|cause| cause.reason == "ExitCode");
     match codes.next().and_then(|cause| cause.message.parse().ok()) {
         Some(code) => Ok(code),
-        None => Err(Failure::from_status(asked, status)),
+        None => Err(Failure::from_status(request_line, status)),
     }
 }
 
@@ -133,7 +137,7 @@ mod tests {
     use super::*;
 
     fn said(status: &str) -> Result<i32, Failure> {
-        exit_code(Asked::unknown(), status.as_bytes())
+        exit_code(RequestLine::unknown(), status.as_bytes())
     }
 
     #[test]
@@ -161,8 +165,8 @@ mod tests {
     fn output_is_kept_up_to_a_length() {
         let mut kept = Vec::new();
         for _ in 0..3 {
-            keep(&mut kept, &[b'x'; 3000], KEPT);
+            keep(&mut kept, &[b'x'; 3000], MAX_OUTPUT_BYTES);
         }
-        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept.len(), MAX_OUTPUT_BYTES);
     }
 }

@@ -1,8 +1,8 @@
 //! Exec credential plugins (`aws`, `gke-gcloud-auth-plugin`, `kubelogin` …).
 //!
-//! kube-client runs the plugin three times for a client; a plugin that takes
-//! a second makes that three. Here it runs once, and again when what it gave
-//! expires or is refused. The protocol is `client.authentication.k8s.io`:
+//! kube-client runs the plugin three times per client, which is three seconds
+//! for a plugin that takes one. Here it runs once, and again when its
+//! credential expires or is rejected. The protocol is `client.authentication.k8s.io`:
 //! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>.
 
 use std::{
@@ -15,7 +15,7 @@ use kube::config::{Cluster, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{error::Failure, kubeconfig::plain};
+use super::error::{Failure, os_error};
 use crate::output::{Error, Exit};
 
 const V1: &str = "client.authentication.k8s.io/v1";
@@ -33,7 +33,18 @@ pub struct Plugin {
     cluster: Option<ExecAuthCluster>,
 }
 
-/// What a plugin gave.
+/// What a plugin may do on the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// It shares our stdin and stderr, so that it can ask for a password.
+    Interactive,
+    /// It shares our stderr.
+    Messages,
+    /// Nothing: somebody is typing there.
+    Silent,
+}
+
+/// The credential from a plugin.
 #[derive(Debug, Default)]
 pub struct Credential {
     pub token: Option<String>,
@@ -83,7 +94,7 @@ impl Plugin {
                     Exit::Error,
                     format!("exec plugin: invalid apiVersion {other:?}"),
                 )
-                .hint("the plugin must speak client.authentication.k8s.io/v1; update it"));
+                .hint("update the plugin: it must support client.authentication.k8s.io/v1"));
             }
         };
         let interactive = match &exec.interactive_mode {
@@ -117,12 +128,12 @@ impl Plugin {
         })
     }
 
-    /// Runs the plugin and waits for it; what it writes to stderr goes to
-    /// ours, so that it can ask for a password.
+    /// Runs the plugin and waits for it.
     ///
     /// # Errors
     /// [`Failure::NoCredentials`], in kubectl's words.
-    pub fn run(&self, stdin_is_tty: bool) -> Result<Credential, Failure> {
+    pub fn run(&self, voice: Voice) -> Result<Credential, Failure> {
+        let stdin_is_tty = voice == Voice::Interactive;
         let interactive = match self.interactive {
             ExecInteractiveMode::Never => false,
             ExecInteractiveMode::IfAvailable => stdin_is_tty,
@@ -139,13 +150,13 @@ impl Plugin {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .env("KUBERNETES_EXEC_INFO", self.info(interactive)?)
             .stdin(if interactive { Stdio::inherit() } else { Stdio::null() })
-            .stderr(Stdio::inherit())
+            .stderr(if voice == Voice::Silent { Stdio::null() } else { Stdio::inherit() })
             .output()
             .map_err(|error| self.not_started(&error))?;
         if !output.status.success() {
             let how = match output.status.code() {
                 Some(code) => format!("failed with exit code {code}"),
-                None => format!("was ended: {}", output.status),
+                None => format!("was terminated: {}", output.status),
             };
             return Err(self.failed(format!("exec: executable {} {how}", self.command)));
         }
@@ -198,7 +209,7 @@ impl Plugin {
     fn not_started(&self, error: &io::Error) -> Failure {
         let cause = match error.kind() {
             io::ErrorKind::NotFound => format!("exec: executable {} not found", self.command),
-            _ => format!("exec: fork/exec {}: {}", self.command, plain(error)),
+            _ => format!("exec: fork/exec {}: {}", self.command, os_error(error)),
         };
         let hint = self.install_hint.clone().unwrap_or_else(|| {
             "install the credential plugin that the kubeconfig names under users[].user.exec"
@@ -208,7 +219,7 @@ impl Plugin {
     }
 
     fn failed(&self, cause: String) -> Failure {
-        let hint = format!("see what it says: {} {}", self.command, self.args.join(" "));
+        let hint = format!("run it to see why: {} {}", self.command, self.args.join(" "));
         Failure::NoCredentials { cause, hint: Some(hint.trim_end().to_owned()) }
     }
 }

@@ -1,5 +1,5 @@
-//! An API server for tests, on this machine's loopback: it answers what it is
-//! told to and remembers what it was asked.
+//! An API server for tests, on loopback: it gives the answers of the test and
+//! records the requests.
 
 use std::{
     collections::VecDeque,
@@ -143,14 +143,14 @@ pub struct FakeServer {
 
 impl FakeServer {
     /// Plain HTTP. `answer` gets the request and how many came before it.
-    pub async fn plain(
+    pub async fn http(
         answer: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static,
     ) -> FakeServer {
         FakeServer::start(None, Arc::new(answer)).await
     }
 
     /// HTTPS with HTTP/2, under an authority of its own.
-    pub async fn secure(
+    pub async fn https(
         pki: &Pki,
         answer: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static,
     ) -> FakeServer {

@@ -1,10 +1,9 @@
-//! From kubeconfig files, flags and the pod's own files to one [`Target`].
+//! Resolves kubeconfig files, flags and the service account of a pod to one
+//! [`Target`].
 //!
-//! The files are read with kube's types. Which file, which context and which
-//! flag wins is decided here, because kube-client decides differently from
-//! kubectl: it fails on a missing file in `$KUBECONFIG`, knows no overriding
-//! flags and says its errors in words of its own. The rules are client-go's
-//! `tools/clientcmd`.
+//! The files are read with kube's types, but precedence is decided here, with
+//! the rules of client-go's `tools/clientcmd`: kube-client fails on a missing
+//! file in `$KUBECONFIG`, has no overriding flags and its own error messages.
 
 use std::{
     env,
@@ -19,24 +18,26 @@ use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, KubeconfigError};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use secrecy::SecretString;
 
-use super::{args::ConnectionArgs, exec_auth::Plugin, proxy, proxy::ProxyEnvironment};
+use super::{
+    args::ConnectionArgs, error::os_error, exec_auth::Plugin, proxy, proxy::ProxyEnvironment,
+};
 use crate::output::{Error, Exit};
 
-/// Where a run connects to, and as whom.
+/// Where a run connects to, and as which user.
 pub struct Target {
     /// Name of the context in use, where there is one.
     pub context: Option<String>,
     pub namespace: String,
-    /// Whether any configuration was found: without it, `localhost:8080` is
-    /// only kubectl's guess.
+    /// Whether any configuration was found. Without it, `localhost:8080` is only
+    /// kubectl's default.
     pub configured: bool,
-    /// Server, trust, client certificate, impersonation, proxy: what kube's
-    /// own layers read.
+    /// Server, CA, client certificate, impersonation and proxy, for kube's
+    /// layers.
     pub config: kube::Config,
     pub identity: Identity,
 }
 
-/// How the user proves who they are, besides a client certificate.
+/// How the user authenticates, besides a client certificate.
 pub enum Identity {
     /// Nothing, or a client certificate alone.
     Anonymous,
@@ -45,14 +46,14 @@ pub enum Identity {
         password: SecretString,
     },
     Token(SecretString),
-    /// Read again and again: a service account's token is rotated.
+    /// Read repeatedly: the token of a service account is rotated.
     TokenFile(PathBuf),
     Exec(Box<Plugin>),
-    /// The `auth-provider` that is left in `config`, for kube's own layer.
+    /// The `auth-provider` in `config`, which kube's layer handles.
     Provider,
 }
 
-/// What is read from the process's surroundings, gathered so that tests need
+/// Environment variables and well-known paths, in one place so that tests need
 /// not change the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -79,7 +80,7 @@ impl Environment {
         }
     }
 
-    /// The API server as a pod sees it, where this is a pod.
+    /// The API server as seen from a pod, if we run in one.
     fn in_cluster(&self) -> Option<String> {
         let (host, port) = (self.service_host.as_ref()?, self.service_port.as_ref()?);
         if !self.service_account.join("token").is_file() {
@@ -105,13 +106,13 @@ impl Environment {
 /// Decides where to connect.
 ///
 /// # Errors
-/// In kubectl's words, where a file, a name or a credential is off.
+/// In kubectl's words, when a file, a name or a credential is wrong.
 pub fn resolve(args: &ConnectionArgs, environment: &Environment) -> Result<Target, Error> {
     let loaded = load(args.kubeconfig.as_deref(), environment)?;
     let mut chosen = Chosen::from(&loaded, args)?;
     let mut in_cluster = false;
     let empty = loaded.clusters.is_empty() && loaded.contexts.is_empty();
-    // The service account's token is for the pod's own server alone.
+    // The token of the service account is only for the server of the pod.
     if empty
         && given(args.server.as_deref()).is_none()
         && let Some(server) = environment.in_cluster()
@@ -142,9 +143,8 @@ pub fn resolve(args: &ConnectionArgs, environment: &Environment) -> Result<Targe
             config.root_cert_file = Some(environment.service_account.join("ca.crt"));
         }
         chosen.client_certificate(&mut config)?;
-        // kubectl sends credentials only where nobody can read them on the
-        // way (clientcmd: "only try to read the auth information if we are
-        // secure").
+        // Like kubectl, send credentials only over TLS (clientcmd: "only try
+        // to read the auth information if we are secure").
         identity = chosen.identity(&mut config)?;
     }
     let namespace = chosen
@@ -155,8 +155,8 @@ pub fn resolve(args: &ConnectionArgs, environment: &Environment) -> Result<Targe
     Ok(Target { context: chosen.context, namespace, configured, config, identity })
 }
 
-/// Reads and merges the kubeconfig files: the first to name a cluster, user,
-/// context or current context wins.
+/// Reads and merges the kubeconfig files: for each cluster, user, context and
+/// for the current context, the first file wins.
 fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig, Error> {
     if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
         return match read(path)? {
@@ -181,11 +181,11 @@ fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig
     Ok(merged)
 }
 
-/// One file with its relative paths made absolute; `None` when there is none.
+/// Reads a file and makes its relative paths absolute; `None` if it is missing.
 fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
     match Kubeconfig::read_from(path) {
         Ok(mut config) => {
-            // An empty `current-context` must not shadow a later file's.
+            // An empty `current-context` must not hide that of a later file.
             config.current_context = given(config.current_context.as_deref());
             Ok(Some(config))
         }
@@ -194,10 +194,10 @@ fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
         }
         Err(KubeconfigError::ReadConfig(error, _)) => Err(unloadable(
             path,
-            &format!("{} {}: {}", verb_for(&error), path.display(), plain(&error)),
+            &format!("{} {}: {}", verb_for(&error), path.display(), os_error(&error)),
         )),
         Err(KubeconfigError::Parse(error)) => {
-            // The lines after the first quote the file, secrets and all.
+            // The lines after the first quote the file, including secrets.
             let said = error.to_string();
             let said = said.lines().next().unwrap_or_default();
             let said = said.strip_prefix("error: ").unwrap_or(said);
@@ -207,7 +207,7 @@ fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
     }
 }
 
-/// Go opens first and reads then, and names which of the two failed.
+/// Go names which step failed: opening or reading.
 fn verb_for(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::IsADirectory { "read" } else { "open" }
 }
@@ -218,15 +218,7 @@ fn unloadable(path: &Path, why: &dyn fmt::Display) -> Error {
         .hint(format!("kubectl config view --kubeconfig={}", path.display()))
 }
 
-/// The operating system's words without Rust's error number, as Go says them.
-pub fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
-/// A value, when it is more than an empty string: kubectl treats the two alike.
+/// `None` for an empty string: kubectl treats the two alike.
 fn given(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -235,7 +227,7 @@ fn given_path(path: Option<&Path>) -> Option<&Path> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// The cluster, user and namespace that a context and the flags pick.
+/// The cluster, user and namespace that the context and the flags select.
 struct Chosen {
     context: Option<String>,
     cluster_name: String,
@@ -280,14 +272,14 @@ impl Chosen {
         })
     }
 
-    /// Inside a pod: its service account, as client-go's `InClusterConfig`.
+    /// In a pod: uses its service account, as client-go's `InClusterConfig`.
     fn use_service_account(&mut self, server: String, files: &Path) {
         self.cluster.server = Some(server);
         self.cluster.certificate_authority = Some(files.join("ca.crt").display().to_string());
         self.user.token_file = Some(files.join("token").display().to_string());
     }
 
-    /// Flags win over files, and push out what contradicts them.
+    /// Flags override the files, and remove settings that contradict them.
     fn override_with(&mut self, args: &ConnectionArgs) {
         let cluster = &mut self.cluster;
         if let Some(server) = given(args.server.as_deref()) {
@@ -347,8 +339,8 @@ impl Chosen {
         }
     }
 
-    /// The server's address. Without a scheme it is `http`, unless anything
-    /// about TLS was said, and without any address it is kubectl's
+    /// The address of the server. The default scheme is `http`, or `https` if
+    /// there are TLS settings; the default address is kubectl's
     /// `localhost:8080` (client-go: `rest.DefaultServerURL`).
     fn server(&self) -> Result<Uri, Error> {
         let text = self.cluster.server.as_deref().unwrap_or("http://localhost:8080");
@@ -403,8 +395,8 @@ impl Chosen {
         Ok(())
     }
 
-    /// Whom to believe: the named authorities, nobody's word being needed, or
-    /// the system's own store when nothing is said.
+    /// Which certificates to trust: the configured CA, any certificate
+    /// (insecure), or by default those of the system.
     fn trust(&self, config: &mut kube::Config) -> Result<(), Error> {
         config.accept_invalid_certs = self.cluster.insecure_skip_tls_verify.unwrap_or(false);
         let owner = &self.cluster_name;
@@ -501,8 +493,8 @@ impl Chosen {
         Ok(Identity::Anonymous)
     }
 
-    /// Providers built into kubectl are gone but for `OpenID` Connect, which
-    /// kube's own layer speaks.
+    /// kubectl has removed its built-in providers except `OpenID` Connect, which
+    /// kube's layer supports.
     fn provider(
         &self,
         provider: &kube::config::AuthProviderConfig,
@@ -524,7 +516,7 @@ impl Chosen {
     }
 }
 
-/// The context in use: the flag's, which must exist, or the current one.
+/// The context from the flag, or the current one. It must exist.
 fn context(config: &Kubeconfig, flag: Option<String>) -> Result<(Option<String>, Context), Error> {
     let find = |name: &str| {
         let named = config.contexts.iter().find(|context| context.name == name)?;
@@ -558,7 +550,7 @@ pub fn expose(secret: &SecretString) -> &str {
     secrecy::ExposeSecret::expose_secret(secret)
 }
 
-/// What a pair of kubeconfig fields holds: inline base64, else a file's bytes.
+/// The value of a pair of kubeconfig fields: inline base64, or else a file.
 fn data_or_file(
     (file_name, file): (&str, Option<&str>),
     (data_name, data): (&str, Option<&str>),
@@ -577,10 +569,10 @@ fn data_or_file(
             format!(
                 "unable to read {file_name} {path} for {owner} due to {} {path}: {}",
                 verb_for(&error),
-                plain(&error)
+                os_error(&error)
             ),
         )
-        .hint("the flag or the kubeconfig must name a file that can be read")
+        .hint("the flag or the kubeconfig must name a readable file")
     })
 }
 
@@ -602,8 +594,7 @@ contexts:
 current-context: two
 ";
 
-    /// A certificate is only parsed here; whether it is any good is TLS's
-    /// business.
+    /// Certificates are only parsed here; TLS validates them.
     const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
     struct Files(TempDir);
@@ -716,7 +707,7 @@ current-context: two
             refused(|args| args.user = Some("x".into())),
             "error: auth info \"x\" does not exist"
         );
-        // A context may name a user that is not there; kubectl lets it be.
+        // Like kubectl, accept a context that names a missing user.
         let target = resolved(&environment, &flags(|args| args.context = Some("two".into())));
         assert!(matches!(target.identity, Identity::Anonymous));
     }
@@ -741,7 +732,7 @@ current-context: two
         assert_eq!(target.namespace, "other");
         assert_eq!(token(&target), Some("mine"));
         assert_eq!(target.config.tls_server_name.as_deref(), Some("kube"));
-        assert_eq!(target.config.root_cert, None, "nobody's word is needed");
+        assert_eq!(target.config.root_cert, None, "no CA is needed");
         assert!(target.config.disable_compression);
 
         let trusting = resolved(

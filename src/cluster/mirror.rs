@@ -1,8 +1,8 @@
-//! The facts about one set, kept current.
+//! The facts about one set, kept up to date by watches.
 //!
-//! Whoever moves a set pod by pod must act at once and ask little, so that
-//! here the watches themselves are read and not only what they wake for. What
-//! was told late is not believed over what is known: see [`Place`].
+//! A rollout has to react fast with few requests, so the events of the watches
+//! are applied directly instead of listing again. Events that arrive late do
+//! not overwrite newer state: see [`Cursor`].
 
 use std::{
     cmp::Ordering,
@@ -18,66 +18,68 @@ use tokio::{
 };
 
 use super::{
-    Cluster, Failure, WatchEvent,
-    follow::{Break, Follow, PAUSE, WITHOUT_WATCH},
-    objects::{BudgetObject, EventObject, List, PodObject, SetObject},
-    read::{Paths, Reading},
+    Cluster, Failure, Listing, WatchEvent,
+    objects::{BudgetObject, EventObject, List, PodObject, RevisionObject, SetObject},
+    read::{Lists, Reading},
+    retry_watch::{POLL_INTERVAL, REOPEN_DELAY, RetryWatcher, WatchError},
 };
 use crate::{
     output::{Error, Terminal},
     workload::{Budget, Event, Facts, Pod, Read, StatefulSet},
 };
 
-/// Several watches break together: the same words are not said again before.
-const SAME_WORDS: Duration = Duration::from_secs(5);
+/// Several watches fail together: the same message is not repeated before this.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is known about a set, and the watches that tell what becomes of it.
-/// They end when this is dropped.
+/// The current facts about a set, and the watches that update them. Dropping
+/// this ends the watches.
 #[derive(Debug)]
 pub struct Mirror {
     facts: Facts,
     set_is_gone: bool,
-    set_place: Place,
-    pods_place: Place,
+    set_cursor: Cursor,
+    pods_cursor: Cursor,
     cluster: Cluster,
-    news: UnboundedReceiver<News>,
+    updates: UnboundedReceiver<Update>,
     said: Option<(String, Instant)>,
     _watches: JoinSet<()>,
 }
 
 impl Mirror {
-    /// Follows the set, its pods, the namespace's warnings and its budgets
-    /// from where `reading` ended. What could not be read is not followed, and
-    /// everything else stays as it was read.
+    /// Watches the set, its pods, and the warnings and budgets of the namespace,
+    /// from the versions of `reading`. Lists that could not be read are not
+    /// watched; all other facts stay as they were read.
     pub fn follow(cluster: &Cluster, reading: Reading) -> Mirror {
-        let Reading { facts, marks } = reading;
-        let paths = Paths::of(&facts.set);
-        let (tell, news) = unbounded_channel();
+        let Reading { facts, versions } = reading;
+        let lists = Lists::of(&facts.set);
+        let (sender, updates) = unbounded_channel();
         let mut watches = JoinSet::new();
-        let watcher = |path, mark: &String| Watcher {
+        let watcher = |listing, version: &String| Watcher {
             cluster: cluster.clone(),
-            path,
-            mark: mark.clone(),
-            tell: tell.clone(),
+            listing,
+            version: version.clone(),
+            sender: sender.clone(),
         };
-        watches.spawn(watcher(paths.sets, &marks.set).run::<SetObject, _>(News::Sets));
+        watches.spawn(watcher(lists.sets, &versions.set).run::<SetObject, _>(Update::Sets));
         if facts.pods.is_some() {
-            watches.spawn(watcher(paths.pods, &marks.pods).run::<PodObject, _>(News::Pods));
+            watches.spawn(watcher(lists.pods, &versions.pods).run::<PodObject, _>(Update::Pods));
         }
         if facts.events.is_some() {
-            watches.spawn(watcher(paths.events, &marks.events).run::<EventObject, _>(News::Events));
+            watches.spawn(
+                watcher(lists.events, &versions.events).run::<EventObject, _>(Update::Events),
+            );
         }
         if facts.budgets.is_some() {
-            let watcher = watcher(paths.budgets, &marks.budgets);
-            watches.spawn(watcher.run::<BudgetObject, _>(News::Budgets));
+            let watcher = watcher(lists.budgets, &versions.budgets);
+            watches.spawn(watcher.run::<BudgetObject, _>(Update::Budgets));
         }
         Mirror {
             facts,
             set_is_gone: false,
-            set_place: Place(marks.set),
-            pods_place: Place(marks.pods),
+            set_cursor: Cursor(versions.set),
+            pods_cursor: Cursor(versions.pods),
             cluster: cluster.clone(),
-            news,
+            updates,
             said: None,
             _watches: watches,
         }
@@ -87,20 +89,20 @@ impl Mirror {
         &self.facts
     }
 
-    /// Whether the set was deleted and not made again; the facts then show it
-    /// as it was last.
+    /// Whether the set was deleted and not created again; the facts then show
+    /// its last state.
     pub fn set_is_gone(&self) -> bool {
         self.set_is_gone
     }
 
-    /// Waits until something changed, and takes in whatever has come by then.
-    /// Nothing is lost when this is cancelled, as in `select!`.
+    /// Waits for a change and applies all updates that have arrived. Safe to
+    /// cancel, as in `select!`.
     pub async fn changed(&mut self) {
         loop {
-            let Some(news) = self.news.recv().await else { return pending().await };
-            let mut changed = self.hear(news);
-            while let Ok(news) = self.news.try_recv() {
-                changed |= self.hear(news);
+            let Some(update) = self.updates.recv().await else { return pending().await };
+            let mut changed = self.apply(update);
+            while let Ok(update) = self.updates.try_recv() {
+                changed |= self.apply(update);
             }
             if changed {
                 return;
@@ -108,63 +110,81 @@ impl Mirror {
         }
     }
 
-    /// Takes in the set as a write of ours was answered with: the watch tells
-    /// of it later, and until then of what was before.
+    /// Applies the answer to a write of ours. The watch reports it only later,
+    /// and may still report older states until then.
     pub fn wrote(&mut self, set: StatefulSet) {
         let version = set.resource_version.clone();
-        self.hear_of_set(Heard { version, what: What::Is(set) });
+        self.apply_set(Versioned { version, delta: Delta::Upserted(set) });
     }
 
-    /// Reads the set and its pods anew, after a conflict or a write whose
+    /// Reads the set and its pods again, after a conflict or a write whose
     /// answer was lost.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn refresh(&mut self) -> Result<(), Failure> {
-        let paths = Paths::of(&self.facts.set);
+        let lists = Lists::of(&self.facts.set);
         let pods = async {
             match self.facts.pods {
-                Some(_) => all::<PodObject, _>(&self.cluster, &paths.pods).await.map(Some),
+                Some(_) => read_list::<PodObject, _>(&self.cluster, &lists.pods).await.map(Some),
                 None => Ok(None),
             }
         };
-        let sets = all::<SetObject, _>(&self.cluster, &paths.sets);
+        let sets = read_list::<SetObject, _>(&self.cluster, &lists.sets);
         let (sets, pods) = tokio::join!(sets, pods);
-        self.hear_of_set(sets?);
+        self.apply_set(sets?);
         if let Some(pods) = pods? {
-            self.hear_of_pods(pods);
+            self.apply_pods(pods);
         }
         Ok(())
     }
 
-    /// Whether that changed anything.
-    fn hear(&mut self, news: News) -> bool {
-        match news {
-            News::Sets(heard) => self.hear_of_set(heard),
-            News::Pods(heard) => self.hear_of_pods(heard),
-            News::Events(heard) => {
-                heard.what.apply(&mut self.facts.events, |event: &Event| &event.name);
+    /// Reads the revisions again, which are not watched: the one of the canary is
+    /// made after its first write.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn refresh_revisions(&mut self) -> Result<(), Failure> {
+        if self.facts.revisions.is_none() {
+            return Ok(());
+        }
+        let listing = Lists::of(&self.facts.set).revisions;
+        let list: List<RevisionObject> = self.cluster.get(&listing.path()).await?;
+        let uid = &self.facts.set.uid;
+        let all = list.items.unwrap_or_default().into_iter();
+        let own = all.filter(|revision| revision.belongs_to(uid));
+        self.facts.revisions = Some(own.map(Into::into).collect());
+        Ok(())
+    }
+
+    /// Applies an update; returns whether anything changed.
+    fn apply(&mut self, update: Update) -> bool {
+        match update {
+            Update::Sets(versioned) => self.apply_set(versioned),
+            Update::Pods(versioned) => self.apply_pods(versioned),
+            Update::Events(versioned) => {
+                versioned.delta.apply(&mut self.facts.events, |event: &Event| &event.name);
                 true
             }
-            News::Budgets(heard) => {
-                heard.what.apply(&mut self.facts.budgets, |budget: &Budget| &budget.name);
+            Update::Budgets(versioned) => {
+                versioned.delta.apply(&mut self.facts.budgets, |budget: &Budget| &budget.name);
                 true
             }
-            News::Trouble(words) => {
+            Update::Problem(words) => {
                 self.say(words);
                 false
             }
         }
     }
 
-    fn hear_of_set(&mut self, Heard { version, what }: Heard<StatefulSet>) -> bool {
-        if !self.set_place.reach(&version) {
+    fn apply_set(&mut self, Versioned { version, delta }: Versioned<StatefulSet>) -> bool {
+        if !self.set_cursor.advance(&version) {
             return false;
         }
-        let present = match what {
-            What::Is(set) => Some(set),
-            What::IsGone(_) => None,
-            What::All(sets) => sets.into_iter().find(|set| set.name == self.facts.set.name),
+        let present = match delta {
+            Delta::Upserted(set) => Some(set),
+            Delta::Deleted(_) => None,
+            Delta::Replaced(sets) => sets.into_iter().find(|set| set.name == self.facts.set.name),
         };
         self.set_is_gone = present.is_none();
         if let Some(set) = present {
@@ -173,19 +193,19 @@ impl Mirror {
         true
     }
 
-    fn hear_of_pods(&mut self, Heard { version, what }: Heard<Pod>) -> bool {
-        let news = self.pods_place.reach(&version);
-        if news {
-            what.apply(&mut self.facts.pods, |pod: &Pod| &pod.name);
+    fn apply_pods(&mut self, Versioned { version, delta }: Versioned<Pod>) -> bool {
+        let is_new = self.pods_cursor.advance(&version);
+        if is_new {
+            delta.apply(&mut self.facts.pods, |pod: &Pod| &pod.name);
         }
-        news
+        is_new
     }
 
     fn say(&mut self, words: String) {
         let again = self
             .said
             .as_ref()
-            .is_some_and(|(said, when)| *said == words && when.elapsed() < SAME_WORDS);
+            .is_some_and(|(said, when)| *said == words && when.elapsed() < REPEAT_INTERVAL);
         if !again {
             self.terminal().say(&words);
             self.said = Some((words, Instant::now()));
@@ -197,14 +217,14 @@ impl Mirror {
     }
 }
 
-/// How far a list is known. It is told by watches, by reads in between and by
-/// the answers to our own writes; whichever comes late tells of the past.
+/// The newest resource version of a list that was applied. Watches, reads and
+/// answers to our writes can arrive out of order.
 #[derive(Debug)]
-struct Place(String);
+struct Cursor(String);
 
-impl Place {
-    /// Moves on to `version`; says no when that was already passed.
-    fn reach(&mut self, version: &str) -> bool {
+impl Cursor {
+    /// Advances to `version`; returns false if that is not newer.
+    fn advance(&mut self, version: &str) -> bool {
         let passed = compare(version, &self.0).is_some_and(Ordering::is_le);
         if !passed {
             version.clone_into(&mut self.0);
@@ -213,9 +233,9 @@ impl Place {
     }
 }
 
-/// Which of two resource versions of one kind of object is the later one;
-/// `None` for versions that are no decimal numbers. Kubernetes promises since
-/// KEP-5504 that its own are, of any length.
+/// Compares two resource versions of one kind of object; `None` if they are not
+/// decimal numbers. KEP-5504 guarantees that those of Kubernetes are, at any
+/// length.
 fn compare(one: &str, other: &str) -> Option<Ordering> {
     let number = |version: &str| {
         !version.is_empty()
@@ -225,127 +245,129 @@ fn compare(one: &str, other: &str) -> Option<Ordering> {
     (number(one) && number(other)).then(|| one.len().cmp(&other.len()).then_with(|| one.cmp(other)))
 }
 
-/// What a watch told.
+/// An update from a watch.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are a few of them, for a moment")]
-enum News {
-    Sets(Heard<StatefulSet>),
-    Pods(Heard<Pod>),
-    Events(Heard<Event>),
-    Budgets(Heard<Budget>),
-    /// A try that failed, to be said.
-    Trouble(String),
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
+enum Update {
+    Sets(Versioned<StatefulSet>),
+    Pods(Versioned<Pod>),
+    Events(Versioned<Event>),
+    Budgets(Versioned<Budget>),
+    /// A failed attempt, to be reported.
+    Problem(String),
 }
 
 #[derive(Debug)]
-struct Heard<T> {
+struct Versioned<T> {
     version: String,
-    what: What<T>,
+    delta: Delta<T>,
 }
 
 #[derive(Debug)]
-enum What<T> {
-    Is(T),
-    IsGone(T),
-    /// The whole list.
-    All(Vec<T>),
+enum Delta<T> {
+    Upserted(T),
+    Deleted(T),
+    /// The complete list.
+    Replaced(Vec<T>),
 }
 
-impl<T> What<T> {
+impl<T> Delta<T> {
     fn apply(self, known: &mut Read<T>, name: fn(&T) -> &String) {
         let known = known.get_or_insert_default();
         match self {
-            What::Is(object) => match known.iter_mut().find(|old| name(old) == name(&object)) {
-                Some(old) => *old = object,
-                None => known.push(object),
-            },
-            What::IsGone(object) => known.retain(|old| name(old) != name(&object)),
-            What::All(objects) => *known = objects,
+            Delta::Upserted(object) => {
+                match known.iter_mut().find(|old| name(old) == name(&object)) {
+                    Some(old) => *old = object,
+                    None => known.push(object),
+                }
+            }
+            Delta::Deleted(object) => known.retain(|old| name(old) != name(&object)),
+            Delta::Replaced(objects) => *known = objects,
         }
     }
 }
 
-/// One list and the watch that goes on from it.
+/// A list and the watch that continues from it.
 struct Watcher {
     cluster: Cluster,
-    path: String,
-    mark: String,
-    tell: UnboundedSender<News>,
+    listing: Listing,
+    version: String,
+    sender: UnboundedSender<Update>,
 }
 
 impl Watcher {
-    async fn run<W, T>(self, news: fn(Heard<T>) -> News)
+    async fn run<W, T>(self, update: fn(Versioned<T>) -> Update)
     where
         W: DeserializeOwned + Into<T>,
     {
-        let Watcher { cluster, path, mark, tell } = self;
-        // Nobody listens any more: the mirror is gone, and this with it.
-        let tell = |news| drop(tell.send(news));
-        let mut lost = mark.is_empty();
-        let mut follow = Follow::<W>::new(cluster.clone(), path.clone(), mark);
+        let Watcher { cluster, listing, version, sender } = self;
+        // Sending fails only when the mirror was dropped, which also ends this task.
+        let send = |update| drop(sender.send(update));
+        let mut lost = version.is_empty();
+        let mut watch = RetryWatcher::<W>::new(cluster.clone(), listing.clone(), version);
         let mut forbidden = false;
         loop {
             if lost {
-                match all::<W, T>(&cluster, &path).await {
-                    Ok(heard) => {
+                match read_list::<W, T>(&cluster, &listing).await {
+                    Ok(versioned) => {
                         lost = false;
-                        follow.go_on_from(heard.version.clone());
-                        tell(news(heard));
+                        watch.resume_from(versioned.version.clone());
+                        send(update(versioned));
                     }
                     Err(failure) => {
-                        tell(trouble(failure, PAUSE));
-                        time::sleep(PAUSE).await;
+                        send(problem(failure, REOPEN_DELAY));
+                        time::sleep(REOPEN_DELAY).await;
                         continue;
                     }
                 }
             }
-            let what = match follow.next().await {
+            let delta = match watch.next().await {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                    What::Is(object.into())
+                    Delta::Upserted(object.into())
                 }
-                Ok(WatchEvent::Deleted(object)) => What::IsGone(object.into()),
+                Ok(WatchEvent::Deleted(object)) => Delta::Deleted(object.into()),
                 Ok(WatchEvent::Bookmark(_)) => continue,
-                Err(Break::Broken(failure)) => {
-                    // What was not understood may have been any change.
+                Err(WatchError::Broken(failure)) => {
+                    // An event that cannot be decoded may be any change.
                     lost = matches!(failure, Failure::Gone(_) | Failure::Unreadable { .. });
                     continue;
                 }
-                Err(Break::NotOpened(Failure::Gone(_))) => {
+                Err(WatchError::NotOpened(Failure::Gone(_))) => {
                     lost = true;
                     continue;
                 }
-                Err(Break::NotOpened(failure @ Failure::Forbidden(_))) => {
-                    // Without watching, reading is what is left; saying so
-                    // once is enough.
+                Err(WatchError::NotOpened(failure @ Failure::Forbidden(_))) => {
+                    // Without permission to watch, list instead; report it
+                    // only once.
                     lost = true;
                     if !std::mem::replace(&mut forbidden, true) {
-                        tell(trouble(failure, WITHOUT_WATCH));
+                        send(problem(failure, POLL_INTERVAL));
                     }
                     continue;
                 }
-                Err(Break::NotOpened(failure)) => {
-                    tell(trouble(failure, PAUSE));
+                Err(WatchError::NotOpened(failure)) => {
+                    send(problem(failure, REOPEN_DELAY));
                     continue;
                 }
             };
-            tell(news(Heard { version: follow.mark().to_owned(), what }));
+            send(update(Versioned { version: watch.version().to_owned(), delta }));
         }
     }
 }
 
-fn trouble(failure: Failure, pause: Duration) -> News {
+fn problem(failure: Failure, pause: Duration) -> Update {
     let error = Error::from(failure);
-    News::Trouble(format!("{}; asking again in {} s", error.headline(), pause.as_secs()))
+    Update::Problem(format!("{}; retrying in {} s", error.headline(), pause.as_secs()))
 }
 
 /// The list as it is now.
-async fn all<W, T>(cluster: &Cluster, path: &str) -> Result<Heard<T>, Failure>
+async fn read_list<W, T>(cluster: &Cluster, listing: &Listing) -> Result<Versioned<T>, Failure>
 where
     W: DeserializeOwned + Into<T>,
 {
-    let list: List<W> = cluster.get(path).await?;
+    let list: List<W> = cluster.get(&listing.path()).await?;
     let objects = list.items.unwrap_or_default().into_iter().map(Into::into).collect();
-    Ok(Heard { version: list.metadata.resource_version, what: What::All(objects) })
+    Ok(Versioned { version: list.metadata.resource_version, delta: Delta::Replaced(objects) })
 }
 
 #[cfg(test)]
@@ -356,7 +378,7 @@ mod tests {
         super::{
             fake_server::{FakeServer, Received, Reply},
             read::{self, Scope},
-            tests::{args, plain},
+            tests::{args, connect},
         },
         *,
     };
@@ -414,7 +436,7 @@ mod tests {
         sets: impl Fn(&Received) -> Reply + Send + Sync + 'static,
         pods: impl Fn(&Received) -> Reply + Send + Sync + 'static,
     ) -> FakeServer {
-        FakeServer::plain(move |request, _| {
+        FakeServer::http(move |request, _| {
             match request.path.split('?').next().unwrap_or_default() {
                 "/apis" => Reply::json(r#"{"groups":[]}"#),
                 "/version" => Reply::json(r#"{"gitVersion":"v1.34.4"}"#),
@@ -435,7 +457,7 @@ mod tests {
     }
 
     async fn mirror(server: &FakeServer) -> Mirror {
-        let cluster = plain(server, args());
+        let cluster = connect(server, args());
         let reading = read::facts(&cluster, "web", Scope::Rollout).await.unwrap();
         Mirror::follow(&cluster, reading)
     }
@@ -506,7 +528,7 @@ mod tests {
         let partition = |mirror: &Mirror| mirror.facts().set.partition();
         let watched = |mirror: &mut Mirror, set: StatefulSet| {
             let version = set.resource_version.clone();
-            mirror.hear(News::Sets(Heard { version, what: What::Is(set) }))
+            mirror.apply(Update::Sets(Versioned { version, delta: Delta::Upserted(set) }))
         };
         mirror.wrote(object(20, "u", 2));
         assert_eq!(partition(&mirror), 2);
@@ -527,16 +549,16 @@ mod tests {
         let server = server(quiet, quiet).await;
         let mut mirror = mirror(&server).await;
         let set = |version, uid| read::set_of(set(version, uid, 3)).unwrap();
-        let hear = |mirror: &mut Mirror, version: &str, what| {
-            mirror.hear(News::Sets(Heard { version: version.to_owned(), what }))
+        let apply = |mirror: &mut Mirror, version: &str, delta| {
+            mirror.apply(Update::Sets(Versioned { version: version.to_owned(), delta }))
         };
-        assert!(hear(&mut mirror, "11", What::IsGone(set(10, "u"))));
+        assert!(apply(&mut mirror, "11", Delta::Deleted(set(10, "u"))));
         assert!(mirror.set_is_gone());
         assert_eq!(mirror.facts().set.uid, "u");
-        assert!(hear(&mut mirror, "12", What::Is(set(12, "other"))));
+        assert!(apply(&mut mirror, "12", Delta::Upserted(set(12, "other"))));
         assert!(!mirror.set_is_gone());
         assert_eq!(mirror.facts().set.uid, "other");
-        assert!(!hear(&mut mirror, "11", What::IsGone(set(10, "u"))), "late");
+        assert!(!apply(&mut mirror, "11", Delta::Deleted(set(10, "u"))), "late");
         assert!(!mirror.set_is_gone());
     }
 
@@ -556,7 +578,10 @@ mod tests {
         let begun = Instant::now();
         let expected = pairs(&[("web-0", "Running"), ("web-1", "Pending")]);
         until(&mut mirror, "both pods", |mirror| pods(mirror) == expected).await;
-        assert!(begun.elapsed() < PAUSE, "a watch that told something is opened again at once");
+        assert!(
+            begun.elapsed() < REOPEN_DELAY,
+            "a watch that told something is opened again at once"
+        );
     }
 
     #[tokio::test]
@@ -570,9 +595,9 @@ mod tests {
                 (false, _) => list(30, &[pod(25, "web-2", "Pending")]),
             })
             .await;
-            let cluster = plain(&server, args());
+            let cluster = connect(&server, args());
             let mut reading = read::facts(&cluster, "web", Scope::Rollout).await.unwrap();
-            reading.marks.pods = "10".to_owned();
+            reading.versions.pods = "10".to_owned();
             reading.facts.pods = Some(Vec::new());
             let mut mirror = Mirror::follow(&cluster, reading);
             let expected = pairs(&[("web-2", "Running")]);
@@ -581,7 +606,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_may_not_watch_reads() {
+    async fn without_permission_to_watch_it_lists() {
         let server = server(quiet, |request| {
             if is_watch(request) {
                 return Reply::status(403, &no(403).to_string());
@@ -589,9 +614,9 @@ mod tests {
             list(10, &[pod(9, "web-0", "Pending")])
         })
         .await;
-        let cluster = plain(&server, args());
+        let cluster = connect(&server, args());
         let mut reading = read::facts(&cluster, "web", Scope::Rollout).await.unwrap();
-        reading.marks.pods = "5".to_owned();
+        reading.versions.pods = "5".to_owned();
         reading.facts.pods = Some(Vec::new());
         let mut mirror = Mirror::follow(&cluster, reading);
         let expected = pairs(&[("web-0", "Pending")]);
@@ -613,8 +638,8 @@ mod tests {
         assert_eq!(asked(), before + 2);
         assert_eq!(mirror.facts().set.partition(), 1);
         let late = serde_json::from_value::<PodObject>(pod(20, "web-0", "Pending")).unwrap();
-        let late = Heard { version: "20".to_owned(), what: What::Is(Pod::from(late)) };
-        assert!(!mirror.hear(News::Pods(late)));
+        let late = Versioned { version: "20".to_owned(), delta: Delta::Upserted(Pod::from(late)) };
+        assert!(!mirror.apply(Update::Pods(late)));
         assert_eq!(pods(&mirror), pairs(&[("web-0", "Running")]));
     }
 

@@ -1,31 +1,34 @@
-//! The only place that knows how to speak to a cluster.
+//! The only place that talks to a cluster.
 
 mod args;
 pub mod changes;
 mod channels;
+pub mod claims;
 mod credentials;
-pub mod disks;
 mod duration;
 mod error;
 mod exec;
 mod exec_auth;
 #[cfg(test)]
 mod fake_server;
-mod follow;
+pub mod fetch;
 mod forward;
 mod http;
 mod kubeconfig;
+pub mod logs;
 pub mod mirror;
-pub mod moving;
-pub mod naming;
-mod objects;
-pub mod offline;
+pub mod objects;
+pub mod pages;
 mod pod_http;
 mod prometheus;
-mod protobuf;
+pub mod protobuf;
 mod proxy;
 pub mod read;
-pub mod scaling;
+mod resource;
+pub mod retry_watch;
+pub mod rights;
+pub mod snapshots;
+mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -42,38 +45,37 @@ use self::{
 use crate::output::{Error, Terminal};
 
 pub use args::ConnectionArgs;
-pub use duration::timeout as parse_timeout;
-pub use error::{Failure, Rejection, Status, shell_quoted};
-pub use exec::Executed;
+pub use duration::wait as parse_timeout;
+pub use error::{Failure, Rejection, shell_quoted};
+pub use exec::ExecOutcome;
+pub use fetch::Listed;
 pub use forward::Forward;
 pub use mirror::Mirror;
 pub use pod_http::Answer;
 pub use prometheus::{PrometheusAt, PrometheusFailure, Sample};
+pub use resource::{Listing, Object, Resource};
+pub use status::Status;
 pub use watch::{Watch, WatchEvent};
 pub use write::{
-    DryRun, Mode, Object, Patch, Precondition, Propagation, Rehearsal, Resource, Write,
-    pointer_token,
+    DryRun, FIELD_MANAGER, Mode, Patch, Precondition, Propagation, Write, pointer_token,
 };
 
-/// A connection to one API server, as one user, with one namespace to look
-/// in first.
+/// A connection to one API server, as one user, with a default namespace.
 #[derive(Clone)]
 pub struct Cluster {
     http: Arc<Http>,
     context: Option<String>,
     namespace: String,
     terminal: Terminal,
-    /// The connection flags that were given, for kubectl lines that do the
-    /// same as we do.
+    /// The connection flags of this run, for kubectl commands that we print.
     flags: Arc<[String]>,
 }
 
 impl Cluster {
-    /// Reads the configuration and prepares the connection. Nothing is sent
-    /// before the first request.
+    /// Reads the configuration and prepares the connection. Sends nothing yet.
     ///
     /// # Errors
-    /// In kubectl's words, when the configuration is off.
+    /// In kubectl's words, when the configuration is wrong.
     #[expect(clippy::unused_async, reason = "callers need not change when loading becomes async")]
     pub async fn connect(args: &ConnectionArgs, terminal: Terminal) -> Result<Cluster, Error> {
         let target = kubeconfig::resolve(args, &Environment::read())?;
@@ -89,8 +91,8 @@ impl Cluster {
         Ok(Cluster { http, context, namespace, terminal, flags })
     }
 
-    /// The connection flags that were given, as a shell wants them, each with
-    /// a blank in front, for the commands that hints name.
+    /// The connection flags of this run, quoted for a shell, each with a blank
+    /// in front, for the commands in hints.
     pub fn flags(&self) -> String {
         let mut words = String::new();
         for flag in self.flags.iter() {
@@ -100,8 +102,8 @@ impl Cluster {
         words
     }
 
-    /// The namespace to look in: the flag's, else the context's, else the
-    /// pod's own, else `default`.
+    /// The default namespace: from the flag, else the context, else the pod,
+    /// else `default`.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -109,6 +111,11 @@ impl Cluster {
     /// Name of the kubeconfig context in use.
     pub fn context(&self) -> Option<&str> {
         self.context.as_deref()
+    }
+
+    /// Whether a credential plugin is run before the first request.
+    pub fn logs_in(&self) -> bool {
+        self.http.logs_in()
     }
 
     /// The API server's address.
@@ -122,29 +129,34 @@ impl Cluster {
         self.http.client(&self.namespace)
     }
 
-    /// How many HTTP requests were sent.
+    /// Where progress is reported.
+    pub fn terminal(&self) -> Terminal {
+        self.terminal
+    }
+
+    /// The number of HTTP requests sent so far.
     pub fn requests(&self) -> usize {
         self.http.sent()
     }
 
-    /// Reads an object or a list.
+    /// Reads the object at a path.
     ///
     /// # Errors
     /// Any [`Failure`].
-    pub async fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, Failure> {
+    async fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, Failure> {
         let request = http::get(path_and_query)?;
-        let asked = self.http.asked(&request);
+        let request_line = self.http.request_line(&request);
         let body = self.http.exchange(request).await?;
         serde_json::from_slice(&body)
-            .map_err(|error| Failure::Unreadable { asked, cause: error.to_string() })
+            .map_err(|error| Failure::Unreadable { request_line, cause: error.to_string() })
     }
 
-    /// Reads an object or a list that may not be there: `None` for 404,
-    /// whether the object or its whole API is missing.
+    /// Reads an object that may be missing: `None` for any 404, whether the
+    /// object or its whole API is missing.
     ///
     /// # Errors
-    /// Any [`Failure`] but those two.
-    pub async fn get_opt<T: DeserializeOwned>(
+    /// Any [`Failure`] except a 404.
+    async fn get_opt<T: DeserializeOwned>(
         &self,
         path_and_query: &str,
     ) -> Result<Option<T>, Failure> {
@@ -155,18 +167,23 @@ impl Cluster {
         }
     }
 
-    /// Follows changes. The query must say `watch=true`, and should say
-    /// `resourceVersion` and `allowWatchBookmarks=true`.
+    /// Watches a list from a resource version on.
     ///
     /// # Errors
-    /// Any [`Failure`], when the watch does not begin.
+    /// Any [`Failure`] when the watch cannot be opened.
     pub async fn watch<T: DeserializeOwned>(
         &self,
-        path_and_query: &str,
+        listing: &Listing,
+        since: &str,
     ) -> Result<Watch<T>, Failure> {
-        let request = http::get(path_and_query)?;
-        let asked = self.http.asked(&request);
-        Ok(Watch::new(asked, self.http.stream(request).await?))
+        let listing = listing
+            .clone()
+            .with("watch", "true")
+            .with("allowWatchBookmarks", "true")
+            .with("resourceVersion", since);
+        let request = http::get(&listing.path())?;
+        let request_line = self.http.request_line(&request);
+        Ok(Watch::new(request_line, self.http.stream(request).await?))
     }
 }
 

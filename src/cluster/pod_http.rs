@@ -1,4 +1,4 @@
-//! HTTP to a pod or a service, through the API server.
+//! HTTP to a pod or a Service through the API server.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use tokio::time;
 
 use super::{
     Cluster, Failure, Status,
-    error::Asked,
-    http::{self, beginning},
-    read::encode,
+    error::RequestLine,
+    http::{self, read_prefix},
+    resource::encode,
 };
 
-/// What is kept of a body: enough to say what was answered.
-const KEPT: usize = 4 << 10;
-/// Of an error at least this much is read: cut short, the API server's own
-/// would look like the application's.
-const LONGEST_STATUS: usize = 64 << 10;
+/// How much of a body is kept: enough for a message.
+const MAX_BODY_BYTES: usize = 4 << 10;
+/// At least this much of an error is read: a truncated `Status` of the API
+/// server would look like an answer of the application.
+const MAX_STATUS_BYTES: usize = 64 << 10;
 
-/// What a pod answered.
+/// The answer of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The application itself did.
+    /// From the application.
     Status { code: u16, body: String },
-    /// Nobody did, in time or at all; so the API server says, or the clock.
+    /// No answer from the application, in time or at all.
     Unreachable { why: String },
 }
 
-/// The same with as much of the body as was asked for.
+/// The same, with as much of the body as the caller wants.
 pub(super) enum Proxied {
     Status { code: u16, body: Vec<u8> },
     Unreachable { why: String },
 }
 
 impl Cluster {
-    /// GETs from a pod; see [`Cluster::pod_http`].
+    /// Sends a GET to a pod; see [`Cluster::pod_http`].
     ///
     /// # Errors
     /// As there.
@@ -50,13 +50,13 @@ impl Cluster {
         self.pod_http(&Method::GET, pod, port, https, path, timeout).await
     }
 
-    /// Asks a pod of the cluster's namespace; the path may have a query. The
-    /// port is a number: of pods the server does not know ports by name, see
-    /// [`crate::workload::PodTemplate::port`]. It is asked once, and redirects
-    /// are an answer.
+    /// Sends a request to a pod; the path may have a query. The port is a
+    /// number, because the API server does not resolve port names of pods: see
+    /// [`crate::workload::PodTemplate::port`]. Never retries, and returns
+    /// redirects as answers.
     ///
     /// # Errors
-    /// When the API server cannot be asked, or refuses.
+    /// When the API server cannot be reached, or rejects the request.
     pub async fn pod_http(
         &self,
         method: &Method,
@@ -67,17 +67,17 @@ impl Cluster {
         timeout: Duration,
     ) -> Result<Answer, Failure> {
         let path = proxy_path(self.namespace(), "pods", &end(pod, port, https), path);
-        Ok(match self.proxied(method, &path, KEPT, timeout).await? {
+        Ok(match self.proxied(method, &path, MAX_BODY_BYTES, timeout).await? {
             Proxied::Status { code, mut body } => {
-                body.truncate(KEPT);
+                body.truncate(MAX_BODY_BYTES);
                 Answer::Status { code, body: String::from_utf8_lossy(&body).into_owned() }
             }
             Proxied::Unreachable { why } => Answer::Unreachable { why },
         })
     }
 
-    /// Asks once through a `proxy` subresource, and reads no more than `limit`
-    /// bytes of a success.
+    /// Sends one request through a `proxy` subresource, and reads at most `limit`
+    /// bytes of a successful answer.
     pub(super) async fn proxied(
         &self,
         method: &Method,
@@ -86,13 +86,13 @@ impl Cluster {
         timeout: Duration,
     ) -> Result<Proxied, Failure> {
         let request = http::build(method.clone(), path, None, Bytes::new())?;
-        let asked = self.http.asked(&request);
+        let request_line = self.http.request_line(&request);
         let asking = async {
             let answer = self.http.send_once(request).await?;
             let code = answer.status();
-            let limit = if code.is_success() { limit } else { limit.max(LONGEST_STATUS) };
-            let body = beginning(&asked, answer.into_body(), limit).await?;
-            judge(&asked, code, body)
+            let limit = if code.is_success() { limit } else { limit.max(MAX_STATUS_BYTES) };
+            let body = read_prefix(&request_line, answer.into_body(), limit).await?;
+            classify(&request_line, code, body)
         };
         let late = || Proxied::Unreachable { why: format!("no answer within {timeout:?}") };
         time::timeout(timeout, asking).await.unwrap_or_else(|_| Ok(late()))
@@ -110,10 +110,14 @@ pub(super) fn proxy_path(namespace: &str, resource: &str, end: &str, path: &str)
     format!("/api/v1/namespaces/{namespace}/{resource}/{end}/proxy/{path}")
 }
 
-/// Tells the application's answer from the API server's own, which is a
-/// `Status`: about our rights, the object, or the way to it ("error trying to
+/// Tells an answer of the application from one of the API server, which is a
+/// `Status` about permissions, the object or the connection ("error trying to
 /// reach service", `apimachinery/pkg/util/proxy`).
-fn judge(asked: &Asked, code: StatusCode, body: Vec<u8>) -> Result<Proxied, Failure> {
+fn classify(
+    request_line: &RequestLine,
+    code: StatusCode,
+    body: Vec<u8>,
+) -> Result<Proxied, Failure> {
     let of_application = |body| Ok(Proxied::Status { code: code.as_u16(), body });
     let Some(status) = Status::of_server(&body).filter(|status| status.code == code.as_u16())
     else {
@@ -122,10 +126,10 @@ fn judge(asked: &Asked, code: StatusCode, body: Vec<u8>) -> Result<Proxied, Fail
     let kind = status.details.as_ref().map_or("", |details| details.kind.as_str());
     match (code.as_u16(), status.reason.as_str()) {
         (401, "Unauthorized") | (403, "Forbidden") => {
-            Err(Failure::from_status(asked.clone(), status))
+            Err(Failure::from_status(request_line.clone(), status))
         }
         (404, "NotFound") if matches!(kind, "pods" | "services") => {
-            Err(Failure::from_status(asked.clone(), status))
+            Err(Failure::from_status(request_line.clone(), status))
         }
         // 400: the pod has no address yet. 429: the server is busy.
         (400 | 429 | 500 | 502..=504, _) => Ok(Proxied::Unreachable { why: status.message }),
@@ -140,7 +144,7 @@ mod tests {
     use super::{
         super::{
             fake_server::{FakeServer, Reply},
-            tests::{args, plain},
+            tests::{args, connect},
         },
         *,
     };
@@ -148,8 +152,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(5);
 
     async fn answered(reply: fn() -> Reply) -> Result<Answer, Failure> {
-        let server = FakeServer::plain(move |_, _| reply()).await;
-        let answer = plain(&server, args()).pod_get("web-0", "80", false, "/ok?a=b", LONG).await;
+        let server = FakeServer::http(move |_, _| reply()).await;
+        let answer = connect(&server, args()).pod_get("web-0", "80", false, "/ok?a=b", LONG).await;
         let paths: Vec<String> = server.received().into_iter().map(|r| r.path).collect();
         assert_eq!(paths, ["/api/v1/namespaces/default/pods/web-0:80/proxy/ok?a=b"], "asked once");
         answer
@@ -172,11 +176,11 @@ mod tests {
     async fn what_the_application_answers_is_an_answer() {
         assert_eq!(answered(|| Reply::json("fine")).await.unwrap(), status(200, "fine"));
         for code in [301, 401, 403, 404, 418, 500, 502, 503] {
-            let server = FakeServer::plain(move |_, _| {
+            let server = FakeServer::http(move |_, _| {
                 Reply::status(code, "mine").header("location", "/else")
             })
             .await;
-            let cluster = plain(&server, args());
+            let cluster = connect(&server, args());
             let answer = cluster.pod_get("web-0", "80", false, "", LONG).await.unwrap();
             assert_eq!(answer, status(code, "mine"));
             assert_eq!(server.received().len(), 1, "{code} is not asked again");
@@ -203,17 +207,17 @@ mod tests {
     #[tokio::test]
     async fn no_answer_holds_it_up() {
         let long = "x".repeat(3000);
-        let server = FakeServer::plain(move |request, _| match request.path.as_str() {
+        let server = FakeServer::http(move |request, _| match request.path.as_str() {
             path if path.ends_with("/long") => Reply::pieces(&[&long, &long, &long]).open(),
             path if path.ends_with("/short") => Reply::pieces(&["half an"]).open(),
             _ => Reply::pieces(&["half an"]).broken(),
         })
         .await;
-        let cluster = plain(&server, args());
+        let cluster = connect(&server, args());
         let get = async |path| {
             cluster.pod_get("web-0", "443", true, path, Duration::from_millis(300)).await
         };
-        assert_eq!(get("/long").await.unwrap(), status(200, &"x".repeat(KEPT)));
+        assert_eq!(get("/long").await.unwrap(), status(200, &"x".repeat(MAX_BODY_BYTES)));
         let late = Answer::Unreachable { why: "no answer within 300ms".to_owned() };
         assert_eq!(get("/short").await.unwrap(), late);
         let failure = get("/broken").await.unwrap_err();

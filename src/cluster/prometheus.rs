@@ -1,4 +1,4 @@
-//! Instant queries of a Prometheus, beside the cluster or in it.
+//! Instant queries to a Prometheus, in the cluster or outside.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -15,55 +15,55 @@ use tokio::time;
 
 use super::{
     Cluster, Failure,
-    http::{self, Http, beginning},
+    http::{self, Http, read_prefix},
     kubeconfig::{Identity, Target},
     pod_http::{Proxied, end, proxy_path},
     proxy::{self, ProxyEnvironment},
-    read::encode,
+    resource::encode,
 };
 use crate::output::{Error, text::one_line};
 
-/// More than any answer that can be judged.
-const LONGEST: usize = 1 << 20;
-/// What is shown of an answer that is none.
-const SHOWN: usize = 200;
+/// Longer answers are rejected.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// How much of a malformed answer is shown.
+const MAX_SHOWN_BYTES: usize = 200;
 
-/// Where a Prometheus is, or what speaks its API.
+/// The address of a Prometheus, or of anything with its API.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PrometheusAt {
     /// `https://user:password@host/prefix`.
     Url(String),
-    /// A Service of the cluster, through the API server; the port is a number
-    /// or a name.
+    /// A Service in the cluster, reached through the API server; the port is a
+    /// number or a name.
     Service { namespace: String, name: String, port: String, https: bool },
 }
 
-/// One series at one moment; a scalar has no labels.
+/// One value of a series; a scalar has no labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub labels: BTreeMap<String, String>,
-    /// May be NaN, which is neither above nor below anything.
+    /// May be NaN, which compares as false with everything.
     pub value: f64,
 }
 
-/// A query without samples to judge.
+/// A query that returned no samples.
 #[derive(Clone, Debug)]
 pub enum PrometheusFailure {
     /// The address cannot be used.
     Address(String),
-    /// The API server, on the way to a Service.
+    /// A failure of the API server, on the way to a Service.
     Cluster(Failure),
-    /// Nobody answered, in time or at all.
+    /// No answer, in time or at all.
     Unreachable(String),
-    /// It answered that it does not answer: a wrong query, too much load.
+    /// Prometheus answered with an error: a wrong query, too much load.
     Refused { code: u16, error: String },
-    /// What came is no samples.
+    /// The answer has no samples that can be read.
     Unreadable(String),
 }
 
 impl Cluster {
-    /// Asks a Prometheus what `query` gives now. It is asked once, and
-    /// redirects are not followed: they would take the password along.
+    /// Evaluates `query` now. Never retries, and does not follow redirects,
+    /// which would send the password elsewhere.
     ///
     /// # Errors
     /// See [`PrometheusFailure`].
@@ -74,8 +74,8 @@ impl Cluster {
         timeout: Duration,
     ) -> Result<Vec<Sample>, PrometheusFailure> {
         let path = format!("api/v1/query?query={}", encode(query));
-        // A byte more, to see that it was too long.
-        let limit = LONGEST + 1;
+        // One byte more, to detect answers that are too long.
+        let limit = MAX_ANSWER_BYTES + 1;
         let (code, body) = match at {
             PrometheusAt::Service { namespace, name, port, https } => {
                 let path = proxy_path(namespace, "services", &end(name, port, *https), &path);
@@ -95,11 +95,11 @@ impl Cluster {
                 if let Some(authorization) = authorization {
                     request.headers_mut().insert(AUTHORIZATION, authorization);
                 }
-                let asked = http.asked(&request);
+                let request_line = http.request_line(&request);
                 let asking = async {
                     let answer = http.send_once(request).await?;
                     let code = answer.status().as_u16();
-                    Ok((code, beginning(&asked, answer.into_body(), limit).await?))
+                    Ok((code, read_prefix(&request_line, answer.into_body(), limit).await?))
                 };
                 let late =
                     || PrometheusFailure::Unreachable(format!("no answer within {timeout:?}"));
@@ -110,9 +110,8 @@ impl Cluster {
         samples(code, &body)
     }
 
-    /// A way of its own to another server, through the proxy of the
-    /// environment, with the system's trust and none of the cluster's
-    /// credentials.
+    /// A separate client for a server outside the cluster: with the proxy of the
+    /// environment and the system's CAs, without the cluster's credentials.
     fn direct(&self, url: &str) -> Result<(Http, Option<HeaderValue>), PrometheusFailure> {
         let (server, authorization) = parsed(url)?;
         let unusable = |error: Error| PrometheusFailure::Address(error.headline().to_owned());
@@ -131,17 +130,17 @@ impl Cluster {
     }
 }
 
-/// The address without user and password, and these as a header. Errors do
-/// not repeat the address: it may hold a password.
+/// Splits an address into a URL without user and password, and a header with
+/// them. Errors do not repeat the address: it may contain a password.
 fn parsed(url: &str) -> Result<(Uri, Option<HeaderValue>), PrometheusFailure> {
     let wrong = |why: &str| PrometheusFailure::Address(why.to_owned());
-    let uri: Uri = url.parse().map_err(|_| wrong("the address is no URL"))?;
+    let uri: Uri = url.parse().map_err(|_| wrong("the address is not a URL"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong("the address must begin with http:// or https://"));
     }
     let mut parts = uri.into_parts();
     if parts.path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
-        return Err(wrong("the address must end before the query"));
+        return Err(wrong("the address must not have a query"));
     }
     let prefix = parts.path_and_query.as_ref().map_or("/", PathAndQuery::path);
     let prefix = format!("/{}", prefix.trim_matches('/'));
@@ -155,13 +154,14 @@ fn parsed(url: &str) -> Result<(Uri, Option<HeaderValue>), PrometheusFailure> {
         user.push(b':');
         user.extend(password);
         let basic = format!("Basic {}", BASE64_STANDARD.encode(user));
-        let mut header =
-            HeaderValue::try_from(basic).map_err(|_| wrong("the password cannot be sent"))?;
+        let mut header = HeaderValue::try_from(basic).map_err(|_| {
+            wrong("the password has characters that are not allowed in an HTTP header")
+        })?;
         header.set_sensitive(true);
         authorization = Some(header);
-        parts.authority = Some(host.parse().map_err(|_| wrong("the address is no URL"))?);
+        parts.authority = Some(host.parse().map_err(|_| wrong("the address is not a URL"))?);
     }
-    let uri = Uri::from_parts(parts).map_err(|_| wrong("the address is no URL"))?;
+    let uri = Uri::from_parts(parts).map_err(|_| wrong("the address is not a URL"))?;
     Ok((uri, authorization))
 }
 
@@ -184,25 +184,25 @@ struct Data {
 struct Series {
     #[serde(default)]
     metric: BTreeMap<String, String>,
-    /// Absent where it is a histogram.
+    /// Absent for a histogram.
     value: Option<Point>,
 }
 
-/// A time, which is now, and a number in words.
+/// A time and a value as text.
 #[derive(Deserialize)]
-struct Point(#[expect(dead_code, reason = "it has its place in the array")] f64, String);
+struct Point(#[expect(dead_code, reason = "part of the array")] f64, String);
 
 fn samples(code: u16, body: &[u8]) -> Result<Vec<Sample>, PrometheusFailure> {
     let unreadable = |why: String| PrometheusFailure::Unreadable(why);
     let success = StatusCode::from_u16(code).is_ok_and(|code| code.is_success());
-    if body.len() > LONGEST {
-        return Err(unreadable(format!("the answer is longer than {LONGEST} bytes")));
+    if body.len() > MAX_ANSWER_BYTES {
+        return Err(unreadable(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes")));
     }
     let reply = match serde_json::from_slice::<Reply>(body) {
         Ok(reply) => reply,
         Err(error) if success => return Err(unreadable(error.to_string())),
         Err(_) => {
-            let shown = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
+            let shown = String::from_utf8_lossy(&body[..body.len().min(MAX_SHOWN_BYTES)]);
             return Err(PrometheusFailure::Refused { code, error: one_line(&shown) });
         }
     };
@@ -225,7 +225,7 @@ fn samples(code: u16, body: &[u8]) -> Result<Vec<Sample>, PrometheusFailure> {
             Ok(vec![Sample { labels: BTreeMap::new(), value: number(Some(point))? }])
         }
         other => Err(unreadable(format!(
-            "the query gives a {}, not an instant vector or a scalar",
+            "the query returns a {}, not an instant vector or a scalar",
             one_line(other)
         ))),
     }
@@ -233,11 +233,12 @@ fn samples(code: u16, body: &[u8]) -> Result<Vec<Sample>, PrometheusFailure> {
 
 fn number(point: Option<Point>) -> Result<f64, PrometheusFailure> {
     let Some(Point(_, text)) = point else {
-        return Err(PrometheusFailure::Unreadable("a histogram is no number".to_owned()));
+        return Err(PrometheusFailure::Unreadable("a histogram is not a number".to_owned()));
     };
-    // `NaN`, `+Inf` and `-Inf` are among the words that both sides know.
-    text.parse()
-        .map_err(|_| PrometheusFailure::Unreadable(format!("{:?} is no number", one_line(&text))))
+    // Rust parses `NaN`, `+Inf` and `-Inf` too.
+    text.parse().map_err(|_| {
+        PrometheusFailure::Unreadable(format!("{:?} is not a number", one_line(&text)))
+    })
 }
 
 impl fmt::Debug for PrometheusAt {
@@ -252,7 +253,7 @@ impl fmt::Display for PrometheusAt {
         match self {
             PrometheusAt::Url(url) => match parsed(url) {
                 Ok((uri, _)) => write!(f, "{uri}"),
-                Err(_) => f.write_str("<no URL>"),
+                Err(_) => f.write_str("<not a URL>"),
             },
             PrometheusAt::Service { namespace, name, port, https } => {
                 let scheme = if *https { "https" } else { "http" };
@@ -276,7 +277,7 @@ impl fmt::Display for PrometheusFailure {
                 write!(f, "Prometheus answered {code}: {error}")
             }
             PrometheusFailure::Unreadable(why) => {
-                write!(f, "the answer cannot be read: {why}")
+                write!(f, "cannot read the answer: {why}")
             }
         }
     }
@@ -291,7 +292,7 @@ mod tests {
     use super::{
         super::{
             fake_server::{FakeServer, Pki, Received, Reply},
-            tests::{args, plain},
+            tests::{args, connect},
         },
         *,
     };
@@ -306,8 +307,8 @@ mod tests {
         timeout: Duration,
         reply: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static,
     ) -> (Result<Vec<Sample>, PrometheusFailure>, Vec<Received>) {
-        let server = FakeServer::plain(reply).await;
-        let cluster = plain(&server, args());
+        let server = FakeServer::http(reply).await;
+        let cluster = connect(&server, args());
         let samples = cluster.prometheus(&at(&server), "up{a=\"b c\"} > 1", timeout).await;
         (samples, server.received())
     }
@@ -372,16 +373,16 @@ mod tests {
         );
         for (body, why) in [
             ("<html>".to_owned(), "expected value"),
-            (data("matrix", json!([])), "gives a matrix"),
+            (data("matrix", json!([])), "returns a matrix"),
             (data("vector", json!([{"metric": {}, "histogram": [1, {}]}])), "histogram"),
-            (data("vector", json!([{"metric": {}, "value": [1, "one"]}])), "is no number"),
+            (data("vector", json!([{"metric": {}, "value": [1, "one"]}])), "is not a number"),
             (data("vector", json!({})), "expected a sequence"),
             (r#"{"status":"success"}"#.to_owned(), "no data"),
-            ("[".repeat(100_000), "cannot be read"),
-            ("x".repeat(LONGEST + 1), "longer than"),
+            ("[".repeat(100_000), "cannot read"),
+            ("x".repeat(MAX_ANSWER_BYTES + 1), "longer than"),
         ] {
             let said = said(200, &body);
-            assert!(said.contains("cannot be read") && said.contains(why), "{said}");
+            assert!(said.contains("cannot read") && said.contains(why), "{said}");
         }
     }
 
@@ -392,7 +393,7 @@ mod tests {
             let (late, _) = asked(at, short, |_, _| Reply::pieces(&["{"]).open()).await;
             assert!(matches!(late, Err(PrometheusFailure::Unreachable(_))), "{late:?}");
             let (endless, _) = asked(at, LONG, |_, _| {
-                let piece = " ".repeat(LONGEST / 2);
+                let piece = " ".repeat(MAX_ANSWER_BYTES / 2);
                 Reply::pieces(&[&piece, &piece, &piece]).open()
             })
             .await;
@@ -415,8 +416,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_checked_and_its_password_kept() {
-        let server = FakeServer::plain(|_, _| Reply::json(UP)).await;
-        let cluster = plain(&server, args());
+        let server = FakeServer::http(|_, _| Reply::json(UP)).await;
+        let cluster = connect(&server, args());
         for address in
             ["", "host", "ftp://u:secret@h", "http://u:secret@h/?x=1", "http://u:secret@[/"]
         {
@@ -438,7 +439,7 @@ mod tests {
         assert!(matches!(failure, PrometheusFailure::Unreachable(_)), "{failure:?}");
         assert!(!format!("{failure} {failure:?}").contains("secret"), "{failure:?}");
 
-        let stranger = FakeServer::secure(&Pki::new(), |_, _| Reply::json(UP)).await;
+        let stranger = FakeServer::https(&Pki::new(), |_, _| Reply::json(UP)).await;
         let at = PrometheusAt::Url(format!("https://{}", stranger.address));
         let failure = cluster.prometheus(&at, "up", LONG).await.unwrap_err();
         assert!(failure.to_string().contains("certificate"), "{failure}");

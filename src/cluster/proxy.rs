@@ -1,4 +1,4 @@
-//! Which proxy stands between us and the server.
+//! Which proxy to use.
 
 use std::{env, net::IpAddr};
 
@@ -29,9 +29,9 @@ impl ProxyEnvironment {
     }
 }
 
-/// The proxy for `server`: the kubeconfig's `proxy-url`, which knows no
-/// exceptions, else the environment's. The local host is never proxied by
-/// the environment, as in Go.
+/// The proxy for `server`: the `proxy-url` of the kubeconfig, which has no
+/// exceptions, or else that of the environment. As in Go, the environment's
+/// proxy is never used for the local host.
 ///
 /// # Errors
 /// When the proxy's address cannot be used.

@@ -1,41 +1,51 @@
-//! From a cluster to `workload` types: which lists are read for what.
+//! Reads facts from a cluster: which lists are read for which command.
 //!
-//! A command costs a fixed number of requests, whatever the number of
-//! ordinals: lists, never a request per claim or per pod.
+//! A command makes a fixed number of requests, whatever the number of ordinals:
+//! it lists, and never sends a request per claim or per pod.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, de::DeserializeOwned};
+use std::collections::{BTreeMap, HashSet};
+
+use futures_util::future::try_join_all;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Cluster, Failure,
-    error::Asked,
+    Cluster, Failure, Listed, Listing, Resource,
+    error::RequestLine,
     objects::{
-        AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject, List, Meta,
-        NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+        AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject,
+        Meta, NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
     },
 };
 use crate::workload::{
-    Autoscaler, Facts, ManagerKind, Node, Pod, Read, Revision, StatefulSet, Unread,
+    Attachment, Autoscaler, Claim, Event, Facts, ManagerKind, Node, Pod, Read, Revision,
+    StatefulSet, Unread, Volume,
 };
 
-/// All but the unreserved characters of RFC 3986, so that names stay legible.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Nodes are read one by one, and only those of pods that are overdue for
+/// deletion. With more lost nodes than this, a few are enough to see it.
+const MAX_NODES: usize = 3;
 
-/// Nodes are asked for one by one, and only those of pods that overstay their
-/// deletion; more lost nodes than this at once are one finding, not many.
-const MOST_NODES: usize = 3;
+/// Likewise for pods that may have taken the name of an ordinal.
+pub const MAX_OTHERS: usize = 3;
 
-/// What was read, and from where a watch goes on.
+/// The kinds of autoscalers.
+pub const AUTOSCALERS: [(ManagerKind, Resource); 3] = [
+    (ManagerKind::HorizontalPodAutoscaler, Resource::HPA),
+    (ManagerKind::VerticalPodAutoscaler, Resource::VPA),
+    (ManagerKind::ScaledObject, Resource::SCALED_OBJECT),
+];
+
+/// The facts, and the versions from which watches continue.
 #[derive(Debug)]
 pub struct Reading {
     pub facts: Facts,
-    pub(super) marks: Marks,
+    pub(super) versions: ListVersions,
 }
 
-/// The resource versions of the lists that change while a set moves.
+/// The resource versions of the lists that change during a rollout.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct ListVersions {
     pub set: String,
     pub pods: String,
     pub claims: String,
@@ -43,110 +53,111 @@ pub(super) struct Marks {
     pub budgets: String,
 }
 
-/// The lists that hold a set and what moves with it.
-pub(super) struct Paths {
-    /// Of the one set, as a list: that can be watched.
-    pub sets: String,
-    pub pods: String,
-    pub revisions: String,
-    pub claims: String,
+/// The lists with a set and what changes with it.
+pub(super) struct Lists {
+    /// The set itself, as a list that can be watched.
+    pub sets: Listing,
+    pub pods: Listing,
+    pub revisions: Listing,
+    pub claims: Listing,
     /// The warnings.
-    pub events: String,
-    pub budgets: String,
+    pub events: Listing,
+    pub budgets: Listing,
 }
 
-impl Paths {
-    pub fn of(set: &StatefulSet) -> Paths {
-        let namespace = encode(&set.namespace);
-        let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
-        let apps = |resource: &str| format!("/apis/apps/v1/namespaces/{namespace}/{resource}");
-        let labels = encode(&set.selector.query());
-        let name = encode(&format!("metadata.name={}", set.name));
-        let warnings = encode("type=Warning");
-        Paths {
-            sets: format!("{}?fieldSelector={name}", apps("statefulsets")),
-            pods: format!("{}?labelSelector={labels}", core("pods")),
-            revisions: format!("{}?labelSelector={labels}", apps("controllerrevisions")),
-            claims: core("persistentvolumeclaims"),
-            events: format!("{}?fieldSelector={warnings}", core("events")),
-            budgets: format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"),
+impl Lists {
+    pub fn of(set: &StatefulSet) -> Lists {
+        let namespace = &set.namespace;
+        let labels = set.selector.query();
+        Lists {
+            sets: Resource::STATEFUL_SET.within(namespace).named(&set.name),
+            pods: Resource::POD.within(namespace).labelled(&labels),
+            revisions: Resource::REVISION.within(namespace).labelled(&labels),
+            claims: Resource::CLAIM.within(namespace),
+            events: Resource::EVENT.within(namespace).whose("type=Warning"),
+            budgets: Resource::BUDGET.within(namespace),
         }
     }
 }
 
-/// Which of the facts a command needs; what it does not is as good as empty.
+/// Which facts a command needs; all others are left empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The set, its pods and its disks, and what they hang on.
+    /// The set, its pods and volumes, and what they depend on.
     Status,
-    /// What decides over moving a set from one revision to another.
+    /// What matters for a rollout to another revision.
     Rollout,
-    /// What decides over taking ordinals away, and adding some.
+    /// What matters for removing and adding ordinals.
     Scale,
 }
 
-/// What is known about one set, as far as `scope` goes.
+/// Reads the facts about one set that `scope` needs.
 ///
 /// # Errors
-/// When the set cannot be read, or the server fails. What we have no right to
-/// read is listed in [`Facts::unread`] instead.
+/// When the set cannot be read, or the server fails. Lists without permission
+/// are in [`Facts::unread`] instead.
 pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Reading, Failure> {
-    let namespace = encode(cluster.namespace());
-    let sets = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(name));
-    // The set comes first: its selector is needed, and its absence ends it.
+    let namespace = cluster.namespace();
+    let set = Resource::STATEFUL_SET.object(namespace, name);
+    // The set comes first: without it there is nothing to read, and the other
+    // lists need its selector.
     let status = scope == Scope::Status;
     let moves = !status;
     let (set, groups, server_version) = tokio::join!(
-        cluster.get::<SetObject>(&sets),
+        cluster.read::<SetObject>(&set),
         api_groups(cluster),
         server_version(scope == Scope::Rollout, cluster),
     );
     let (set, groups) = (StatefulSet::from(set?), groups?);
-    let Paths { pods, revisions, claims, events, budgets, .. } = Paths::of(&set);
-    let services = format!("/api/v1/namespaces/{namespace}/services");
-    // A set without claims needs no disks, nor the right to read them.
-    let storage = scope != Scope::Rollout && !set.claim_templates.is_empty();
+    let Lists { pods, revisions, claims, events, budgets, .. } = Lists::of(&set);
+    let services = Resource::SERVICE.within(namespace);
+    let volumes = Resource::VOLUME.everywhere();
+    let classes = Resource::STORAGE_CLASS.everywhere();
+    // A set whose pods have no claims needs no volumes, nor permission for them.
+    let storage = scope != Scope::Rollout && set.has_claims();
     let (pods, revisions, claims, volumes, classes, services, events, budgets, autoscalers) = tokio::join!(
-        list::<PodObject>(cluster, "pods", &pods),
-        list::<RevisionObject>(cluster, "controllerrevisions.apps", &revisions),
-        list_if::<ClaimObject>(storage, cluster, "persistentvolumeclaims", &claims),
-        list_if::<VolumeObject>(storage, cluster, "persistentvolumes", "/api/v1/persistentvolumes"),
-        list_if::<ClassObject>(
-            storage,
-            cluster,
-            "storageclasses.storage.k8s.io",
-            "/apis/storage.k8s.io/v1/storageclasses"
-        ),
-        list_if::<ServiceObject>(status, cluster, "services", &services),
-        list::<EventObject>(cluster, "events", &events),
-        list_if::<BudgetObject>(moves, cluster, "poddisruptionbudgets.policy", &budgets),
-        autoscalers(cluster, &namespace, &groups),
+        cluster.list_if_allowed::<PodObject>(&pods),
+        cluster.list_if_allowed::<RevisionObject>(&revisions),
+        list_if::<ClaimObject>(storage, cluster, &claims),
+        list_if::<VolumeObject>(storage, cluster, &volumes),
+        list_if::<ClassObject>(storage, cluster, &classes),
+        list_if::<ServiceObject>(status, cluster, &services),
+        cluster.list_if_allowed::<EventObject>(&events),
+        list_if::<BudgetObject>(moves, cluster, &budgets),
+        autoscalers(cluster, &groups),
     );
     let (pods, claims, events, budgets) = (pods?, claims?, events?, budgets?);
-    let marks = Marks {
+    let versions = ListVersions {
         set: set.resource_version.clone(),
-        pods: pods.mark(),
-        claims: claims.mark(),
-        events: events.mark(),
-        budgets: budgets.mark(),
+        pods: pods.resource_version(),
+        claims: claims.resource_version(),
+        events: events.resource_version(),
+        budgets: budgets.resource_version(),
     };
     let mut unread = Vec::new();
-    let pods: Read<Pod> = domain(keep(pods, &mut unread));
-    let revisions = keep(revisions?, &mut unread).map(|all: Vec<RevisionObject>| {
+    let mut pods: Read<Pod> = domain(pods.keep(&mut unread));
+    let revisions = revisions?.keep(&mut unread).map(|all: Vec<RevisionObject>| {
         let own = all.into_iter().filter(|revision| revision.belongs_to(&set.uid));
         own.map(Into::into).collect()
     });
-    let claims = domain(keep(claims, &mut unread));
-    let volumes = domain(keep(volumes?, &mut unread));
-    let classes = domain(keep(classes?, &mut unread));
-    let services = domain(keep(services?, &mut unread));
-    let events = domain(keep(events, &mut unread));
-    let budgets = domain(keep(budgets, &mut unread));
+    let claims = domain(claims.keep(&mut unread));
+    let volumes = domain(volumes?.keep(&mut unread));
+    let classes = domain(classes?.keep(&mut unread));
+    let services = domain(services?.keep(&mut unread));
+    let events = domain(events.keep(&mut unread));
+    let budgets = domain(budgets.keep(&mut unread));
     let (autoscalers, unread_autoscalers) = autoscalers?;
     unread.extend(unread_autoscalers);
     let overdue = pods.as_deref().filter(|_| status).unwrap_or_default();
     let (nodes, unread_nodes) = nodes_of_overdue(cluster, overdue).await?;
     unread.extend(unread_nodes);
+    let taken = status && events.iter().flatten().any(is_multi_attach);
+    let attachments =
+        if taken { attachments(cluster, &mut unread).await? } else { Some(Vec::new()) };
+    if let Some(pods) = pods.as_mut().filter(|_| status) {
+        let others = others(cluster, &set, |name| pods.iter().any(|pod| pod.name == name)).await?;
+        pods.extend(others);
+    }
     let facts = Facts {
         set,
         pods,
@@ -159,40 +170,134 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         budgets,
         events,
         nodes,
+        attachments,
         server_version,
         unread,
         flags: cluster.flags(),
     };
-    Ok(Reading { facts, marks })
+    Ok(Reading { facts, versions })
 }
 
-/// A StatefulSet as a write was answered with.
+/// Whether an event says that a volume is still attached to another node.
+pub fn is_multi_attach(event: &Event) -> bool {
+    event.reason == "FailedAttachVolume" && event.message.contains("Multi-Attach")
+}
+
+/// Which volumes are attached where.
+async fn attachments(
+    cluster: &Cluster,
+    unread: &mut Vec<Unread>,
+) -> Result<Read<Attachment>, Failure> {
+    let listing = Resource::ATTACHMENT.everywhere();
+    let all = cluster.list_if_allowed::<AttachmentObject>(&listing).await?.keep(unread);
+    Ok(all.map(|all| all.into_iter().filter_map(Into::into).collect()))
+}
+
+/// The nodes to which volumes are attached, by the name of the volume; none that may
+/// not be read.
 ///
 /// # Errors
-/// When it is none.
-pub fn set_of(answer: Value) -> Result<StatefulSet, Failure> {
-    serde_json::from_value::<SetObject>(answer)
-        .map(StatefulSet::from)
-        .map_err(|error| Failure::Unreadable { asked: Asked::unknown(), cause: error.to_string() })
+/// Any [`Failure`] except a 403 or a 404.
+pub async fn attached(cluster: &Cluster) -> Result<BTreeMap<String, String>, Failure> {
+    let all = attachments(cluster, &mut Vec::new()).await?;
+    Ok(all.into_iter().flatten().map(|one| (one.volume, one.node)).collect())
 }
 
-/// The names of the namespace's sets, or of another kind of workload.
+/// Pods with the names of ordinals that have none: they may be of somebody else,
+/// and then the set's own cannot be created.
+///
+/// # Errors
+/// When the server fails.
+pub async fn others(
+    cluster: &Cluster,
+    set: &StatefulSet,
+    has: impl Fn(&str) -> bool,
+) -> Result<Vec<Pod>, Failure> {
+    let names = set.ordinals().map(|ordinal| set.pod_name(ordinal)).filter(|name| !has(name));
+    let names: Vec<String> = names.take(MAX_OTHERS).collect();
+    pods_named(cluster, names.iter().map(|name| (set.namespace.as_str(), name.as_str()))).await
+}
+
+/// Reads a few pods by name, of those that exist and may be read.
+///
+/// # Errors
+/// Any [`Failure`] except a 403 or a 404.
+pub async fn pods_named<'a>(
+    cluster: &Cluster,
+    names: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Vec<Pod>, Failure> {
+    let mut found = Vec::new();
+    for (namespace, name) in names {
+        let object = Resource::POD.object(namespace, name);
+        // Who may list pods may nearly always read one. If not, less is said.
+        let pod = cluster.find_if_allowed::<PodObject>(&object, &mut Vec::new()).await?;
+        found.extend(pod.map(Pod::from));
+    }
+    Ok(found)
+}
+
+/// The StatefulSet in the answer to a write.
+///
+/// # Errors
+/// When the answer is not a StatefulSet.
+pub fn set_of(answer: Value) -> Result<StatefulSet, Failure> {
+    serde_json::from_value::<SetObject>(answer).map(StatefulSet::from).map_err(|error| {
+        Failure::Unreadable { request_line: RequestLine::unknown(), cause: error.to_string() }
+    })
+}
+
+/// The names of the sets in the namespace, or of another kind of workload.
 ///
 /// # Errors
 /// When they cannot be listed.
-pub async fn workload_names(cluster: &Cluster, plural: &str) -> Result<Vec<String>, Failure> {
-    let namespace = encode(cluster.namespace());
-    names(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/{plural}")).await
+pub async fn workload_names(cluster: &Cluster, kind: Resource) -> Result<Vec<String>, Failure> {
+    names(cluster, &kind.within(cluster.namespace())).await
 }
 
-/// The names of the namespace's claims, as many as a page has.
+/// The names of the claims that no pod of the namespace uses, at most one page.
+/// Without the right to list pods it is not known which these are: none.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn unused_claim_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let pods = Resource::POD.within(cluster.namespace());
+    let (claims, pods) = tokio::try_join!(claim_names(cluster), cluster.list::<PodObject>(&pods))?;
+    let pods: Vec<Pod> = pods.into_iter().map(Into::into).collect();
+    let running = || pods.iter().filter(|pod| !pod.is_finished());
+    let used: HashSet<&String> = running().flat_map(|pod| &pod.claims).collect();
+    // The claim of an ephemeral volume begins with the name of its pod.
+    let is_ephemeral = |claim: &str| {
+        running().any(|pod| claim.strip_prefix(&*pod.name).is_some_and(|end| end.starts_with('-')))
+    };
+    let unused = |claim: &String| !used.contains(claim) && !is_ephemeral(claim);
+    Ok(claims.into_iter().filter(unused).collect())
+}
+
+/// The names of the claims in the namespace, at most one page.
 ///
 /// # Errors
 /// When they cannot be listed.
 pub async fn claim_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
-    let namespace = encode(cluster.namespace());
-    let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims?limit=500");
-    names(cluster, &path).await
+    names(cluster, &Resource::CLAIM.within(cluster.namespace()).limit(500)).await
+}
+
+/// The names of the Services in the namespace; none without permission.
+///
+/// # Errors
+/// When the server fails.
+pub async fn service_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    match names(cluster, &Resource::SERVICE.within(cluster.namespace())).await {
+        Err(Failure::Forbidden(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The names of the volumes in the cluster, at most one page.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn volume_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    names(cluster, &Resource::VOLUME.everywhere().limit(500)).await
 }
 
 /// The names of a set's containers, init containers first.
@@ -200,22 +305,19 @@ pub async fn claim_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
 /// # Errors
 /// When the set cannot be read.
 pub async fn container_names(cluster: &Cluster, set: &str) -> Result<Vec<String>, Failure> {
-    let namespace = encode(cluster.namespace());
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/{}", encode(set));
-    let set = StatefulSet::from(cluster.get::<SetObject>(&path).await?);
+    let set = Resource::STATEFUL_SET.object(cluster.namespace(), set);
+    let set = StatefulSet::from(cluster.read::<SetObject>(&set).await?);
     Ok(set.template.containers.into_iter().map(|container| container.name).collect())
 }
 
-/// The names of a set's revisions, the newest first.
+/// The names of a set's revisions, newest first.
 ///
 /// # Errors
 /// When they cannot be listed.
 pub async fn revision_names(cluster: &Cluster, set: &str) -> Result<Vec<String>, Failure> {
-    let namespace = encode(cluster.namespace());
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/controllerrevisions");
-    let list: List<RevisionObject> = cluster.get(&path).await?;
-    let all = list.items.unwrap_or_default().into_iter();
-    let own = all.filter(|revision| revision.is_of_set_named(set));
+    let listing = Resource::REVISION.within(cluster.namespace());
+    let all = cluster.list::<RevisionObject>(&listing).await?;
+    let own = all.into_iter().filter(|revision| revision.is_of_set_named(set));
     let mut revisions: Vec<Revision> = own.map(Into::into).collect();
     revisions.sort_by_key(|revision| std::cmp::Reverse(revision.number));
     Ok(revisions.into_iter().map(|revision| revision.name).collect())
@@ -226,99 +328,85 @@ pub async fn revision_names(cluster: &Cluster, set: &str) -> Result<Vec<String>,
 /// # Errors
 /// When they cannot be listed.
 pub async fn namespace_names(cluster: &Cluster) -> Result<Vec<String>, Failure> {
-    names(cluster, "/api/v1/namespaces").await
+    names(cluster, &Resource::NAMESPACE.everywhere()).await
 }
 
-async fn names(cluster: &Cluster, path: &str) -> Result<Vec<String>, Failure> {
+async fn names(cluster: &Cluster, listing: &Listing) -> Result<Vec<String>, Failure> {
     #[derive(Deserialize)]
     struct NameOnly {
         metadata: Meta,
     }
-    let list: List<NameOnly> = cluster.get(path).await?;
-    Ok(list.items.unwrap_or_default().into_iter().map(|object| object.metadata.name).collect())
+    let all = cluster.list::<NameOnly>(listing).await?;
+    Ok(all.into_iter().map(|object| object.metadata.name).collect())
 }
 
-/// A list, or why there is none.
-pub(super) enum Answer<T> {
-    Items { items: Vec<T>, resource_version: String },
-    Unread(Unread),
+/// The claims in the namespace.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn claims(cluster: &Cluster) -> Result<Vec<Claim>, Failure> {
+    let all = cluster.list::<ClaimObject>(&Resource::CLAIM.within(cluster.namespace())).await?;
+    Ok(all.into_iter().map(Into::into).collect())
 }
 
-impl<T> Answer<T> {
-    /// From where to watch on; empty means from whatever is there then.
-    pub(super) fn mark(&self) -> String {
-        match self {
-            Answer::Items { resource_version, .. } => resource_version.clone(),
-            Answer::Unread(_) => String::new(),
+/// These claims, those that exist.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub async fn claims_named(cluster: &Cluster, names: &[String]) -> Result<Vec<Claim>, Failure> {
+    let one = async |name: &String| {
+        let claim = Resource::CLAIM.object(cluster.namespace(), name);
+        cluster.find::<ClaimObject>(&claim).await
+    };
+    let found = try_join_all(names.iter().map(one)).await?;
+    Ok(found.into_iter().flatten().map(Into::into).collect())
+}
+
+/// These volumes by name, `None` where there is none. Without permission, the
+/// volume is missing.
+///
+/// # Errors
+/// When the server fails.
+pub async fn volumes_named(
+    cluster: &Cluster,
+    names: &[String],
+) -> Result<BTreeMap<String, Option<Volume>>, Failure> {
+    let one = async |name: &String| {
+        let volume = Resource::VOLUME.object("", name);
+        match cluster.find::<VolumeObject>(&volume).await {
+            Ok(found) => Ok(Some((name.clone(), found.map(Volume::from)))),
+            Err(Failure::Forbidden(_)) => Ok(None),
+            Err(failure) => Err(failure),
         }
-    }
+    };
+    Ok(try_join_all(names.iter().map(one)).await?.into_iter().flatten().collect())
 }
 
-/// A list that may not be needed; then it is as good as empty.
-async fn list_if<T: DeserializeOwned>(
+/// Every pod of the namespace.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
+    let all = cluster.list::<PodObject>(&Resource::POD.within(cluster.namespace())).await?;
+    Ok(all.into_iter().map(Into::into).collect())
+}
+
+/// Reads a list if it is needed; otherwise it is empty.
+async fn list_if<T: serde::de::DeserializeOwned>(
     needed: bool,
     cluster: &Cluster,
-    resource: &str,
-    path: &str,
-) -> Result<Answer<T>, Failure> {
-    if needed {
-        list(cluster, resource, path).await
-    } else {
-        Ok(Answer::Items { items: Vec::new(), resource_version: String::new() })
-    }
-}
-
-pub(super) async fn list<T: DeserializeOwned>(
-    cluster: &Cluster,
-    resource: &str,
-    path: &str,
-) -> Result<Answer<T>, Failure> {
-    match cluster.get::<List<T>>(path).await {
-        Ok(list) => Ok(Answer::Items {
-            items: list.items.unwrap_or_default(),
-            resource_version: list.metadata.resource_version,
-        }),
-        Err(Failure::Forbidden(rejection)) => Ok(Answer::Unread(Unread {
-            resource: resource.to_owned(),
-            why: rejection.status.message.clone(),
-        })),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// A list of a kind that is no part of Kubernetes. Its group may be served
-/// without the version that this program knows, which is no reason to end, nor
-/// to take the list for empty.
-pub(super) async fn list_foreign<T: DeserializeOwned>(
-    cluster: &Cluster,
-    resource: &str,
-    path: &str,
-) -> Result<Answer<T>, Failure> {
-    match list(cluster, resource, path).await {
-        Err(Failure::NoSuchApi(rejection)) => {
-            Ok(Answer::Unread(Unread { resource: resource.to_owned(), why: rejection.unserved() }))
-        }
-        other => other,
-    }
-}
-
-pub(super) fn keep<T>(answer: Answer<T>, unread: &mut Vec<Unread>) -> Option<Vec<T>> {
-    match answer {
-        Answer::Items { items, .. } => Some(items),
-        Answer::Unread(what) => {
-            unread.push(what);
-            None
-        }
-    }
+    listing: &Listing,
+) -> Result<Listed<T>, Failure> {
+    if needed { cluster.list_if_allowed(listing).await } else { Ok(Listed::none()) }
 }
 
 fn domain<W: Into<T>, T>(objects: Option<Vec<W>>) -> Read<T> {
     objects.map(|objects| objects.into_iter().map(Into::into).collect())
 }
 
-/// The API groups that the server has. Asking for a kind that it does not
-/// have would answer 403 to people with few rights, as if there were some.
-pub(super) async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
+/// The API groups of the server. Without this check, a request for a kind that
+/// is not served returns 403 to users with few permissions, as if it existed.
+pub async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
     #[derive(Deserialize)]
     struct Groups {
         groups: Vec<Group>,
@@ -331,8 +419,7 @@ pub(super) async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure
     Ok(groups.groups.into_iter().map(|group| group.name).collect())
 }
 
-/// Which Kubernetes this is. Anybody may ask; a server that does not say is
-/// no reason to end.
+/// The Kubernetes version. Everyone may read it; failing to is not an error.
 async fn server_version(needed: bool, cluster: &Cluster) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -348,24 +435,17 @@ async fn server_version(needed: bool, cluster: &Cluster) -> Option<String> {
 
 async fn autoscalers(
     cluster: &Cluster,
-    namespace: &str,
     groups: &[String],
 ) -> Result<(Read<Autoscaler>, Vec<Unread>), Failure> {
-    let kinds = [
-        (ManagerKind::HorizontalPodAutoscaler, "autoscaling", "v2", "horizontalpodautoscalers"),
-        (ManagerKind::VerticalPodAutoscaler, "autoscaling.k8s.io", "v1", "verticalpodautoscalers"),
-        (ManagerKind::ScaledObject, "keda.sh", "v1alpha1", "scaledobjects"),
-    ];
     let (mut found, mut unread) = (Vec::new(), Vec::new());
-    for (kind, group, version, resource) in kinds {
-        if !groups.iter().any(|served| served == group) {
+    for (manager, kind) in AUTOSCALERS {
+        if !groups.iter().any(|served| served == kind.group) {
             continue;
         }
-        let path = format!("/apis/{group}/{version}/namespaces/{namespace}/{resource}");
-        let name = format!("{resource}.{group}");
-        let answer = list_foreign::<AutoscalerObject>(cluster, &name, &path).await?;
-        let objects = keep(answer, &mut unread).unwrap_or_default();
-        found.extend(objects.into_iter().map(|object| object.into_autoscaler(kind)));
+        let listing = kind.within(cluster.namespace());
+        let answer = cluster.list_if_served::<AutoscalerObject>(&listing).await?;
+        let objects = answer.keep(&mut unread).unwrap_or_default();
+        found.extend(objects.into_iter().map(|object| object.into_autoscaler(manager)));
     }
     Ok((Some(found), unread))
 }
@@ -380,20 +460,16 @@ async fn nodes_of_overdue(
     names.sort_unstable();
     names.dedup();
     let mut nodes = Vec::new();
-    for name in names.into_iter().take(MOST_NODES) {
-        match cluster.get_opt::<NodeObject>(&format!("/api/v1/nodes/{}", encode(name))).await {
+    for name in names.into_iter().take(MAX_NODES) {
+        match cluster.find::<NodeObject>(&Resource::NODE.object("", name)).await {
             Ok(Some(node)) => nodes.push(node.into()),
             Ok(None) => nodes.push(Node::gone(name)),
             Err(Failure::Forbidden(rejection)) => {
                 let why = rejection.status.message.clone();
-                return Ok((None, Some(Unread { resource: "nodes".to_owned(), why })));
+                return Ok((None, Some(Unread { resource: Resource::NODE.name(), why })));
             }
             Err(failure) => return Err(failure),
         }
     }
     Ok((Some(nodes), None))
-}
-
-pub(super) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
 }

@@ -26,7 +26,7 @@ fn cluster(target: Target, args: &ConnectionArgs) -> Cluster {
 }
 
 /// To a plain-HTTP server; `--server` needs no kubeconfig.
-pub(super) fn plain(server: &FakeServer, args: ConnectionArgs) -> Cluster {
+pub(super) fn connect(server: &FakeServer, args: ConnectionArgs) -> Cluster {
     let args = ConnectionArgs { server: Some(format!("http://{}", server.address)), ..args };
     cluster(resolve(&args), &args)
 }
@@ -51,8 +51,8 @@ fn kubeconfig(folder: &Path, server: &FakeServer, pki: &Pki, user: &Value) -> Co
     ConnectionArgs { kubeconfig: Some(path), ..args() }
 }
 
-/// A plugin that counts its runs in `runs` and prints `status`, a line of
-/// shell in double quotes that may use `$n`, the number of the run.
+/// A plugin that counts its runs in `runs` and prints `status`: a line of shell
+/// in double quotes, which may use `$n`, the number of the run.
 fn plugin(folder: &Path, status: &str) -> Value {
     let script = format!(
         "echo \"$KUBERNETES_EXEC_INFO\" >> \"{folder}/runs\"\n\
@@ -90,7 +90,7 @@ fn ok(_: &Received, _: usize) -> Reply {
 
 #[tokio::test]
 async fn says_who_it_is_and_as_whom_it_acts() {
-    let server = FakeServer::plain(ok).await;
+    let server = FakeServer::http(ok).await;
     let acting = ConnectionArgs {
         as_user: Some("jane".to_owned()),
         as_group: vec!["a".to_owned(), "b".to_owned()],
@@ -99,7 +99,7 @@ async fn says_who_it_is_and_as_whom_it_acts() {
         token: Some("not over plain HTTP".to_owned()),
         ..args()
     };
-    let cluster = plain(&server, acting);
+    let cluster = connect(&server, acting);
     cluster.get::<Value>(POD).await.unwrap();
     let request = &server.received()[0];
     let agent = request.header("user-agent").unwrap();
@@ -116,7 +116,7 @@ async fn says_who_it_is_and_as_whom_it_acts() {
 
 #[tokio::test]
 async fn a_path_in_the_servers_address_stays() {
-    let server = FakeServer::plain(ok).await;
+    let server = FakeServer::http(ok).await;
     let args = ConnectionArgs {
         server: Some(format!("http://{}/k8s/clusters/c-1/", server.address)),
         ..args()
@@ -128,8 +128,8 @@ async fn a_path_in_the_servers_address_stays() {
 #[tokio::test]
 async fn a_busy_server_is_asked_again_four_times_at_most() {
     let busy = |_: &Received, _: usize| Reply::status(503, "").header("retry-after", "0");
-    let server = FakeServer::plain(busy).await;
-    let cluster = plain(&server, args());
+    let server = FakeServer::http(busy).await;
+    let cluster = connect(&server, args());
     let failure = cluster.get::<Value>(POD).await.unwrap_err();
     assert!(matches!(failure, Failure::Server(_)), "{failure:?}");
     assert_eq!(server.received().len(), 5);
@@ -140,28 +140,28 @@ async fn a_busy_server_is_asked_again_four_times_at_most() {
         1 => Reply::status(504, "").header("retry-after", "0"),
         _ => Reply::json(r#"{"kind":"Pod"}"#),
     };
-    let server = FakeServer::plain(recovers).await;
-    let pod: Value = plain(&server, args()).get(POD).await.unwrap();
+    let server = FakeServer::http(recovers).await;
+    let pod: Value = connect(&server, args()).get(POD).await.unwrap();
     assert_eq!(pod, json!({"kind": "Pod"}));
     assert_eq!(server.received().len(), 3);
 }
 
 #[tokio::test]
 async fn a_broken_answer_is_fetched_again() {
-    let server = FakeServer::plain(|_, before| match before {
+    let server = FakeServer::http(|_, before| match before {
         0 => Reply::pieces(&[r#"{"kind":"#]).broken(),
         _ => Reply::json("{}"),
     })
     .await;
-    plain(&server, args()).get::<Value>(POD).await.unwrap();
+    connect(&server, args()).get::<Value>(POD).await.unwrap();
     assert_eq!(server.received().len(), 2);
 }
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up_in_time() {
-    let server = FakeServer::plain(|_, _| Reply::silence()).await;
+    let server = FakeServer::http(|_, _| Reply::silence()).await;
     let short = ConnectionArgs { request_timeout: Some(Duration::from_millis(50)), ..args() };
-    let failure = plain(&server, short).get::<Value>(POD).await.unwrap_err();
+    let failure = connect(&server, short).get::<Value>(POD).await.unwrap_err();
     assert!(matches!(failure, Failure::Timeout { .. }), "{failure:?}");
     let error = Error::from(failure);
     assert_eq!(error.exit, Exit::Error);
@@ -174,7 +174,7 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 
 #[tokio::test]
 async fn what_is_not_there_is_told_apart() {
-    let server = FakeServer::plain(|request, _| match request.path.as_str() {
+    let server = FakeServer::http(|request, _| match request.path.as_str() {
         "/named" => Reply::status(
             404,
             r#"{"kind":"Status","code":404,"reason":"NotFound","message":"pods \"x\" not found","details":{"name":"x","kind":"pods"}}"#,
@@ -182,7 +182,7 @@ async fn what_is_not_there_is_told_apart() {
         _ => Reply::status(404, "404 page not found\n"),
     })
     .await;
-    let cluster = plain(&server, args());
+    let cluster = connect(&server, args());
     let named = cluster.get::<Value>("/named").await.unwrap_err();
     assert!(matches!(named, Failure::NotFound(_)), "{named:?}");
     let api = cluster.get::<Value>("/apis/x.io/v1/things").await.unwrap_err();
@@ -212,7 +212,7 @@ async fn nobody_listens() {
 
 #[tokio::test]
 async fn a_watch_gives_each_line_however_it_is_cut() {
-    let server = FakeServer::plain(|_, _| {
+    let server = FakeServer::http(|_, _| {
         Reply::pieces(&[
             "{\"type\":\"ADDED\",\"object\":{\"a\":1}}\n{\"type\":\"MODI",
             "FIED\",\"object\":{\"a\":2}}",
@@ -222,8 +222,8 @@ async fn a_watch_gives_each_line_however_it_is_cut() {
         ])
     })
     .await;
-    let cluster = plain(&server, args());
-    let mut watch = cluster.watch::<Value>("/pods?watch=true").await.unwrap();
+    let cluster = connect(&server, args());
+    let mut watch = cluster.watch::<Value>(&super::Resource::POD.everywhere(), "").await.unwrap();
     let mut next = async || watch.next().await.map(Result::unwrap);
     assert_eq!(next().await, Some(WatchEvent::Added(json!({"a": 1}))));
     assert_eq!(next().await, Some(WatchEvent::Modified(json!({"a": 2}))));
@@ -236,13 +236,13 @@ async fn a_watch_gives_each_line_however_it_is_cut() {
 
 #[tokio::test]
 async fn a_watch_that_breaks_says_so_and_is_not_timed() {
-    let server = FakeServer::plain(|_, _| {
+    let server = FakeServer::http(|_, _| {
         Reply::pieces(&["{\"type\":\"ADDED\",\"object\":1}\n{\"type\":"]).broken()
     })
     .await;
     let short = ConnectionArgs { request_timeout: Some(Duration::from_millis(200)), ..args() };
-    let cluster = plain(&server, short);
-    let mut watch = cluster.watch::<Value>("/pods?watch=true").await.unwrap();
+    let cluster = connect(&server, short);
+    let mut watch = cluster.watch::<Value>(&super::Resource::POD.everywhere(), "").await.unwrap();
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_eq!(watch.next().await.unwrap().unwrap(), WatchEvent::Added(json!(1)));
     let failure = watch.next().await.unwrap().unwrap_err();
@@ -254,7 +254,7 @@ async fn a_watch_that_breaks_says_so_and_is_not_timed() {
 async fn requests_that_start_together_share_one_connection() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, ok).await;
+    let server = FakeServer::https(&pki, ok).await;
     let args = kubeconfig(folder.path(), &server, &pki, &json!({"token": "t"}));
     let cluster = cluster(resolve(&args), &args);
     assert_eq!(cluster.namespace(), "db");
@@ -272,7 +272,7 @@ async fn requests_that_start_together_share_one_connection() {
 async fn a_stranger_is_not_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let (pki, other) = (Pki::new(), Pki::new());
-    let server = FakeServer::secure(&pki, ok).await;
+    let server = FakeServer::https(&pki, ok).await;
     let args = kubeconfig(folder.path(), &server, &other, &json!({}));
     let failure = cluster(resolve(&args), &args).get::<Value>(POD).await.unwrap_err();
     let words = failure.to_string();
@@ -293,7 +293,7 @@ async fn a_stranger_is_not_trusted() {
 async fn a_plugin_runs_once_for_many_requests() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, ok).await;
+    let server = FakeServer::https(&pki, ok).await;
     let user = plugin(folder.path(), r#"{\"token\":\"t$n\"}"#);
     let args = kubeconfig(folder.path(), &server, &pki, &user);
     for answer in ten_at_once(&cluster(resolve(&args), &args)).await {
@@ -313,7 +313,7 @@ async fn a_plugin_runs_once_for_many_requests() {
 async fn refused_credentials_are_renewed_once_for_all() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, |request, _| match request.header("authorization") {
+    let server = FakeServer::https(&pki, |request, _| match request.header("authorization") {
         Some("Bearer t2") => Reply::json("{}"),
         _ => Reply::status(401, r#"{"kind":"Status","code":401,"message":"Unauthorized"}"#),
     })
@@ -325,7 +325,7 @@ async fn refused_credentials_are_renewed_once_for_all() {
     }
     assert_eq!(runs(folder.path()).len(), 2);
 
-    let never = FakeServer::secure(&pki, |_, _| {
+    let never = FakeServer::https(&pki, |_, _| {
         Reply::status(401, r#"{"kind":"Status","code":401,"message":"Unauthorized"}"#)
     })
     .await;
@@ -335,11 +335,45 @@ async fn refused_credentials_are_renewed_once_for_all() {
     assert_eq!(never.received().len(), 2);
 }
 
+/// Each run may ask a person to log in: one is enough to learn that it fails.
+#[tokio::test]
+async fn a_plugin_that_fails_or_is_refused_is_not_run_for_each_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::new();
+    let server = FakeServer::https(&pki, ok).await;
+    let user = plugin(folder.path(), "{}");
+    let script = format!("echo '{{}}' >> {}/runs; exit 1\n", folder.path().display());
+    fs::write(folder.path().join("plugin.sh"), script).unwrap();
+    let args = kubeconfig(folder.path(), &server, &pki, &user);
+    let failing = cluster(resolve(&args), &args);
+    for answer in ten_at_once(&failing).await {
+        let failure = answer.unwrap_err().to_string();
+        assert!(failure.contains("failed with exit code 1"), "{failure}");
+    }
+    failing.get::<Value>(POD).await.unwrap_err();
+    assert_eq!(runs(folder.path()).len(), 1);
+
+    // Refused: once more, as kubectl does, and no more.
+    let folder = tempfile::tempdir().unwrap();
+    let refusing = FakeServer::https(&pki, |_, _| {
+        Reply::status(401, r#"{"kind":"Status","code":401,"message":"Unauthorized"}"#)
+    })
+    .await;
+    let user = plugin(folder.path(), r#"{\"token\":\"t$n\"}"#);
+    let args = kubeconfig(folder.path(), &refusing, &pki, &user);
+    let refused = cluster(resolve(&args), &args);
+    for answer in ten_at_once(&refused).await {
+        assert!(answer.unwrap_err().to_string().contains("must be logged in"));
+    }
+    refused.get::<Value>(POD).await.unwrap_err();
+    assert_eq!(runs(folder.path()).len(), 2);
+}
+
 #[tokio::test]
 async fn expired_credentials_are_renewed_before_they_are_used() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, ok).await;
+    let server = FakeServer::https(&pki, ok).await;
     let expired = r#"{\"token\":\"t$n\",\"expirationTimestamp\":\"2020-01-01T00:00:00Z\"}"#;
     let user = plugin(folder.path(), expired);
     let args = kubeconfig(folder.path(), &server, &pki, &user);
@@ -361,7 +395,7 @@ async fn a_new_client_certificate_means_a_new_connection() {
         let status = json!({"clientCertificateData": certificate, "clientKeyData": key});
         fs::write(folder.path().join(format!("status{run}")), status.to_string()).unwrap();
     }
-    let server = FakeServer::secure(&pki, |_, before| match before {
+    let server = FakeServer::https(&pki, |_, before| match before {
         1 => Reply::status(401, "{}"),
         _ => Reply::json("{}"),
     })
@@ -394,7 +428,7 @@ async fn a_token_file_is_read_again_when_it_is_refused() {
     fs::write(&token, "old\n").unwrap();
     let path = token.clone();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, move |request, _| {
+    let server = FakeServer::https(&pki, move |request, _| {
         fs::write(&path, "new\n").unwrap();
         match request.header("authorization") {
             Some("Bearer new") => Reply::json("{}"),
@@ -411,7 +445,7 @@ async fn a_token_file_is_read_again_when_it_is_refused() {
 async fn the_proxy_of_the_kubeconfig_is_used_with_its_password() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, ok).await;
+    let server = FakeServer::https(&pki, ok).await;
     let (address, heads) = proxy().await;
     let args = kubeconfig(folder.path(), &server, &pki, &json!({}));
     let path = args.kubeconfig.clone().unwrap();
@@ -432,14 +466,14 @@ async fn the_proxy_of_the_kubeconfig_is_used_with_its_password() {
 
 #[tokio::test]
 async fn kubes_client_goes_the_same_way() {
-    let server = FakeServer::plain(|_, _| {
+    let server = FakeServer::http(|_, _| {
         Reply::status(
             403,
             r#"{"kind":"Status","code":403,"reason":"Forbidden","message":"no","status":"Failure"}"#,
         )
     })
     .await;
-    let cluster = plain(&server, args());
+    let cluster = connect(&server, args());
     let request = ::http::Request::get(POD).body(Vec::new()).unwrap();
     let error = cluster.client().request::<Value>(request).await.unwrap_err();
     let failure = Failure::from(error);
@@ -454,7 +488,7 @@ async fn kubes_client_goes_the_same_way() {
 async fn an_upgrade_gets_an_http1_connection_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, ok).await;
+    let server = FakeServer::https(&pki, ok).await;
     let args = kubeconfig(folder.path(), &server, &pki, &json!({}));
     let cluster = cluster(resolve(&args), &args);
     cluster.get::<Value>(POD).await.unwrap();
@@ -477,7 +511,7 @@ async fn an_upgrade_gets_an_http1_connection_of_its_own() {
 async fn a_connection_that_broke_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new();
-    let server = FakeServer::secure(&pki, |_, before| match before {
+    let server = FakeServer::https(&pki, |_, before| match before {
         1 => Reply::pieces(&["{"]).broken(),
         _ => Reply::json("{}"),
     })
@@ -492,8 +526,8 @@ async fn a_connection_that_broke_is_made_again() {
 
 #[tokio::test]
 async fn a_write_is_sent_once_even_when_the_server_is_down() {
-    let server = FakeServer::plain(|_, _| Reply::status(503, "").header("retry-after", "0")).await;
-    let cluster = plain(&server, args());
+    let server = FakeServer::http(|_, _| Reply::status(503, "").header("retry-after", "0")).await;
+    let cluster = connect(&server, args());
     let object = Object {
         resource: Resource::POD,
         namespace: Some("default".to_owned()),
@@ -558,8 +592,7 @@ fn identities_are_kept_apart() {
     );
 }
 
-/// A namespace with the set `web`, two namesakes' lists, and a budget that
-/// `budgets` answers for.
+/// Answers for a namespace with the set `web` and these budgets.
 fn rollout(request: &Received, budgets: Reply) -> Reply {
     let path = request.path.split('?').next().unwrap_or_default();
     match path {
@@ -583,8 +616,8 @@ fn rollout(request: &Received, budgets: Reply) -> Reply {
 #[tokio::test]
 async fn a_rollout_reads_what_it_needs_and_no_disks() {
     let budget = r#"{"metadata":{},"items":[{"metadata":{"name":"b"},"spec":{"selector":{}}}]}"#;
-    let server = FakeServer::plain(|request, _| rollout(request, Reply::json(budget))).await;
-    let cluster = plain(&server, args());
+    let server = FakeServer::http(|request, _| rollout(request, Reply::json(budget))).await;
+    let cluster = connect(&server, args());
     let facts = read::facts(&cluster, "web", read::Scope::Rollout).await.unwrap().facts;
     assert_eq!(facts.server_version.as_deref(), Some("v1.34.4"));
     assert_eq!(facts.budgets.unwrap()[0].name, "b");
@@ -612,8 +645,8 @@ async fn a_rollout_reads_what_it_needs_and_no_disks() {
 #[tokio::test]
 async fn a_budget_that_may_not_be_read_is_unread() {
     let no = r#"{"kind":"Status","code":403,"reason":"Forbidden","message":"no"}"#;
-    let server = FakeServer::plain(|request, _| rollout(request, Reply::status(403, no))).await;
-    let cluster = plain(&server, args());
+    let server = FakeServer::http(|request, _| rollout(request, Reply::status(403, no))).await;
+    let cluster = connect(&server, args());
     let facts = read::facts(&cluster, "web", read::Scope::Rollout).await.unwrap().facts;
     assert!(facts.budgets.is_none());
     assert_eq!(facts.unread[0].resource, "poddisruptionbudgets.policy");

@@ -1,4 +1,4 @@
-//! Watches: changes as the server tells them, a JSON document a line.
+//! Watches: the server sends changes as lines of JSON.
 
 use std::{collections::VecDeque, marker::PhantomData};
 
@@ -7,8 +7,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
-    error::{Asked, Failure, Status},
+    error::{Failure, RequestLine},
     http::{Body, innermost},
+    status::Status,
 };
 
 /// A change to an object.
@@ -17,20 +18,20 @@ pub enum WatchEvent<T> {
     Added(T),
     Modified(T),
     Deleted(T),
-    /// Nothing changed up to this resource version; watch on from here.
+    /// Nothing changed up to this resource version; a watch can continue here.
     Bookmark(String),
 }
 
-/// An open watch. It ends when the server says so (`timeoutSeconds`, a
-/// rolling restart), and then the caller watches on from the last resource
-/// version; after [`Failure::Gone`] it has to list again first.
+/// An open watch. The server ends it now and then (`timeoutSeconds`, a rolling
+/// restart); the caller then opens another from the last resource version, or
+/// lists again after [`Failure::Gone`].
 pub struct Watch<T> {
     body: Body,
-    asked: Asked,
-    /// What came of a line whose end is still to come.
+    request_line: RequestLine,
+    /// The start of a line that is not complete yet.
     partial: Vec<u8>,
     lines: VecDeque<Vec<u8>>,
-    /// Of what was told last.
+    /// The last resource version seen.
     version: Option<String>,
     ended: bool,
     item: PhantomData<fn() -> T>,
@@ -44,7 +45,7 @@ struct Line<'a> {
     object: &'a RawValue,
 }
 
-/// What a watch must know of an object to go on after it.
+/// The fields of an object from which a watch continues.
 #[derive(Deserialize)]
 struct Versioned {
     metadata: VersionedMetadata,
@@ -57,10 +58,10 @@ struct VersionedMetadata {
 }
 
 impl<T: DeserializeOwned> Watch<T> {
-    pub(super) fn new(asked: Asked, body: Body) -> Watch<T> {
+    pub(super) fn new(request_line: RequestLine, body: Body) -> Watch<T> {
         Watch {
             body,
-            asked,
+            request_line,
             partial: Vec::new(),
             lines: VecDeque::new(),
             version: None,
@@ -69,12 +70,12 @@ impl<T: DeserializeOwned> Watch<T> {
         }
     }
 
-    /// The next change; `None` once the server has ended the watch. Nothing
-    /// is lost when this is cancelled, as in `select!`.
+    /// The next event; `None` once the server has ended the watch. Safe to
+    /// cancel, as in `select!`.
     ///
     /// # Errors
-    /// [`Failure::Lost`] when the connection broke, and whatever the server
-    /// sent as an `ERROR` event, such as [`Failure::Gone`].
+    /// [`Failure::Lost`] when the connection is lost, and the failure in an
+    /// `ERROR` event, such as [`Failure::Gone`].
     pub async fn next(&mut self) -> Option<Result<WatchEvent<T>, Failure>> {
         loop {
             if let Some(line) = self.lines.pop_front() {
@@ -96,14 +97,16 @@ impl<T: DeserializeOwned> Watch<T> {
                 None => {
                     self.ended = true;
                     if !self.partial.is_empty() {
-                        return Some(Err(self.lost("it ended within an event".to_owned())));
+                        return Some(Err(
+                            self.lost("it ended in the middle of an event".to_owned())
+                        ));
                     }
                 }
             }
         }
     }
 
-    /// Cuts what came into lines.
+    /// Splits received data into lines.
     fn take(&mut self, data: &[u8]) {
         let mut rest = data;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -117,14 +120,14 @@ impl<T: DeserializeOwned> Watch<T> {
         self.partial.extend_from_slice(rest);
     }
 
-    /// The resource version of what was told last: from there a watch goes on.
+    /// The last resource version seen, from which a new watch continues.
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
     fn read(&mut self, line: &[u8]) -> Result<WatchEvent<T>, Failure> {
         let unreadable = |error: serde_json::Error| Failure::Unreadable {
-            asked: self.asked.clone(),
+            request_line: self.request_line.clone(),
             cause: error.to_string(),
         };
         let Line { kind, object } = serde_json::from_slice(line).map_err(unreadable)?;
@@ -140,11 +143,11 @@ impl<T: DeserializeOwned> Watch<T> {
             "BOOKMARK" => WatchEvent::Bookmark(version()?),
             "ERROR" => {
                 let status: Status = serde_json::from_str(object.get()).map_err(unreadable)?;
-                return Err(Failure::from_status(self.asked.clone(), status));
+                return Err(Failure::from_status(self.request_line.clone(), status));
             }
             other => {
                 let cause = format!("unknown watch event {other:?}");
-                return Err(Failure::Unreadable { asked: self.asked.clone(), cause });
+                return Err(Failure::Unreadable { request_line: self.request_line.clone(), cause });
             }
         };
         if let Ok(version) = version() {
@@ -154,6 +157,6 @@ impl<T: DeserializeOwned> Watch<T> {
     }
 
     fn lost(&self, cause: String) -> Failure {
-        Failure::Lost { asked: self.asked.clone(), cause }
+        Failure::Lost { request_line: self.request_line.clone(), cause }
     }
 }

@@ -1,5 +1,5 @@
-//! Questions to one DNS server pod: one stream, many questions on the way at
-//! once, and an end in time whatever the server does.
+//! Questions to one DNS server pod, over one stream, many at a time. The
+//! time-out holds whatever the server does.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,27 +12,27 @@ use super::{
 };
 use crate::cluster::{Cluster, Failure, Forward};
 
-/// So many questions are on their way before their answers are read: as much
-/// as surely fits into the buffers between us and the server.
-const AT_ONCE: usize = 256;
+/// Questions sent before their answers are read: few enough to fit into the
+/// buffers between us and the server.
+const MAX_IN_FLIGHT: usize = 256;
 
-/// A server that sends more messages than this that nobody asked for is not
-/// one.
-const MOST_STRAY: usize = 64;
+/// How many messages that answer no question of ours are skipped before the
+/// server is given up.
+const MAX_STRAY_MESSAGES: usize = 64;
 
 /// Why a server was not asked at all.
 #[derive(Debug)]
-pub enum Trouble {
-    /// It may not be reached this way.
+pub enum AskError {
+    /// The API server does not allow it.
     NotAllowed(Failure),
     Failed(String),
 }
 
-/// The way to one server, kept open between questions.
+/// The stream to one server, kept open between questions.
 pub struct Session<'a> {
     cluster: &'a Cluster,
     pub server: Server,
-    /// For all questions of one call.
+    /// For all the questions of one call.
     timeout: Duration,
     stream: Option<Stream>,
     id: u16,
@@ -51,43 +51,43 @@ impl<'a> Session<'a> {
         Session { cluster, server, timeout, stream: None, id: 0, opened: 0 }
     }
 
-    /// Opens the stream, so that what follows is only questions.
+    /// Opens the stream ahead of the questions.
     ///
     /// # Errors
-    /// When the API server refuses, or there is no way.
-    pub async fn open(&mut self) -> Result<(), Trouble> {
+    /// When the API server refuses, or the server cannot be reached.
+    pub async fn open(&mut self) -> Result<(), AskError> {
         let deadline = Instant::now() + self.timeout;
         self.open_until(deadline).await
     }
 
-    async fn open_until(&mut self, deadline: Instant) -> Result<(), Trouble> {
+    async fn open_until(&mut self, deadline: Instant) -> Result<(), AskError> {
         let Some(port) = self.server.port else {
-            return Err(Trouble::Failed("its Service has no TCP port for DNS".to_owned()));
+            return Err(AskError::Failed("its Service has no TCP port for DNS".to_owned()));
         };
         let Server { namespace, pod, .. } = &self.server;
         let opening = self.cluster.forward(namespace, pod, port);
         let forward = match timeout_at(deadline, opening).await {
-            Err(_) => return Err(Trouble::Failed(self.late())),
+            Err(_) => return Err(AskError::Failed(self.timeout_text())),
             Ok(Ok(forward)) => forward,
             Ok(Err(failure @ (Failure::Forbidden(_) | Failure::Unauthorized(_)))) => {
-                return Err(Trouble::NotAllowed(failure));
+                return Err(AskError::NotAllowed(failure));
             }
-            Ok(Err(failure)) => return Err(Trouble::Failed(failure.to_string())),
+            Ok(Err(failure)) => return Err(AskError::Failed(failure.to_string())),
         };
         self.opened += 1;
         self.stream = Some(Stream { forward, messages: Messages::default(), stray: 0 });
         Ok(())
     }
 
-    fn late(&self) -> String {
+    fn timeout_text(&self) -> String {
         format!("no answer within {} ms", self.timeout.as_millis())
     }
 
-    /// Asks, and has an outcome for each question, in their order.
+    /// Asks, and returns an outcome for each question, in order.
     ///
     /// # Errors
     /// When the server cannot be asked at all.
-    pub async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Outcome>, Trouble> {
+    pub async fn ask(&mut self, questions: &[Question]) -> Result<Vec<Outcome>, AskError> {
         let deadline = Instant::now() + self.timeout;
         let mut outcomes: Vec<Option<Outcome>> = vec![None; questions.len()];
         while let Some(first) = outcomes.iter().position(Option::is_none) {
@@ -97,17 +97,17 @@ impl<'a> Session<'a> {
             }
             let open: Vec<usize> = (first..questions.len())
                 .filter(|&at| outcomes[at].is_none())
-                .take(AT_ONCE)
+                .take(MAX_IN_FLIGHT)
                 .collect();
             let before = open.len();
             let ended = self.round(questions, &open, &mut outcomes, deadline).await;
             let Err(why) = ended else { continue };
             self.stream = None;
             let left: Vec<usize> = open.into_iter().filter(|&at| outcomes[at].is_none()).collect();
-            // Some servers close after a number of questions, or when nobody
-            // has asked for a while: then there is a new stream for the rest.
-            let goes_on = why.closed && (left.len() < before || !fresh);
-            if !goes_on || Instant::now() >= deadline {
+            // Some servers close the stream after a number of questions or when
+            // it is idle: the rest goes over a new one.
+            let can_retry = why.closed && (left.len() < before || !fresh);
+            if !can_retry || Instant::now() >= deadline {
                 for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
                     *outcome = Some(Outcome::Failed(why.text.clone()));
                 }
@@ -116,16 +116,15 @@ impl<'a> Session<'a> {
         Ok(outcomes.into_iter().map(|one| one.unwrap_or(Outcome::NotAsked)).collect())
     }
 
-    /// Sends the open questions in one go and takes their answers in whatever
-    /// order they come.
+    /// Sends the open questions at once and takes the answers in any order.
     async fn round(
         &mut self,
         questions: &[Question],
         open: &[usize],
         outcomes: &mut [Option<Outcome>],
         deadline: Instant,
-    ) -> Result<(), End> {
-        let late = End::failed(self.late());
+    ) -> Result<(), RoundError> {
+        let late = RoundError::failed(self.timeout_text());
         let mut waiting: HashMap<u16, usize> = HashMap::new();
         let mut bytes = Vec::new();
         for &at in open {
@@ -142,16 +141,16 @@ impl<'a> Session<'a> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         if !bytes.is_empty() {
             let sent = timeout_at(deadline, stream.forward.send(&bytes)).await;
-            sent.map_err(|_| late.clone())?.map_err(|failure| End::broken(&failure))?;
+            sent.map_err(|_| late.clone())?.map_err(|failure| RoundError::broken(&failure))?;
         }
         while !waiting.is_empty() {
             for message in stream.messages.by_ref() {
                 let at = wire::id_of(&message).and_then(|id| waiting.remove(&id));
                 let Some(at) = at else {
                     stream.stray += 1;
-                    if stream.stray > MOST_STRAY {
-                        return Err(End::failed(
-                            "it sends answers that nobody asked for".to_owned(),
+                    if stream.stray > MAX_STRAY_MESSAGES {
+                        return Err(RoundError::failed(
+                            "it sends answers to questions that were not asked".to_owned(),
                         ));
                     }
                     continue;
@@ -168,10 +167,10 @@ impl<'a> Session<'a> {
             match next.map_err(|_| late.clone())? {
                 Ok(Some(piece)) => stream.messages.push(&piece),
                 Ok(None) if stream.messages.is_within() => {
-                    return Err(End::closed("it ended within an answer"));
+                    return Err(RoundError::closed("the stream ended in the middle of an answer"));
                 }
-                Ok(None) => return Err(End::closed("it ended before it had answered")),
-                Err(failure) => return Err(End::broken(&failure)),
+                Ok(None) => return Err(RoundError::closed("the stream ended before the answer")),
+                Err(failure) => return Err(RoundError::broken(&failure)),
             }
             if Instant::now() >= deadline {
                 return Err(late);
@@ -183,32 +182,32 @@ impl<'a> Session<'a> {
 
 /// Why a round ended early.
 #[derive(Clone, Debug)]
-struct End {
+struct RoundError {
     text: String,
-    /// By the other side, in an orderly way.
+    /// Closed by the other side, without an error.
     closed: bool,
 }
 
-impl End {
-    fn failed(text: String) -> End {
-        End { text, closed: false }
+impl RoundError {
+    fn failed(text: String) -> RoundError {
+        RoundError { text, closed: false }
     }
 
-    fn closed(text: &str) -> End {
-        End { text: text.to_owned(), closed: true }
+    fn closed(text: &str) -> RoundError {
+        RoundError { text: text.to_owned(), closed: true }
     }
 
-    fn broken(failure: &Failure) -> End {
-        // The node's own words are the cause; the rest is about a request that
-        // means nothing to whoever asked for a name.
+    fn broken(failure: &Failure) -> RoundError {
+        // The node's message is the cause. The rest is about an HTTP request
+        // that the user did not make.
         match failure {
-            Failure::Lost { cause, .. } => End { text: cause.clone(), closed: true },
-            other => End::failed(other.to_string()),
+            Failure::Lost { cause, .. } => RoundError { text: cause.clone(), closed: true },
+            other => RoundError::failed(other.to_string()),
         }
     }
 }
 
-/// Every way in which a server, or what is before it, can be no help.
+/// Servers, and nodes in front of them, that fail in every way.
 #[cfg(test)]
 mod tests {
     use std::{net::SocketAddr, ops::ControlFlow, sync::Arc};
@@ -233,18 +232,19 @@ mod tests {
     use crate::{cluster::ConnectionArgs, dns::expected::Kind, output::Terminal};
 
     const SHORT: Duration = Duration::from_millis(400);
-    /// What a test may take that runs into that.
+    /// How long a test may take that runs into that time-out.
     const BOUND: Duration = Duration::from_secs(5);
 
-    /// What the pod sends next: bytes of the data channel, or the end.
-    enum Say {
+    /// What the pod sends next: bytes on the data channel, or on the error
+    /// channel.
+    enum Sent {
         Data(Vec<u8>),
-        Trouble(&'static str),
+        Error(&'static str),
     }
 
-    /// Answers each whole question of the stream; how many came before it is
-    /// said as well.
-    type Pod = dyn Fn(&[u8], usize) -> ControlFlow<Vec<Say>, Vec<Say>> + Send + Sync;
+    /// Answers each whole question of the stream. The number is how many came
+    /// before.
+    type Pod = dyn Fn(&[u8], usize) -> ControlFlow<Vec<Sent>, Vec<Sent>> + Send + Sync;
 
     async fn head(stream: &mut TcpStream) -> String {
         let mut head = Vec::new();
@@ -263,7 +263,7 @@ mod tests {
                 let pod = Arc::clone(&pod);
                 tokio::spawn(async move {
                     let head = head(&mut stream).await;
-                    // A kubelet gives no stream to who wants JSON.
+                    // A kubelet gives no stream to a client that asks for JSON.
                     assert!(head.contains("accept: */*"), "{head}");
                     let mut lines = head.lines();
                     let key = lines.find_map(|line| line.strip_prefix("sec-websocket-key: "));
@@ -299,8 +299,8 @@ mod tests {
                 let (ControlFlow::Break(sends) | ControlFlow::Continue(sends)) = next;
                 for send in sends {
                     let bytes = match send {
-                        Say::Data(bytes) => [&[0][..], &bytes].concat(),
-                        Say::Trouble(text) => [&[1][..], text.as_bytes()].concat(),
+                        Sent::Data(bytes) => [&[0][..], &bytes].concat(),
+                        Sent::Error(text) => [&[1][..], text.as_bytes()].concat(),
                     };
                     if socket.send(Message::binary(bytes)).await.is_err() {
                         return;
@@ -316,7 +316,7 @@ mod tests {
 
     fn questions(count: usize) -> Vec<Question> {
         let name = |number| format!("web-{number}.nginx.default.svc.cluster.local");
-        (0..count).map(|n| Question { name: name(n), kind: Kind::A, apart: false }).collect()
+        (0..count).map(|n| Question { name: name(n), kind: Kind::A, dnssec_ok: false }).collect()
     }
 
     async fn session(address: SocketAddr, questions: &[Question]) -> (Vec<Outcome>, usize) {
@@ -338,15 +338,15 @@ mod tests {
         assert!(begun.elapsed() < BOUND, "it took {:?}", begun.elapsed());
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
-            Err(Trouble::Failed(why)) => vec![Outcome::Failed(why)],
-            Err(Trouble::NotAllowed(failure)) => vec![Outcome::Failed(format!("no: {failure}"))],
+            Err(AskError::Failed(why)) => vec![Outcome::Failed(why)],
+            Err(AskError::NotAllowed(failure)) => vec![Outcome::Failed(format!("no: {failure}"))],
         };
         (outcomes, session.opened)
     }
 
     async fn ask(
         count: usize,
-        pod: impl Fn(&[u8], usize) -> ControlFlow<Vec<Say>, Vec<Say>> + Send + Sync + 'static,
+        pod: impl Fn(&[u8], usize) -> ControlFlow<Vec<Sent>, Vec<Sent>> + Send + Sync + 'static,
     ) -> (Vec<Outcome>, usize) {
         let address = node(Arc::new(pod), 53).await;
         session(address, &questions(count)).await
@@ -385,13 +385,13 @@ mod tests {
 
     #[tokio::test]
     async fn many_questions_share_one_stream() {
-        let honest = |question: &[u8], _| ControlFlow::Continue(vec![Say::Data(right(question))]);
+        let honest = |question: &[u8], _| ControlFlow::Continue(vec![Sent::Data(right(question))]);
         let (outcomes, opened) = ask(1200, honest).await;
         assert!(are_right(&outcomes) && outcomes.len() == 1200);
         assert_eq!(opened, 1);
         // A byte at a time.
         let (outcomes, _) = ask(20, |question: &[u8], _| {
-            let bytes = right(question).into_iter().map(|byte| Say::Data(vec![byte]));
+            let bytes = right(question).into_iter().map(|byte| Sent::Data(vec![byte]));
             ControlFlow::Continue(bytes.collect())
         })
         .await;
@@ -399,14 +399,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_says_nothing_is_waited_for_no_longer_than_that() {
+    async fn a_silent_server_runs_into_the_time_out() {
         let (outcomes, _) = ask(3, |_: &[u8], _| ControlFlow::Continue(Vec::new())).await;
         assert_eq!(outcomes.len(), 3);
         assert_eq!(why(&outcomes), "no answer within 400 ms");
-        // Two are answered, and the answers stay.
+        // Two are answered, and these answers are kept.
         let (outcomes, _) = ask(3, |question: &[u8], before| {
             ControlFlow::Continue(if before < 2 {
-                vec![Say::Data(right(question))]
+                vec![Sent::Data(right(question))]
             } else {
                 Vec::new()
             })
@@ -419,30 +419,30 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_closes_after_some_is_asked_again_for_the_rest() {
         let (outcomes, opened) = ask(10, |question: &[u8], before| {
-            let answer = vec![Say::Data(right(question))];
+            let answer = vec![Sent::Data(right(question))];
             if before == 3 { ControlFlow::Break(answer) } else { ControlFlow::Continue(answer) }
         })
         .await;
         assert!(are_right(&outcomes), "{outcomes:?}");
         assert_eq!(opened, 3);
         let (outcomes, opened) = ask(10, |_: &[u8], _| ControlFlow::Break(Vec::new())).await;
-        assert_eq!((why(&outcomes).as_str(), opened), ("it ended before it had answered", 1));
+        assert_eq!((why(&outcomes).as_str(), opened), ("the stream ended before the answer", 1));
         let (outcomes, _) = ask(1, |question: &[u8], _| {
             let answer = right(question);
-            ControlFlow::Break(vec![Say::Data(answer[..answer.len() - 3].to_vec())])
+            ControlFlow::Break(vec![Sent::Data(answer[..answer.len() - 3].to_vec())])
         })
         .await;
-        assert_eq!(why(&outcomes), "it ended within an answer");
+        assert_eq!(why(&outcomes), "the stream ended in the middle of an answer");
     }
 
     #[tokio::test]
-    async fn what_the_node_says_went_wrong_is_passed_on() {
+    async fn an_error_of_the_node_is_passed_on() {
         let refused = "error forwarding port 53 to pod x: connect: connection refused";
         let (outcomes, _) =
-            ask(2, move |_: &[u8], _| ControlFlow::Break(vec![Say::Trouble(refused)])).await;
+            ask(2, move |_: &[u8], _| ControlFlow::Break(vec![Sent::Error(refused)])).await;
         assert_eq!(why(&outcomes), refused);
-        let honest = |question: &[u8], _: usize| -> ControlFlow<Vec<Say>, Vec<Say>> {
-            ControlFlow::Continue(vec![Say::Data(right(question))])
+        let honest = |question: &[u8], _: usize| -> ControlFlow<Vec<Sent>, Vec<Sent>> {
+            ControlFlow::Continue(vec![Sent::Data(right(question))])
         };
         let other_port = node(Arc::new(honest), 54).await;
         let (outcomes, _) = session(other_port, &questions(1)).await;
@@ -450,18 +450,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hostile_answers_end_in_words() {
-        // Answers without end that nobody asked for, as long as can be.
+    async fn hostile_answers_become_errors() {
+        // An endless series of unasked answers, each as long as possible.
         let (outcomes, _) = ask(1, |_: &[u8], _| {
             let stray = |number: u16| {
                 let mut message = vec![0_u8; 65535];
                 message[..2].copy_from_slice(&(0x8000 | number).to_be_bytes());
-                Say::Data(framed(&message))
+                Sent::Data(framed(&message))
             };
             ControlFlow::Continue((0..500).map(stray).collect())
         })
         .await;
-        assert_eq!(why(&outcomes), "it sends answers that nobody asked for");
+        assert_eq!(why(&outcomes), "it sends answers to questions that were not asked");
         // 64 KiB of names that point at each other.
         let (outcomes, _) = ask(1, |question: &[u8], _| {
             let mut message = right(question)[2..14].to_vec();
@@ -469,30 +469,30 @@ mod tests {
             while message.len() < 65_000 {
                 message.extend([0xc0, 0x0c, 0xc0, 0x0e]);
             }
-            ControlFlow::Continue(vec![Say::Data(framed(&message))])
+            ControlFlow::Continue(vec![Sent::Data(framed(&message))])
         })
         .await;
         assert!(why(&outcomes).contains("cannot be read"), "{outcomes:?}");
         // The question itself, sent back.
         let (outcomes, _) =
-            ask(1, |question: &[u8], _| ControlFlow::Continue(vec![Say::Data(framed(question))]))
+            ask(1, |question: &[u8], _| ControlFlow::Continue(vec![Sent::Data(framed(question))]))
                 .await;
         assert_eq!(why(&outcomes), "the answer is a question");
-        // Another's answer under the right number.
+        // The answer to another question under the right id.
         let (outcomes, _) = ask(2, |question: &[u8], before| {
             let mut other = right(question);
             if before == 0 {
                 let place = other.windows(5).position(|five| five == b"web-0").unwrap();
                 other[place + 4] = b'9';
             }
-            ControlFlow::Continue(vec![Say::Data(other)])
+            ControlFlow::Continue(vec![Sent::Data(other)])
         })
         .await;
-        assert_eq!(why(&outcomes), "the answer is to another question");
+        assert_eq!(why(&outcomes), "the answer is to a different question");
         assert!(matches!(outcomes[1], Outcome::Reply(_)));
         // Empty messages, and a length that never comes.
         let (outcomes, _) = ask(1, |_: &[u8], _| {
-            ControlFlow::Continue(vec![Say::Data(vec![0; 40]), Say::Data(vec![0xff, 0xff, 1])])
+            ControlFlow::Continue(vec![Sent::Data(vec![0; 40]), Sent::Data(vec![0xff, 0xff, 1])])
         })
         .await;
         assert_eq!(why(&outcomes), "no answer within 400 ms");

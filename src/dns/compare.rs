@@ -1,4 +1,4 @@
-//! What was expected against what each server answered.
+//! What was expected, compared with what each server answered.
 
 use serde::Serialize;
 
@@ -7,24 +7,24 @@ use super::{
     wire::Reply,
 };
 
-/// What a row is worth.
+/// The result for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Every server that was asked answers what the API says.
+    /// Every server that answered returns what the API says.
     Ok,
     /// Something that should be served is not.
     Missing,
-    /// Something is served in its place, or although nothing should be.
+    /// Something else is served in its place, or although nothing should be.
     Stale,
-    /// Something is served that should not be, beside all that should.
+    /// All that should be served is served, and something more.
     Extra,
     /// The servers do not agree with each other.
     Skew,
-    /// Rightly absent: nothing is there yet, or it is not Ready.
+    /// Absent as expected: the pod does not exist or is not Ready.
     NotReady,
-    /// Rightly absent: the pod has no such name.
+    /// Absent as expected: the pod has no such name.
     NoHostname,
 }
 
@@ -42,29 +42,30 @@ impl Verdict {
     }
 }
 
-/// What became of a question to one server.
+/// The outcome of a question to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Reply(Reply),
-    /// There is no answer, and why.
+    /// No answer, and why.
     Failed(String),
-    /// This way of asking has no such question.
+    /// Not asked, for example because getent has no such question.
     NotAsked,
 }
 
 /// A row with the outcome of each server, in the servers' order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct JudgedRow {
     pub row: Row,
     pub outcomes: Vec<Outcome>,
-    /// `None`: nobody answered, or it is not known what should be.
+    /// `None` when no server answered, or it is not known what should be
+    /// served.
     pub verdict: Option<Verdict>,
 }
 
-impl Judged {
-    pub fn new(row: Row, outcomes: Vec<Outcome>, service: &str) -> Judged {
+impl JudgedRow {
+    pub fn new(row: Row, outcomes: Vec<Outcome>, service: &str) -> JudgedRow {
         let verdict = verdict(&row, &outcomes, service);
-        Judged { row, outcomes, verdict }
+        JudgedRow { row, outcomes, verdict }
     }
 
     pub fn replies(&self) -> impl Iterator<Item = &Reply> {
@@ -74,20 +75,19 @@ impl Judged {
         })
     }
 
-    /// The longest time for which a server will go on saying that there is
-    /// nothing.
+    /// The longest time for which a server keeps denying the name.
     pub fn denied_for(&self) -> Option<u32> {
         self.replies().filter_map(|reply| reply.denied_for).max()
     }
 
-    /// The shortest time after which a server looks again.
+    /// The shortest time after which an answer expires.
     pub fn ttl(&self) -> Option<u32> {
         self.replies().filter_map(|reply| reply.ttl.or(reply.denied_for)).min()
     }
 }
 
-/// The values that count. An address may belong to several Services, each
-/// with a name for it; those of others are none of our business.
+/// The values that count. An address may have names under several Services;
+/// those of other Services are ignored.
 pub fn own_values<'a>(row: &'a Row, reply: &'a Reply, service: &'a str) -> Vec<&'a Value> {
     let inside = |value: &&Value| match value {
         Value::Name(name) if row.kind == Kind::Ptr => {
@@ -98,7 +98,21 @@ pub fn own_values<'a>(row: &'a Row, reply: &'a Reply, service: &'a str) -> Vec<&
     reply.values.iter().filter(inside).collect()
 }
 
-/// `service` is the Service's name in full.
+/// Whether a reply is what the API says; `service` is the Service's full name.
+pub fn agrees(row: &Row, reply: &Reply, service: &str) -> bool {
+    let values = own_values(row, reply, service);
+    match &row.expected {
+        Expected::Records(wanted) => {
+            wanted.iter().all(|one| values.iter().any(|value| one.matches(value)))
+                && values.iter().all(|value| wanted.iter().any(|one| one.matches(value)))
+        }
+        Expected::Nothing(_) => values.is_empty(),
+        // Nobody can agree with what was not read, nor differ from it.
+        Expected::Unknown => true,
+    }
+}
+
+/// `service` is the Service's full name.
 fn verdict(row: &Row, outcomes: &[Outcome], service: &str) -> Option<Verdict> {
     let replies: Vec<Vec<&Value>> = outcomes
         .iter()
@@ -122,9 +136,10 @@ fn verdict(row: &Row, outcomes: &[Outcome], service: &str) -> Option<Verdict> {
         }),
         Expected::Records(wanted) => {
             let values = values?;
-            let lacks = wanted.iter().any(|one| !values.iter().any(|value| one.is(value)));
-            let extra = values.iter().any(|value| !wanted.iter().any(|one| one.is(value)));
-            Some(match (lacks, extra) {
+            let is_missing_some =
+                wanted.iter().any(|one| !values.iter().any(|value| one.matches(value)));
+            let extra = values.iter().any(|value| !wanted.iter().any(|one| one.matches(value)));
+            Some(match (is_missing_some, extra) {
                 (false, false) => Verdict::Ok,
                 (true, false) => Verdict::Missing,
                 (false, true) => Verdict::Extra,
@@ -134,21 +149,21 @@ fn verdict(row: &Row, outcomes: &[Outcome], service: &str) -> Option<Verdict> {
     }
 }
 
-/// Whether two servers say the same; they may name endpoints without hostname
-/// differently.
+/// Whether two servers give the same answer. They may use different names for
+/// endpoints without a hostname.
 fn same(row: &Row, one: &[&Value], other: &[&Value]) -> bool {
     if one == other {
         return true;
     }
     let Expected::Records(wanted) = &row.expected else { return false };
-    let covers = |all: &[&Value]| -> Option<Vec<usize>> {
-        let place = |value: &&Value| wanted.iter().position(|wanted| wanted.is(value));
-        let mut places: Vec<usize> = all.iter().map(place).collect::<Option<_>>()?;
-        places.sort_unstable();
-        places.dedup();
-        Some(places)
+    let positions = |all: &[&Value]| -> Option<Vec<usize>> {
+        let place = |value: &&Value| wanted.iter().position(|wanted| wanted.matches(value));
+        let mut found: Vec<usize> = all.iter().map(place).collect::<Option<_>>()?;
+        found.sort_unstable();
+        found.dedup();
+        Some(found)
     };
-    covers(one).is_some_and(|places| Some(places) == covers(other))
+    positions(one).is_some_and(|found| Some(found) == positions(other))
 }
 
 #[cfg(test)]
@@ -163,19 +178,19 @@ mod tests {
     }
 
     fn served(values: &[Value]) -> Outcome {
-        let code = if values.is_empty() { Code::NoSuchName } else { Code::Fine };
+        let code = if values.is_empty() { Code::NxDomain } else { Code::NoError };
         let (values, weights) = (values.to_vec(), vec![None; values.len()]);
         Outcome::Reply(Reply { code, values, weights, ttl: Some(5), denied_for: None })
     }
 
     fn row(kind: Kind, wanted: &[Value]) -> Row {
-        let one = |value: &Value| Wanted { value: value.clone(), or: Vec::new() };
+        let one = |value: &Value| Wanted { value: value.clone(), alternatives: Vec::new() };
         let expected = Expected::Records(wanted.iter().map(one).collect());
         Row { name: format!("web-0.{SERVICE}"), kind, ordinal: Some(0), expected }
     }
 
     fn judge(row: Row, outcomes: Vec<Outcome>) -> Option<Verdict> {
-        Judged::new(row, outcomes, SERVICE).verdict
+        JudgedRow::new(row, outcomes, SERVICE).verdict
     }
 
     #[test]
@@ -211,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_other_services_for_an_address_are_let_be() {
+    fn names_of_other_services_are_ignored() {
         let name = |text: &str| Value::Name(text.to_owned());
         let own = name("web-0.nginx.default.svc.cluster.local");
         let other = name("web-0.other.default.svc.cluster.local");
@@ -225,9 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn servers_may_name_what_has_no_hostname_as_they_like() {
+    fn servers_may_choose_names_without_a_hostname() {
         let name = |text: &str| Value::Name(format!("{text}.{SERVICE}"));
-        let wanted = Wanted { value: name("10-0-0-1"), or: vec![name("ext-x7k2p")] };
+        let wanted = Wanted { value: name("10-0-0-1"), alternatives: vec![name("ext-x7k2p")] };
         let row = Row { expected: Expected::Records(vec![wanted]), ..row(Kind::Ptr, &[]) };
         let servers = vec![served(&[name("10-0-0-1")]), served(&[name("ext-x7k2p")])];
         assert_eq!(judge(row, servers), Some(Verdict::Ok));

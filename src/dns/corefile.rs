@@ -1,32 +1,31 @@
-//! A Corefile, as far as it decides over names: zones, filters, and how long
-//! an answer is remembered.
+//! The parts of a Corefile that matter for names: zones, filters, and cache
+//! times.
 //!
-//! After the plugins `kubernetes` and `cache` of CoreDNS 1.12 and their
+//! It follows the plugins `kubernetes` and `cache` of CoreDNS 1.12 and their
 //! defaults.
 
 use std::collections::BTreeMap;
 
 use crate::workload::{Expression, Selector};
 
-/// Of the plugin `kubernetes`, where nothing else is said.
-const TTL: u32 = 5;
-/// Of the plugin `cache`: the shortest, and the longest for answers and for
-/// denials.
-const SHORTEST: u32 = 5;
-const LONGEST: u32 = 3600;
-const LONGEST_DENIAL: u32 = 1800;
+/// The default of the plugin `kubernetes`.
+const DEFAULT_TTL: u32 = 5;
+/// The defaults of the plugin `cache`.
+const MIN_TTL: u32 = 5;
+const MAX_TTL: u32 = 3600;
+const MAX_DENIAL_TTL: u32 = 1800;
 
 /// A file's server blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Corefile {
     blocks: Vec<Block>,
-    /// Files that it includes and that we have not seen.
+    /// Included files, which are not read.
     pub imports: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Block {
-    /// Zones without scheme and port, `.` for all.
+    /// Zones without scheme and port; `.` is every zone.
     keys: Vec<String>,
     plugins: Vec<Plugin>,
 }
@@ -38,14 +37,14 @@ struct Plugin {
     options: Vec<Vec<String>>,
 }
 
-/// The plugin `kubernetes` and what is around it.
+/// The plugin `kubernetes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kubernetes {
     pub zones: Vec<String>,
     pub ttl: u32,
     /// `disabled`, `insecure`, `verified`.
     pub pods: String,
-    /// Only these are served, if any is named.
+    /// If not empty, only these are served.
     pub namespaces: Vec<String>,
     pub labels: Option<String>,
     pub namespace_labels: Option<String>,
@@ -53,18 +52,18 @@ pub struct Kubernetes {
     pub endpoint_pod_names: bool,
 }
 
-/// For how many seconds a server remembers.
+/// For how many seconds a server caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remembers {
-    /// `None`: answers are not kept.
+pub struct CacheTimes {
+    /// `None`: answers are not cached.
     pub answers: Option<u32>,
-    /// `None`: that there is no such name is not kept.
+    /// `None`: denials are not cached.
     pub denials: Option<u32>,
 }
 
 impl Corefile {
-    /// Reads a file. What is not understood is left out: the server itself
-    /// refuses a file that is wrong.
+    /// Reads a file. What is not understood is skipped: the server itself
+    /// refuses an invalid file.
     pub fn read(text: &str) -> Corefile {
         let mut snippets: BTreeMap<String, Vec<Plugin>> = BTreeMap::new();
         let mut corefile = Corefile::default();
@@ -107,43 +106,42 @@ impl Corefile {
         corefile
     }
 
-    /// The plugin `kubernetes` that serves a zone; the first one where none
-    /// says so.
+    /// The plugin `kubernetes` that serves a zone, or else the first one.
     pub fn kubernetes(&self, zone: &str) -> Option<Kubernetes> {
         let all = || self.blocks.iter().filter_map(Block::kubernetes);
         let serves = |one: &Kubernetes| one.zones.iter().any(|own| is_within(zone, own));
         all().find(serves).or_else(|| all().next())
     }
 
-    /// Whether a plugin `kubernetes` serves this very zone, or one around it.
+    /// Whether a plugin `kubernetes` serves this zone or a parent of it.
     pub fn serves(&self, zone: &str) -> bool {
         let mut all = self.blocks.iter().filter_map(Block::kubernetes);
         all.any(|one| one.zones.iter().any(|own| is_within(zone, own)))
     }
 
-    /// The first zone of names rather than of addresses.
+    /// The first zone that is not a reverse zone.
     pub fn primary_zone(&self) -> Option<String> {
         let all = self.blocks.iter().filter_map(Block::kubernetes);
         let mut zones = all.flat_map(|one| one.zones);
         zones.find(|zone| !is_reverse(zone) && zone != ".")
     }
 
-    /// Whether addresses are served as well as names; `None` without a plugin
-    /// `kubernetes`.
+    /// Whether reverse zones are served; `None` without a plugin `kubernetes`.
     pub fn serves_addresses(&self, zone: &str) -> Option<bool> {
         let kubernetes = self.kubernetes(zone)?;
         Some(kubernetes.zones.iter().any(|zone| is_reverse(zone) || zone == "."))
     }
 
-    /// How long answers for names of a zone are remembered, by the server that
-    /// has this file; `ttl` is that of the answers.
-    pub fn remembers(&self, zone: &str, ttl: u32) -> Remembers {
+    /// How long the server with this file caches answers for a zone; `ttl` is
+    /// that of the answers.
+    pub fn cache_times(&self, zone: &str, ttl: u32) -> CacheTimes {
         let matching = |block: &&Block| block.serves(zone);
-        let block = self.blocks.iter().filter(matching).max_by_key(|block| block.closeness(zone));
+        let block =
+            self.blocks.iter().filter(matching).max_by_key(|block| block.longest_match(zone));
         let cache = block.and_then(|block| block.plugins.iter().find(|one| one.name == "cache"));
         match cache {
-            None => Remembers { answers: None, denials: None },
-            Some(cache) => cache.remembers(zone, ttl),
+            None => CacheTimes { answers: None, denials: None },
+            Some(cache) => cache.cache_times(zone, ttl),
         }
     }
 }
@@ -162,7 +160,7 @@ impl Block {
         let first = |name: &str| words(name).and_then(|words| words.into_iter().next());
         Some(Kubernetes {
             zones: if zones.is_empty() { self.keys.clone() } else { zones },
-            ttl: first("ttl").and_then(|ttl| ttl.parse().ok()).unwrap_or(TTL),
+            ttl: first("ttl").and_then(|ttl| ttl.parse().ok()).unwrap_or(DEFAULT_TTL),
             pods: first("pods").unwrap_or_else(|| "disabled".to_owned()),
             namespaces: words("namespaces").unwrap_or_default(),
             labels: words("labels").map(|words| words.join(" ")),
@@ -176,8 +174,8 @@ impl Block {
         self.keys.iter().any(|key| is_within(zone, key))
     }
 
-    /// CoreDNS takes the block with the longest zone.
-    fn closeness(&self, zone: &str) -> usize {
+    /// CoreDNS takes the block with the longest matching zone.
+    fn longest_match(&self, zone: &str) -> usize {
         let matching = self.keys.iter().filter(|key| is_within(zone, key));
         matching.map(|key| if key == "." { 0 } else { key.len() }).max().unwrap_or(0)
     }
@@ -185,7 +183,7 @@ impl Block {
 
 impl Plugin {
     /// Of the plugin `cache`.
-    fn remembers(&self, zone: &str, ttl: u32) -> Remembers {
+    fn cache_times(&self, zone: &str, ttl: u32) -> CacheTimes {
         let mut args = self.args.iter().peekable();
         let longest = args.peek().and_then(|word| word.parse::<u32>().ok());
         if longest.is_some() {
@@ -193,7 +191,7 @@ impl Plugin {
         }
         let zones: Vec<String> = args.map(|zone| zone_of(zone)).collect();
         if !zones.is_empty() && !zones.iter().any(|own| is_within(zone, own)) {
-            return Remembers { answers: None, denials: None };
+            return CacheTimes { answers: None, denials: None };
         }
         let of = |kind: &str, longest: u32| -> Option<u32> {
             let lines = || self.options.iter();
@@ -211,17 +209,17 @@ impl Plugin {
             }
             let own = lines().find(|line| line.first().is_some_and(|word| word == kind));
             let number = |place: usize| own.and_then(|line| line.get(place)?.parse::<u32>().ok());
-            let (longest, shortest) = (number(2).unwrap_or(longest), number(3).unwrap_or(SHORTEST));
+            let (longest, shortest) = (number(2).unwrap_or(longest), number(3).unwrap_or(MIN_TTL));
             Some(ttl.max(shortest).min(longest))
         };
-        Remembers {
-            answers: of("success", longest.unwrap_or(LONGEST)).filter(|&seconds| seconds > 0),
-            denials: of("denial", longest.unwrap_or(LONGEST_DENIAL)).filter(|&seconds| seconds > 0),
+        CacheTimes {
+            answers: of("success", longest.unwrap_or(MAX_TTL)).filter(|&seconds| seconds > 0),
+            denials: of("denial", longest.unwrap_or(MAX_DENIAL_TTL)).filter(|&seconds| seconds > 0),
         }
     }
 }
 
-/// The words of a line; quotes hold several together, `#` begins a comment.
+/// The words of a line. Quotes keep words together; `#` begins a comment.
 fn tokens(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -250,7 +248,7 @@ fn tokens(line: &str) -> Vec<String> {
     words
 }
 
-/// The lines of a block up to its end, those of inner blocks included.
+/// The plugins of a block, up to its end.
 fn plugins(lines: &mut impl Iterator<Item = Vec<String>>) -> Vec<Plugin> {
     let mut found = Vec::new();
     while let Some(mut line) = lines.next() {
@@ -279,7 +277,7 @@ fn options(lines: &mut impl Iterator<Item = Vec<String>>, found: &mut Vec<Vec<St
         }
         if line.last().is_some_and(|word| word == "{") {
             line.pop();
-            // What is deeper is of no interest, only where it ends.
+            // Only the end of a deeper block matters.
             options(lines, &mut Vec::new());
         }
         found.push(line);
@@ -310,8 +308,8 @@ fn is_reverse(zone: &str) -> bool {
     zone.ends_with("in-addr.arpa") || zone.ends_with("ip6.arpa") || zone.contains('/')
 }
 
-/// A label selector as it is written in a line: `a=b,c in (d, e),!f`. `None`
-/// where it cannot be read.
+/// A label selector in text form: `a=b,c in (d, e),!f`. `None` if it is not
+/// valid.
 pub fn selector(text: &str) -> Option<Selector> {
     let mut parts: Vec<String> = vec![String::new()];
     let mut depth = 0_u32;
@@ -390,10 +388,10 @@ mod tests {
 }
 ";
 
-    fn remembers(text: &str) -> (Option<u32>, Option<u32>) {
+    fn cache_times(text: &str) -> (Option<u32>, Option<u32>) {
         let corefile = Corefile::read(text);
         let ttl = corefile.kubernetes("cluster.local").map_or(30, |one| one.ttl);
-        let found = corefile.remembers("cluster.local", ttl);
+        let found = corefile.cache_times("cluster.local", ttl);
         (found.answers, found.denials)
     }
 
@@ -407,12 +405,12 @@ mod tests {
         assert_eq!(corefile.serves_addresses("cluster.local"), Some(true));
         assert!(corefile.serves("cluster.local"));
         assert!(!corefile.serves("example.org"));
-        assert_eq!(remembers(KUBEADM), (Some(30), Some(30)));
+        assert_eq!(cache_times(KUBEADM), (Some(30), Some(30)));
     }
 
     #[test]
-    fn what_the_cache_keeps_is_what_the_plugin_would_keep() {
-        let with = |cache: &str| remembers(&KUBEADM.replace("cache 30", cache));
+    fn cache_times_follow_the_plugin() {
+        let with = |cache: &str| cache_times(&KUBEADM.replace("cache 30", cache));
         assert_eq!(with(""), (None, None));
         assert_eq!(with("cache"), (Some(30), Some(30)));
         assert_eq!(with("cache 10"), (Some(10), Some(10)));
@@ -425,7 +423,7 @@ mod tests {
         assert_eq!(with("cache {\n success 9984 20\n denial 9984 5\n}"), (Some(20), Some(5)));
         assert_eq!(with("cache {\n denial 9984 60 45\n}"), (Some(30), Some(45)));
         let short = KUBEADM.replace("ttl 30", "ttl 0");
-        assert_eq!(remembers(&short), (Some(5), Some(5)));
+        assert_eq!(cache_times(&short), (Some(5), Some(5)));
     }
 
     #[test]
@@ -459,8 +457,8 @@ import /etc/coredns/custom/*.server
         assert!(kubernetes.noendpoints && kubernetes.endpoint_pod_names);
         assert_eq!(kubernetes.pods, "disabled");
         assert_eq!(corefile.serves_addresses("my.zone"), Some(false));
-        assert_eq!(corefile.remembers("my.zone", 5).denials, Some(5));
-        assert_eq!(corefile.remembers("example.org", 5).denials, None);
+        assert_eq!(corefile.cache_times("my.zone", 5).denials, Some(5));
+        assert_eq!(corefile.cache_times("example.org", 5).denials, None);
         assert_eq!(
             corefile.imports,
             ["/etc/coredns/custom/*.override", "/etc/coredns/custom/*.server"]

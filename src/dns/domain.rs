@@ -1,20 +1,20 @@
-//! The cluster's domain. No API tells it, so it is concluded, and it is said
-//! from what.
+//! The cluster's domain. No API reports it, so it is inferred, and the source
+//! is shown.
 
 use super::{corefile::Corefile, facts::Servers, search::ResolvConf};
 
-/// The zone and how it was found.
+/// The cluster's domain and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain {
     pub name: String,
-    pub how: How,
+    pub source: DomainSource,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum DomainSource {
     /// `--cluster-domain`.
     Flag,
-    /// A server's own answer: the name of `kubernetes.default`'s address.
+    /// A server's answer: the name of `kubernetes.default`'s address.
     Ptr {
         address: String,
         server: String,
@@ -28,51 +28,53 @@ pub enum How {
     Assumed,
 }
 
-impl How {
+impl DomainSource {
     pub fn text(&self) -> String {
         match self {
-            How::Flag => "as --cluster-domain says".to_owned(),
-            How::Ptr { address, server } => {
-                format!("{server} calls {address} kubernetes.default.svc in it")
+            DomainSource::Flag => "from --cluster-domain".to_owned(),
+            DomainSource::Ptr { address, server } => {
+                format!("from {server}: {address} is kubernetes.default.svc in this domain")
             }
-            How::Corefile(place) => format!("from the Corefile in {place}"),
-            How::Config(place) => format!("from {place}"),
-            How::Search(pod) => format!("from the search path of {pod}"),
-            How::Assumed => "assumed: nothing that was read says it".to_owned(),
+            DomainSource::Corefile(place) => format!("from the Corefile in {place}"),
+            DomainSource::Config(place) => format!("from {place}"),
+            DomainSource::Search(pod) => format!("from the search path of {pod}"),
+            DomainSource::Assumed => "assumed: no source names it".to_owned(),
         }
     }
 }
 
-/// The zone of an answer to the question what `kubernetes.default` is called.
-pub fn of_kubernetes(name: &str) -> Option<String> {
+/// The zone in the name that a server returns for the address of
+/// `kubernetes.default`.
+pub fn zone_of_kubernetes(name: &str) -> Option<String> {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let zone = name.strip_prefix("kubernetes.default.svc.")?;
     (!zone.is_empty()).then(|| zone.to_owned())
 }
 
-/// What is known before a server is asked, in the order of trust.
-pub fn without_asking(
+/// The domain as far as it is known before a server is asked. The most reliable
+/// source comes first.
+pub fn domain_from_facts(
     flag: Option<&str>,
     servers: &Servers,
     search: Option<(&str, &ResolvConf)>,
 ) -> Domain {
     let plain = |name: &str| name.trim().trim_matches('.').to_ascii_lowercase();
     if let Some(flag) = flag {
-        return Domain { name: plain(flag), how: How::Flag };
+        return Domain { name: plain(flag), source: DomainSource::Flag };
     }
     for config in &servers.corefiles {
         if let Some(zone) = Corefile::read(&config.text).primary_zone() {
             let place = format!("configmap {}/{}", config.namespace, config.name);
-            return Domain { name: zone, how: How::Corefile(place) };
+            return Domain { name: zone, source: DomainSource::Corefile(place) };
         }
     }
     if let Some((name, place)) = &servers.configured_domain {
-        return Domain { name: plain(name), how: How::Config(place.clone()) };
+        return Domain { name: plain(name), source: DomainSource::Config(place.clone()) };
     }
     if let Some((pod, resolver)) = search
         && let Some(domain) = resolver.cluster_domain()
     {
-        return Domain { name: domain, how: How::Search(pod.to_owned()) };
+        return Domain { name: domain, source: DomainSource::Search(pod.to_owned()) };
     }
-    Domain { name: "cluster.local".to_owned(), how: How::Assumed }
+    Domain { name: "cluster.local".to_owned(), source: DomainSource::Assumed }
 }

@@ -1,7 +1,7 @@
-//! The records that the API says should be served, and why others should not.
+//! The records that the API says should be served, and why a name has none.
 //!
-//! After the DNS specification of Kubernetes, schema 1.1.0, and where it
-//! leaves a choice, after CoreDNS.
+//! It follows the DNS specification of Kubernetes, schema 1.1.0, and CoreDNS
+//! where the specification leaves a choice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -69,28 +69,28 @@ impl fmt::Display for Value {
     }
 }
 
-/// A record that should be there. An endpoint without hostname is named by
-/// the server as it likes, so there may be several ways to say the same.
+/// A record that should be served. The server chooses the name of an endpoint
+/// without a hostname, so there may be alternatives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
     pub value: Value,
-    pub or: Vec<Value>,
+    pub alternatives: Vec<Value>,
 }
 
 impl Wanted {
     fn only(value: Value) -> Wanted {
-        Wanted { value, or: Vec::new() }
+        Wanted { value, alternatives: Vec::new() }
     }
 
-    pub fn is(&self, value: &Value) -> bool {
-        self.value == *value || self.or.contains(value)
+    pub fn matches(&self, value: &Value) -> bool {
+        self.value == *value || self.alternatives.contains(value)
     }
 }
 
-/// Why a name should not be served although somebody may look for it.
+/// Why a name that someone may look for should not be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// Nothing is there yet, or it is not Ready.
+    /// It does not exist yet, or is not Ready.
     NotReady(String),
     /// The pod has no such name.
     NoHostname(String),
@@ -111,22 +111,22 @@ impl Absent {
 pub enum Expected {
     Records(Vec<Wanted>),
     Nothing(Absent),
-    /// It was not read; why stands in `unread`.
+    /// It could not be read; `unread` says why.
     Unknown,
 }
 
 /// A name and a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// In full, without the dot at its end.
+    /// The full name, without the dot at its end.
     pub name: String,
     pub kind: Kind,
-    /// Of the set, where it is an ordinal's.
+    /// The ordinal whose name it is, if any.
     pub ordinal: Option<u32>,
     pub expected: Expected,
 }
 
-/// Where names of a namespace are.
+/// The zone of a namespace's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     pub namespace: String,
@@ -134,7 +134,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// What all names of the namespace's Services end in.
+    /// The suffix of all names of the namespace's Services.
     pub fn suffix(&self) -> String {
         format!(".{}.svc.{}", self.namespace, self.domain)
     }
@@ -147,7 +147,7 @@ impl Zone {
         format!("{host}.{}", self.service(service))
     }
 
-    /// Without what all names end in; an address instead of its reverse name.
+    /// The name without the suffix, or the address of a reverse name.
     pub fn short(&self, name: &str) -> String {
         if let Some(address) = reversed(name) {
             return address.to_string();
@@ -156,28 +156,28 @@ impl Zone {
     }
 }
 
-/// What is to be looked at.
+/// Which rows to make.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// One ordinal only.
+pub struct RowOptions {
+    /// Only this ordinal.
     pub ordinal: Option<u32>,
-    /// These types only; none means all.
+    /// Only these types; empty means all.
     pub kinds: Vec<Kind>,
-    /// Whether the servers have reverse zones at all.
+    /// The servers have no reverse zones.
     pub no_reverse: bool,
-    /// Whether endpoints without hostname bear their pod's name.
+    /// Endpoints without a hostname get their pod's name.
     pub endpoint_pod_names: bool,
 }
 
-/// One row per name and type, in the order in which people read them: the
-/// Service, its ports, the ordinals, the addresses.
-pub fn rows(facts: &Facts, zone: &Zone, wish: &Wish) -> Vec<Row> {
+/// One row per name and type: the Service, its ports, the ordinals, the
+/// addresses.
+pub fn rows(facts: &Facts, zone: &Zone, options: &RowOptions) -> Vec<Row> {
     let Some(name) = facts.service.as_deref() else { return Vec::new() };
-    let mut view = View { facts, zone, wish, name, rows: Vec::new() };
+    let mut view = View { facts, zone, options, name, rows: Vec::new() };
     view.all();
     let mut rows = view.rows;
-    rows.retain(|row| wish.kinds.is_empty() || wish.kinds.contains(&row.kind));
-    if wish.no_reverse {
+    rows.retain(|row| options.kinds.is_empty() || options.kinds.contains(&row.kind));
+    if options.no_reverse {
         rows.retain(|row| row.kind != Kind::Ptr);
     }
     rows
@@ -186,8 +186,8 @@ pub fn rows(facts: &Facts, zone: &Zone, wish: &Wish) -> Vec<Row> {
 struct View<'a> {
     facts: &'a Facts,
     zone: &'a Zone,
-    wish: &'a Wish,
-    /// Of the Service.
+    options: &'a RowOptions,
+    /// The Service's name.
     name: &'a str,
     rows: Vec<Row>,
 }
@@ -195,10 +195,10 @@ struct View<'a> {
 impl View<'_> {
     fn all(&mut self) {
         let facts = self.facts;
-        let of_service = self.wish.ordinal.is_none();
+        let of_service = self.options.ordinal.is_none();
         let known = facts.services.is_some();
         let Some(service) = facts.governing() else {
-            let why = format!("there is no Service {}", self.name);
+            let why = format!("Service {} does not exist", self.name);
             let nothing =
                 if known { Expected::Nothing(Absent::Missing(why)) } else { Expected::Unknown };
             if of_service {
@@ -238,7 +238,7 @@ impl View<'_> {
         let name = target.trim_end_matches('.').to_ascii_lowercase();
         let expected = if target.parse::<IpAddr>().is_ok() || target.is_empty() {
             Expected::Nothing(Absent::Missing(format!(
-                "externalName {target:?} is no name, so there is no CNAME"
+                "externalName {target:?} is not a name, so there is no CNAME record"
             )))
         } else {
             Expected::Records(vec![Wanted::only(Value::Name(name))])
@@ -246,7 +246,7 @@ impl View<'_> {
         self.add(self.zone.service(self.name), Kind::Cname, None, expected);
     }
 
-    /// The Service's own name.
+    /// The rows of the Service's own name.
     fn addresses_of(&mut self, service: &Service, slices: Option<&[&Slice]>) {
         for family in [Family::V4, Family::V6] {
             let has = service.has_family(family);
@@ -298,7 +298,7 @@ impl View<'_> {
         }
         if service.selector.is_empty() {
             return Absent::Missing(format!(
-                "Service {} has no selector, and nobody made an EndpointSlice for it",
+                "Service {} has neither a selector nor endpoints",
                 self.name
             ));
         }
@@ -315,10 +315,10 @@ impl View<'_> {
         if there.iter().all(|pod| pod.ips.is_empty()) {
             return Absent::NotReady("no pod has an address yet".to_owned());
         }
-        Absent::Missing("no EndpointSlice names the pods".to_owned())
+        Absent::Missing("the pods are in no EndpointSlice".to_owned())
     }
 
-    /// SRV records: only named ports have them.
+    /// The SRV records. Only named ports have them.
     fn ports_of(&mut self, service: &Service, slices: Option<&[&Slice]>) {
         let of_slices = slices.into_iter().flatten().flat_map(|slice| &slice.ports);
         let mut ports: Vec<(String, String)> = Vec::new();
@@ -338,7 +338,7 @@ impl View<'_> {
             let name = format!("_{port}._{protocol}.{}", self.zone.service(self.name));
             let expected = match slices {
                 _ if !service.headless => {
-                    let number = service.ports.iter().find(|one| is(one, &port, &protocol));
+                    let number = service.ports.iter().find(|one| is_port(one, &port, &protocol));
                     let target = self.zone.service(self.name);
                     number.and_then(|port| port.number).map_or(Expected::Unknown, |port| {
                         Expected::Records(vec![Wanted::only(Value::Srv { port, target })])
@@ -354,14 +354,14 @@ impl View<'_> {
     fn srv(&self, service: &Service, slices: &[&Slice], port: &str, protocol: &str) -> Expected {
         let mut all = BTreeSet::new();
         for (slice, endpoint) in ready(slices) {
-            let numbers = slice.ports.iter().filter(|one| is(one, port, protocol));
+            let numbers = slice.ports.iter().filter(|one| is_port(one, port, protocol));
             for number in numbers.filter_map(|port| port.number) {
                 for address in &endpoint.addresses {
                     let srv = |target: String| Value::Srv { port: number, target };
                     let mut names = self.names_of(endpoint, *address).into_iter();
                     let Some(value) = names.next().map(srv) else { continue };
-                    let or = names.map(srv).collect();
-                    all.insert(Wanted { value, or });
+                    let alternatives = names.map(srv).collect();
+                    all.insert(Wanted { value, alternatives });
                 }
             }
         }
@@ -376,7 +376,7 @@ impl View<'_> {
         Expected::Records(all.into_iter().collect())
     }
 
-    /// The name of an endpoint in full, and what else a server may call it.
+    /// The full name of an endpoint, then other names that a server may use.
     fn names_of(&self, endpoint: &Endpoint, address: IpAddr) -> Vec<String> {
         let full = |host: &str| self.zone.host(&host.to_lowercase(), self.name);
         if let Some(hostname) = &endpoint.hostname {
@@ -384,20 +384,20 @@ impl View<'_> {
         }
         let dashed = full(&dashed(address));
         match &endpoint.pod {
-            Some(pod) if self.wish.endpoint_pod_names => vec![full(pod), dashed],
+            Some(pod) if self.options.endpoint_pod_names => vec![full(pod), dashed],
             Some(pod) => vec![dashed, full(pod)],
             None => vec![dashed],
         }
     }
 
-    /// Each ordinal's name, then whatever else has a hostname. `known` is the
-    /// Service with its slices; without them `otherwise` holds for all.
+    /// Each ordinal's name, then every other hostname. `known` is the Service
+    /// with its slices; without them, `otherwise` is expected of all.
     fn ordinals(&mut self, known: Option<(&Service, &[&Slice])>, otherwise: &Expected) {
         let mut named: BTreeSet<String> = BTreeSet::new();
         let facts = self.facts;
-        if let Some(set) = &facts.set {
+        if let Some(set) = facts.governed_set() {
             let range = set.ordinals();
-            let ordinals: Vec<u32> = match self.wish.ordinal {
+            let ordinals: Vec<u32> = match self.options.ordinal {
                 Some(one) => vec![one],
                 None => range.clone().collect(),
             };
@@ -411,7 +411,7 @@ impl View<'_> {
                 named.insert(pod);
             }
         }
-        let Some((service, slices)) = known.filter(|_| self.wish.ordinal.is_none()) else {
+        let Some((service, slices)) = known.filter(|_| self.options.ordinal.is_none()) else {
             return;
         };
         let others: BTreeSet<String> = slices
@@ -479,7 +479,7 @@ impl View<'_> {
             );
         };
         let Some(pod) = pods.iter().find(|pod| pod.name == host) else {
-            return Absent::NotReady(format!("there is no pod {host}"));
+            return Absent::NotReady(facts.no_pod(host));
         };
         if pod.subdomain.as_deref() != Some(self.name) {
             return Absent::NoHostname(match &pod.subdomain {
@@ -512,14 +512,14 @@ impl View<'_> {
         if !pod.ready {
             return Absent::NotReady(format!("{host} is {}", pod.state));
         }
-        Absent::Missing(format!("no EndpointSlice names {host}"))
+        Absent::Missing(format!("{host} is in no EndpointSlice"))
     }
 
-    /// The addresses' own names. The spec has them for a Service's address and
+    /// The PTR records. The specification has them for a Service's address and
     /// for the endpoints of a headless Service.
     fn reverse(&mut self, service: &Service, slices: &[&Slice]) {
         if !service.headless {
-            if self.wish.ordinal.is_some() {
+            if self.options.ordinal.is_some() {
                 return;
             }
             for address in service.cluster_ips.clone() {
@@ -529,7 +529,7 @@ impl View<'_> {
             }
             return;
         }
-        // An address that is some Service's own is answered with that one.
+        // The name of a Service's own address is that Service's.
         let taken: BTreeSet<IpAddr> =
             self.facts.services.iter().flatten().flat_map(|one| one.cluster_ips.clone()).collect();
         let mut all: BTreeMap<IpAddr, (Option<u32>, BTreeSet<Wanted>)> = BTreeMap::new();
@@ -537,14 +537,14 @@ impl View<'_> {
             let set = self.facts.set.as_ref();
             let ordinal =
                 endpoint.hostname.as_deref().and_then(|host| set.and_then(|s| s.ordinal_of(host)));
-            if self.wish.ordinal.is_some() && self.wish.ordinal != ordinal {
+            if self.options.ordinal.is_some() && self.options.ordinal != ordinal {
                 continue;
             }
             for address in endpoint.addresses.iter().filter(|address| !taken.contains(address)) {
                 let mut names = self.names_of(endpoint, *address).into_iter().map(Value::Name);
                 let Some(value) = names.next() else { continue };
                 let entry = all.entry(*address).or_insert((ordinal, BTreeSet::new()));
-                entry.1.insert(Wanted { value, or: names.collect() });
+                entry.1.insert(Wanted { value, alternatives: names.collect() });
             }
         }
         for (address, (ordinal, names)) in all {
@@ -554,7 +554,7 @@ impl View<'_> {
     }
 }
 
-fn is(port: &Port, name: &str, protocol: &str) -> bool {
+fn is_port(port: &Port, name: &str, protocol: &str) -> bool {
     port.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
         && port.protocol.eq_ignore_ascii_case(protocol)
 }
@@ -582,14 +582,14 @@ pub fn range_of(set: &StatefulSet) -> String {
     }
 }
 
-/// The label that CoreDNS gives an endpoint without hostname.
+/// The label that CoreDNS gives an endpoint without a hostname.
 fn dashed(address: IpAddr) -> String {
     let text = address.to_string().replace(['.', ':'], "-");
     // A label may not end in a dash.
     if text.ends_with('-') { text + "0" } else { text }
 }
 
-/// `4.0.244.10.in-addr.arpa`, or under `ip6.arpa`.
+/// `4.0.244.10.in-addr.arpa`, or a name under `ip6.arpa`.
 pub fn reverse_name(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => {
@@ -609,7 +609,7 @@ pub fn reverse_name(address: IpAddr) -> String {
     }
 }
 
-/// The address behind such a name.
+/// The address of a reverse name.
 pub fn reversed(name: &str) -> Option<IpAddr> {
     if let Some(labels) = name.strip_suffix(".in-addr.arpa") {
         let mut parts: Vec<&str> = labels.split('.').collect();

@@ -1,4 +1,4 @@
-//! What was read about names: Services, slices, pods, and the DNS servers.
+//! What was read: Services, EndpointSlices, pods, and the DNS servers.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -6,30 +6,33 @@ use crate::workload::{Read, Selector, StatefulSet, Unread};
 
 type Labels = BTreeMap<String, String>;
 
-/// Everything that names hang on, at one moment.
+/// Everything that decides about names, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub namespace: String,
-    /// The set that was asked about, or the one that the Service governs.
+    /// The set that was named, or the one that the named Service governs.
     pub set: Option<StatefulSet>,
-    /// The Service that was asked about, by its name; for a set it is the one
-    /// that the set names.
+    /// The name of the Service that was named, or of the set's governing
+    /// Service.
     pub service: Option<String>,
-    /// Of the namespace.
+    /// All in the namespace.
     pub services: Read<Service>,
-    /// Of the namespace.
+    /// All in the namespace.
     pub slices: Read<Slice>,
-    /// Those of the set or, without one, those that the Service selects.
+    /// The pods of the set or, without a set, those that the Service selects.
     pub pods: Read<Member>,
-    /// Of the namespace itself, where a Corefile asks for them.
+    /// The names of ordinals that pods have which are not of the set, as far as
+    /// they were looked for.
+    pub taken: Vec<String>,
+    /// The namespace's own labels, read if a Corefile filters by them.
     pub namespace_labels: Option<Labels>,
     pub servers: Servers,
     pub unread: Vec<Unread>,
-    /// The connection flags that were given, each with a blank in front.
+    /// The connection flags that were given, each with a space in front.
     pub flags: String,
 }
 
-/// A Service, as far as names hang on it.
+/// The parts of a Service that decide about names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     pub name: String,
@@ -37,7 +40,7 @@ pub struct Service {
     /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
     pub kind: String,
     pub selector: Labels,
-    /// Without the `None` of a headless one.
+    /// Without the `None` of a headless Service.
     pub cluster_ips: Vec<IpAddr>,
     pub headless: bool,
     pub external_name: Option<String>,
@@ -53,7 +56,7 @@ pub struct Port {
     pub name: Option<String>,
     /// `TCP`, `UDP`, `SCTP`.
     pub protocol: String,
-    /// Of a Service the port itself, of a slice the pods'.
+    /// The Service's port, or in a slice the pods' port.
     pub number: Option<u16>,
     /// `targetPort` of a Service, a number or a name.
     pub target: Option<String>,
@@ -80,14 +83,14 @@ pub struct Slice {
 pub struct Endpoint {
     pub addresses: Vec<IpAddr>,
     pub hostname: Option<String>,
-    /// Absent counts as true: nobody looks.
+    /// True if absent.
     pub ready: bool,
     pub terminating: bool,
-    /// The pod it was made from.
+    /// The pod that it is for.
     pub pod: Option<String>,
 }
 
-/// A pod, as far as its names hang on it.
+/// The parts of a pod that decide about its names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the pod")]
 pub struct Member {
@@ -107,29 +110,29 @@ pub struct Member {
     pub containers: Vec<String>,
 }
 
-/// The cluster's DNS servers and what is known of them.
+/// What is known about the cluster's DNS servers.
 #[derive(Clone, Debug, Default)]
 pub struct Servers {
     /// `kube-system/kube-dns`; `None` when there is none, or it was not read.
     pub service: Option<String>,
-    /// Whether the Services of the server's namespace could be read, so that
-    /// an absent one is known to be absent.
-    pub looked: bool,
-    /// Whether its pods could be read; without them an empty list means nothing.
-    pub listed: bool,
+    /// Whether the Services of kube-system could be read. If not, an absent one
+    /// may exist.
+    pub services_read: bool,
+    /// Whether its EndpointSlices could be read. If not, an empty list of pods
+    /// means nothing.
+    pub endpoints_read: bool,
     pub pods: Vec<Server>,
-    /// The address that pods have in their resolv.conf.
+    /// The addresses that pods have in their resolv.conf.
     pub addresses: Vec<IpAddr>,
-    /// ConfigMap and text; several for servers that differ.
+    /// More than one if the servers have different ones.
     pub corefiles: Vec<Config>,
-    /// NodeLocal DNSCache runs on the nodes.
+    /// Set if NodeLocal DNSCache runs on the nodes.
     pub node_local: Option<NodeLocal>,
     /// The address of `kubernetes.default`, whose PTR record names the zone.
     pub kubernetes: Option<IpAddr>,
-    /// `networking.dnsDomain` of kubeadm-config, or `clusterDomain` of
-    /// kubelet-config.
+    /// The domain in kubeadm-config or kubelet-config, and where it is.
     pub configured_domain: Option<(String, String)>,
-    /// What of all this could not be read.
+    /// What of this could not be read.
     pub unread: Vec<Unread>,
 }
 
@@ -152,10 +155,10 @@ pub struct Config {
     pub text: String,
 }
 
-/// A cache that sits on every node, before the cluster's servers.
+/// A cache on every node, in front of the cluster's servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeLocal {
-    /// What was seen of it: `pod/node-local-dns-x7k2p`.
+    /// The pod that was found: `pod/node-local-dns-x7k2p`.
     pub seen: String,
     pub corefile: Option<Config>,
 }
@@ -174,10 +177,16 @@ impl Family {
 }
 
 impl Facts {
-    /// The Service whose names are looked at, where it exists and was read.
+    /// The Service whose names are shown, if it exists and was read.
     pub fn governing(&self) -> Option<&Service> {
         let name = self.service.as_deref()?;
         self.services.iter().flatten().find(|service| service.name == name)
+    }
+
+    /// The set whose pods have their names under this Service: the pods of
+    /// another set that it selects have none there.
+    pub fn governed_set(&self) -> Option<&StatefulSet> {
+        self.set.as_ref().filter(|set| set.service_name == self.service)
     }
 
     /// The slices of a Service.
@@ -189,7 +198,17 @@ impl Facts {
         self.pods.iter().flatten().find(|pod| pod.name == name)
     }
 
-    /// Where the commands that hints name find things.
+    /// Why there is no pod of the set with this name.
+    pub fn no_pod(&self, name: &str) -> String {
+        match &self.set {
+            Some(set) if self.taken.iter().any(|taken| taken == name) => {
+                format!("the pod {name} is not of {}, whose own pod cannot be created", set.name)
+            }
+            _ => format!("{name} does not exist"),
+        }
+    }
+
+    /// The namespace and connection flags for the commands in hints.
     pub fn at(&self) -> String {
         format!("-n {}{}", self.namespace, self.flags)
     }
@@ -200,12 +219,13 @@ impl Service {
         self.kind == "ExternalName"
     }
 
-    /// Whether it selects a pod with these labels; without a selector none.
+    /// Whether it selects a pod with these labels. Without a selector it
+    /// selects none.
     pub fn selects(&self, labels: &Labels) -> bool {
         !self.selector.is_empty() && crate::workload::contains_all(labels, &self.selector)
     }
 
-    /// The families that its records may have. A manifest does not say.
+    /// Whether its records may have this family. A manifest often does not say.
     pub fn has_family(&self, family: Family) -> bool {
         self.families.contains(&family)
             || (self.families.is_empty()

@@ -1,10 +1,9 @@
-//! What an application sees: the resolver of a container, by whatever the
-//! container has to ask it with.
+//! What an application sees: the resolver of a container, asked with the tools
+//! that the container has.
 //!
-//! `getent` is the C library's own way, with its hosts file and search path.
-//! Where there is none, `nslookup` at least asks the servers that the
-//! container asks. A container without either, or without a shell, may still
-//! have `cat`: then its resolv.conf and hosts are all that can be told.
+//! `getent` uses the C library, with its hosts file and search path. Without
+//! it, `nslookup` at least asks the same servers. A container without either
+//! may still have `cat`: then only its resolv.conf and hosts are shown.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -15,7 +14,7 @@ use super::{
     wire::{Code, Question, Reply},
 };
 
-/// By which means a container was asked.
+/// The tool with which a container was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
     Getent,
@@ -39,6 +38,8 @@ impl Means {
 pub struct Inside {
     pub pod: String,
     pub means: Means,
+    /// Why nothing was learned about the names.
+    pub error: Option<String>,
     pub resolver: Option<ResolvConf>,
     /// Names of its hosts file, with their addresses.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
@@ -46,7 +47,7 @@ pub struct Inside {
     pub outcomes: Vec<Outcome>,
 }
 
-/// The database of getent for a type; it has no others.
+/// The database of getent for a type, if it has one.
 pub fn database(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::A => Some("ahostsv4"),
@@ -55,8 +56,8 @@ pub fn database(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The addresses by name in what `getent ahostsv4 NAME…` prints: one line for
-/// each socket type, and the name on the first line of each.
+/// The addresses by name in the output of `getent ahostsv4 NAME…`: one line for
+/// each socket type, with the name on the first.
 pub fn getent(stdout: &str) -> BTreeMap<String, Vec<IpAddr>> {
     let mut found: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
     let mut current = String::new();
@@ -67,7 +68,7 @@ pub fn getent(stdout: &str) -> BTreeMap<String, Vec<IpAddr>> {
         if let Some(name) = words.next() {
             name.trim_end_matches('.').to_ascii_lowercase().clone_into(&mut current);
         }
-        // A mapped address is what an IPv4 host looks like in the other family.
+        // An IPv4-mapped address is an IPv4 record in the IPv6 database.
         let mapped = matches!(address, IpAddr::V6(six) if six.to_ipv4_mapped().is_some());
         if !current.is_empty() && !mapped {
             let addresses = found.entry(current.clone()).or_default();
@@ -79,8 +80,8 @@ pub fn getent(stdout: &str) -> BTreeMap<String, Vec<IpAddr>> {
     found
 }
 
-/// The addresses of a name in what nslookup prints, of busybox or of BIND.
-/// `None` where it is no answer at all.
+/// The addresses of a name in the output of nslookup, busybox's or BIND's.
+/// `None` if there was no answer: a server that fails has not denied the name.
 pub fn nslookup(stdout: &str, name: &str) -> Option<Vec<IpAddr>> {
     let mut addresses = Vec::new();
     let mut named = false;
@@ -96,7 +97,9 @@ pub fn nslookup(stdout: &str, name: &str) -> Option<Vec<IpAddr>> {
             }
         }
     }
-    let denied = ["NXDOMAIN", "can't find", "No answer", "can't resolve"];
+    // musl's words for a name that does not exist stand last; for a server that
+    // does not answer it has others.
+    let denied = ["NXDOMAIN", "No answer", "Name does not resolve", "Name or service not known"];
     let answered = !addresses.is_empty() || denied.iter().any(|word| stdout.contains(word));
     answered.then_some(addresses)
 }
@@ -117,14 +120,14 @@ pub fn hosts(text: &str) -> BTreeMap<String, Vec<IpAddr>> {
     found
 }
 
-/// What a resolver that only tells addresses said to a question.
+/// The outcome of a question to a resolver that returns only addresses.
 pub fn outcome(asked: &Question, addresses: &[IpAddr]) -> Outcome {
     let wanted = |address: &&IpAddr| address.is_ipv4() == (asked.kind == Kind::A);
     let mut values: Vec<Value> =
         addresses.iter().filter(wanted).copied().map(Value::Address).collect();
     values.sort();
     values.dedup();
-    let code = if values.is_empty() { Code::Untold } else { Code::Fine };
+    let code = if values.is_empty() { Code::Unknown } else { Code::NoError };
     let weights = vec![None; values.len()];
     Outcome::Reply(Reply { code, values, weights, ttl: None, denied_for: None })
 }
@@ -165,7 +168,16 @@ mod tests {
         let denied =
             "Server: 10.96.0.10\nAddress: 10.96.0.10#53\n\n** server can't find x: NXDOMAIN\n";
         assert_eq!(nslookup(denied, "x"), Some(Vec::new()));
-        assert_eq!(nslookup(";; connection timed out; no servers could be reached", "x"), None);
+        let musl = "nslookup: can't resolve 'x': Name does not resolve\n";
+        assert_eq!(nslookup(musl, "x"), Some(Vec::new()));
+        for silent in [
+            ";; connection timed out; no servers could be reached",
+            "** server can't find x: SERVFAIL",
+            "** server can't find x: REFUSED",
+            "nslookup: can't resolve 'x': Try again",
+        ] {
+            assert_eq!(nslookup(silent, "x"), None, "{silent}");
+        }
     }
 
     #[test]

@@ -1,25 +1,24 @@
 //! `dns`: the names that a set or a Service should have, what each DNS server
 //! answers, and why they differ.
 //!
-//! How an answer comes about. A pod of a StatefulSet has its own name as its
-//! hostname and `spec.serviceName` as its subdomain, from the day it is made.
-//! The EndpointSlice controller looks at the Service, picks the pods that its
-//! selector matches, and writes each address down, with the hostname where
-//! the subdomain is the Service's own name, and with `ready` unless the pod is
-//! not Ready (or always, with `publishNotReadyAddresses`). A DNS server such
-//! as CoreDNS watches Services and slices and answers from what it has seen
-//! last; before it there may be a cache that keeps an answer, also the answer
-//! that there is no such name. The application asks with a short name, and
-//! its resolver tries it under one domain after the other.
+//! How a name resolves: a pod of a StatefulSet gets its own name as hostname
+//! and `spec.serviceName` as subdomain when it is created. The EndpointSlice
+//! controller takes the pods that the Service's selector matches and writes
+//! down their addresses. Each has the hostname if the subdomain is the
+//! Service's name, and `ready` if the pod is Ready (or always, with
+//! `publishNotReadyAddresses`). A DNS server such as CoreDNS watches Services
+//! and EndpointSlices and answers from what it saw last. A cache in front of it
+//! may keep answers, including denials. The application asks for a short name,
+//! and its resolver tries that under one search domain after the other.
 //!
-//! So there is one model for each part, all pure: [`expected`] has the records
-//! that the API says should be served, [`domain`] the zone they are in,
-//! [`corefile`] what a server keeps back and for how long it remembers,
-//! [`search`] which names a short one becomes, [`wire`] how questions and
-//! answers travel, [`compare`] what an answer is worth against what was
-//! expected, and [`explain`] the rules that say why a name is not there.
-//! [`ask`] and [`inside`] carry the questions to a server and into a pod, `run`
-//! reads, asks and shows, `report` has the tables.
+//! Each part has a module, all pure: [`expected`] computes the records that
+//! should be served, [`domain`] finds the cluster's domain, [`corefile`] reads
+//! filters and cache times, [`search`] expands short names, [`wire`] encodes
+//! questions and decodes answers, [`compare`] gives the verdicts, and
+//! [`explain`] has the rules that say why a name does not resolve. [`ask`] asks
+//! a server and [`inside`] reads what tools in a container print. `run` reads,
+//! asks and shows; `report` has the table and the document, `lists` the lists
+//! for other programs.
 
 pub mod args;
 pub mod ask;
@@ -30,7 +29,11 @@ pub mod expected;
 pub mod explain;
 pub mod facts;
 pub mod inside;
+pub mod lists;
+mod objects;
+pub mod offline;
 pub mod picture;
+pub mod read;
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -1,10 +1,9 @@
-//! All that is known of the names at one moment: rows with their verdicts,
-//! servers, findings. Pure.
+//! The names at one moment: rows with their verdicts, servers, findings. Pure.
 
 use jiff::Timestamp;
 
 use super::{
-    compare::{Judged, Outcome, Verdict, own_values},
+    compare::{JudgedRow, Outcome, Verdict, agrees},
     domain::Domain,
     expected::{Expected, Row, Zone},
     facts::Facts,
@@ -18,118 +17,138 @@ use crate::{
     workload::{Finding, Severity, Unread},
 };
 
-/// Someone who was asked.
+/// A DNS server, or the resolver of a pod, that was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// `coredns-7db6d8ff4d-abcde`, or `pod/web-0` for a look from inside.
+pub struct Responder {
+    /// `coredns-7db6d8ff4d-abcde`, or `pod/web-0` for a pod's resolver.
     pub name: String,
     pub namespace: String,
-    /// Where it listens; absent for a look from inside.
+    /// Where it listens; absent for a pod's resolver.
     pub port: Option<u16>,
-    /// Why there is no answer at all.
+    /// Why it gave no answer at all.
     pub error: Option<String>,
-    /// How many streams it took.
+    /// How many streams were opened to it.
     pub streams: usize,
-    /// The means of a look from inside.
+    /// The tool with which a pod's resolver was asked.
     pub means: Option<String>,
 }
 
-/// A short form of a name and what becomes of it in a namespace.
+/// A short form of a name, and how it resolves in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
+pub struct SearchPath {
     pub from: String,
     pub form: String,
-    pub steps: Vec<(Try, Step)>,
-    /// Whether the form leads here; `None` where something else may come first.
+    pub steps: Vec<(Try, TryResult)>,
+    /// Whether the form leads here; `None` if another name may answer first.
     pub reaches: Option<bool>,
 }
 
-/// What becomes of one try.
+/// The result of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// This is the name.
-    Here,
-    /// Nothing has that name.
-    Nothing,
-    /// A Service of that name is there: it may answer.
+pub enum TryResult {
+    /// This is the intended name.
+    Intended,
+    /// No such name exists.
+    NoName,
+    /// Another Service has this name and may answer.
     OtherService,
-    /// It is none of the cluster's names.
+    /// It is not in the cluster's domain.
     Outside,
     Unknown,
 }
 
-impl Step {
+impl TryResult {
     pub fn text(self) -> &'static str {
         match self {
-            Step::Here => "this one",
-            Step::Nothing => "no such name",
-            Step::OtherService => "another Service has that name and may answer",
-            Step::Outside => "not the cluster's: asked outside",
-            Step::Unknown => "not known: it may not be read, or only in a cluster",
+            TryResult::Intended => "the intended name",
+            TryResult::NoName => "no such name",
+            TryResult::OtherService => "another Service has this name and may answer",
+            TryResult::Outside => "not a name of the cluster: resolved outside",
+            TryResult::Unknown => "unknown: the Service could not be read",
         }
     }
 }
 
-/// The moment.
+/// Rows, servers and findings, as they are shown.
 #[derive(Clone, Debug)]
 pub struct Picture {
     pub facts: Facts,
     pub domain: Domain,
     pub zone: Zone,
-    pub rows: Vec<Judged>,
-    /// In the order of each row's outcomes.
-    pub asked: Vec<Asked>,
+    pub rows: Vec<JudgedRow>,
+    /// In the same order as each row's outcomes.
+    pub asked: Vec<Responder>,
     pub inside: Option<Inside>,
-    pub paths: Vec<Path>,
+    pub paths: Vec<SearchPath>,
     pub findings: Vec<Finding>,
-    /// What the answer lacks.
+    /// What could not be read.
     pub unread: Vec<Unread>,
+    /// Whether servers were to be asked, and none can be: waiting for their
+    /// answers has no end.
+    pub cannot_ask: bool,
     pub now: Timestamp,
 }
 
 impl Picture {
-    /// Whether everything is as it should be, as far as it was looked at.
-    pub fn is_well(&self) -> bool {
-        let ok = |judged: &Judged| match judged.verdict {
+    /// Whether there are rows, all are ok, and every server that was asked
+    /// answered every question.
+    pub fn is_all_ok(&self) -> bool {
+        let ok = |judged: &JudgedRow| match judged.verdict {
             Some(verdict) => verdict == Verdict::Ok,
-            // Nobody was asked: then what should be served is all there is.
+            // No server was asked: it is enough to know the records.
             None => matches!(judged.row.expected, Expected::Records(_)),
         };
-        self.rows.iter().all(ok) && self.asked.iter().all(|asked| asked.error.is_none())
+        let answered = |judged: &JudgedRow| {
+            !judged.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_)))
+        };
+        !self.rows.is_empty()
+            && !self.cannot_ask
+            && self.rows.iter().all(|judged| ok(judged) && answered(judged))
+            && self.asked.iter().all(|asked| asked.error.is_none())
     }
 
-    /// Whether something was found that a script should look at.
-    pub fn is_found(&self) -> bool {
-        let wrong = |judged: &Judged| judged.verdict.is_some_and(|verdict| verdict != Verdict::Ok);
+    /// Whether waiting cannot end well, because something can be neither read
+    /// nor asked, or because there will be no names.
+    pub fn is_hopeless(&self) -> bool {
+        let unknown = |judged: &JudgedRow| judged.row.expected == Expected::Unknown;
+        // A set's serviceName cannot be changed.
+        let nameless = self.facts.service.is_none();
+        nameless || self.cannot_ask || (!self.unread.is_empty() && self.rows.iter().any(unknown))
+    }
+
+    /// Whether a row is not ok or a finding is an error.
+    pub fn has_problem(&self) -> bool {
+        let wrong =
+            |judged: &JudgedRow| judged.verdict.is_some_and(|verdict| verdict != Verdict::Ok);
         self.rows.iter().any(wrong)
             || self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// The Service's name in full.
+    /// The Service's full name.
     pub fn service(&self) -> String {
         self.zone.service(self.facts.service.as_deref().unwrap_or_default())
     }
 
-    /// For how long the servers will go on denying what is there by now.
+    /// For how long the servers keep denying a name that exists.
     pub fn denied_for(&self) -> Option<u32> {
         let rows = self.rows.iter().filter(|row| row.verdict != Some(Verdict::Ok));
         let there = rows.filter(|row| matches!(row.row.expected, Expected::Records(_)));
-        there.filter_map(Judged::denied_for).max()
+        there.filter_map(JudgedRow::denied_for).max()
     }
 }
 
-/// `A 10.0.0.1, 10.0.0.2`, `NXDOMAIN, for 27 s more`.
+/// `10.0.0.1, 10.0.0.2`, `NXDOMAIN, valid for 27 s more`.
 pub fn answer_text(outcome: &Outcome, zone: &Zone) -> String {
     match outcome {
         Outcome::NotAsked => "not asked".to_owned(),
         Outcome::Failed(why) => why.clone(),
         Outcome::Reply(reply) if reply.values.is_empty() => {
             let word = match reply.code {
-                super::wire::Code::Fine => "no such record".to_owned(),
+                super::wire::Code::NoError => "no such record".to_owned(),
                 other => other.to_string(),
             };
             match reply.denied_for {
-                Some(seconds) => format!("{word}, for {seconds} s more"),
+                Some(seconds) => format!("{word}, valid for {seconds} s more"),
                 None => word,
             }
         }
@@ -143,7 +162,7 @@ fn values_text(reply: &Reply, zone: &Zone) -> String {
     values.join(", ")
 }
 
-/// A value without what all names end in.
+/// A value without the suffix of all names.
 pub fn short(value: &str, zone: &Zone) -> String {
     value.replace(&zone.suffix(), "")
 }
@@ -152,10 +171,10 @@ fn row_text(row: &Row, zone: &Zone) -> String {
     format!("{} {}", zone.short(&row.name), row.kind.name())
 }
 
-/// What the answers say, as findings.
-pub fn of_answers(
-    rows: &[Judged],
-    asked: &[Asked],
+/// The findings from the answers.
+pub fn answer_findings(
+    rows: &[JudgedRow],
+    asked: &[Responder],
     zone: &Zone,
     service: &str,
     again: &str,
@@ -166,7 +185,7 @@ pub fn of_answers(
             let message = format!("{} gave no answer: {error}", one.name);
             let hint = one.port.map(|_| format!("kubectl logs {} -n {}", one.name, one.namespace));
             let mut finding =
-                rules::SERVER_SILENT.found(format!("pod/{}", bare(&one.name)), message);
+                rules::SERVER_SILENT.found(format!("pod/{}", pod_name(&one.name)), message);
             finding.hint = hint;
             found.push(finding);
         }
@@ -178,29 +197,36 @@ pub fn of_answers(
         });
         let failed: Vec<_> = failed.collect();
         if let Some((judged, why)) = failed.first() {
+            let others = match failed.len() - 1 {
+                0 => String::new(),
+                others => format!(" and {}", count(others, "other question")),
+            };
             let message = format!(
-                "{} did not answer {} usefully, {} among them: {why}",
+                "{} gave no usable answer to {}{others}: {why}",
                 one.name,
-                count(failed.len(), "question"),
                 row_text(&judged.row, zone)
             );
-            found.push(rules::SERVER_SILENT.found(format!("pod/{}", bare(&one.name)), message));
+            found.push(rules::SERVER_SILENT.found(format!("pod/{}", pod_name(&one.name)), message));
         }
         let skew: Vec<String> = rows
             .iter()
             .filter(|judged| judged.verdict == Some(Verdict::Skew))
-            .filter(|judged| deviates(judged, place, service))
+            .filter(|judged| match judged.outcomes.get(place) {
+                Some(Outcome::Reply(reply)) => !agrees(&judged.row, reply, service),
+                _ => false,
+            })
             .map(|judged| {
                 let text = answer_text(&judged.outcomes[place], zone);
                 format!("{} is {text}", row_text(&judged.row, zone))
             })
             .collect();
         if !skew.is_empty() {
-            let message = format!("{} differs from the API: {}", one.name, some(&skew));
-            let object = format!("pod/{}", bare(&one.name));
+            let message = format!("{} differs from the API: {}", one.name, first_few(&skew));
+            let object = format!("pod/{}", pod_name(&one.name));
             found.push(rules::SKEW.found(object, message).hint(again));
         }
     }
+    found.extend(disagreements(rows, asked, zone, service));
     let of = |verdict: Verdict| {
         rows.iter().filter(move |judged| judged.verdict == Some(verdict)).map(|judged| {
             let text = judged
@@ -213,12 +239,14 @@ pub fn of_answers(
         })
     };
     let object = format!("service/{}", zone.short(service));
-    let served = |judged: &Judged| matches!(judged.row.expected, Expected::Records(_));
+    let served = |judged: &JudgedRow| matches!(judged.row.expected, Expected::Records(_));
     let denied: Vec<String> =
         of(Verdict::Missing).filter(|(row, _)| served(row)).map(|(_, text)| text).collect();
     if !denied.is_empty() {
-        let message =
-            format!("every server that was asked lacks what the API has: {}", some(&denied));
+        let message = format!(
+            "every server that answered lacks records that the API has: {}",
+            first_few(&denied)
+        );
         found.push(rules::DENIED.found(&object, message).hint(again));
     }
     let stale: Vec<String> = of(Verdict::Stale)
@@ -226,44 +254,63 @@ pub fn of_answers(
             Expected::Records(wanted) => {
                 let wanted: Vec<String> =
                     wanted.iter().map(|one| short(&one.value.to_string(), zone)).collect();
-                format!("{text}, and the API has {}", wanted.join(", "))
+                format!("{text}, but the API has {}", wanted.join(", "))
             }
             Expected::Nothing(absent) => format!("{text}, although {}", absent.why()),
             Expected::Unknown => text,
         })
         .collect();
     if !stale.is_empty() {
-        let message = format!("servers answer what is not so any more: {}", some(&stale));
+        let message =
+            format!("the servers return records that the API does not have: {}", first_few(&stale));
         found.push(rules::OLD_ADDRESS.found(&object, message).hint(again));
     }
     let extra: Vec<String> = of(Verdict::Extra).map(|(_, text)| text).collect();
     if !extra.is_empty() {
-        let message = format!("servers answer more than the API has: {}", some(&extra));
+        let message = format!("the servers return more than the API has: {}", first_few(&extra));
         found.push(rules::UNEXPECTED.found(&object, message).hint(again));
     }
     found
 }
 
-fn bare(name: &str) -> &str {
+/// Servers that differ in rows of which it is not known what is right.
+fn disagreements(
+    rows: &[JudgedRow],
+    asked: &[Responder],
+    zone: &Zone,
+    service: &str,
+) -> Option<Finding> {
+    let unknown = |judged: &&JudgedRow| {
+        judged.verdict == Some(Verdict::Skew) && judged.row.expected == Expected::Unknown
+    };
+    let differing: Vec<String> = rows
+        .iter()
+        .filter(unknown)
+        .map(|judged| {
+            let answers = asked.iter().zip(&judged.outcomes);
+            let answers = answers.filter(|(_, outcome)| matches!(outcome, Outcome::Reply(_)));
+            let answers: Vec<String> = answers
+                .map(|(one, outcome)| format!("{} from {}", answer_text(outcome, zone), one.name))
+                .collect();
+            format!("{} is {}", row_text(&judged.row, zone), answers.join(", "))
+        })
+        .collect();
+    if differing.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "the servers do not agree, and what is right could not be read: {}",
+        first_few(&differing)
+    );
+    Some(rules::SKEW.found(format!("service/{}", zone.short(service)), message))
+}
+
+fn pod_name(name: &str) -> &str {
     name.strip_prefix("pod/").unwrap_or(name)
 }
 
-/// Whether this server is the one that is wrong.
-fn deviates(judged: &Judged, place: usize, service: &str) -> bool {
-    let Some(Outcome::Reply(reply)) = judged.outcomes.get(place) else { return false };
-    let values = own_values(&judged.row, reply, service);
-    match &judged.row.expected {
-        Expected::Records(wanted) => {
-            wanted.iter().any(|one| !values.iter().any(|value| one.is(value)))
-                || values.iter().any(|value| !wanted.iter().any(|one| one.is(value)))
-        }
-        Expected::Nothing(_) => !values.is_empty(),
-        Expected::Unknown => true,
-    }
-}
-
-/// The first few, and how many more there are.
-fn some(texts: &[String]) -> String {
+/// The first two, and how many more there are.
+fn first_few(texts: &[String]) -> String {
     const SHOWN: usize = 2;
     let shown = texts.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
     match texts.len().saturating_sub(SHOWN) {
@@ -273,7 +320,7 @@ fn some(texts: &[String]) -> String {
 }
 
 /// The short forms of a name, the shortest first.
-pub fn forms(host: &str, namespace: &str, domain: &str) -> Vec<String> {
+pub fn short_forms(host: &str, namespace: &str, domain: &str) -> Vec<String> {
     vec![
         host.to_owned(),
         format!("{host}.{namespace}"),
@@ -282,57 +329,57 @@ pub fn forms(host: &str, namespace: &str, domain: &str) -> Vec<String> {
     ]
 }
 
-/// The namespace and the Service that a name in the zone is about, whether it
-/// is a Service's own or one of a host under it.
-pub fn parts<'a>(name: &'a str, domain: &str) -> Option<(&'a str, &'a str)> {
+/// The namespace and the Service of a name in the zone, either a Service's own
+/// name or a hostname under it.
+pub fn namespace_and_service<'a>(name: &'a str, domain: &str) -> Option<(&'a str, &'a str)> {
     let front = name.strip_suffix(domain)?.strip_suffix(".svc.")?;
     let mut labels = front.rsplit('.');
     let (namespace, service) = (labels.next()?, labels.next()?);
     labels.nth(1).is_none().then_some((namespace, service))
 }
 
-/// Follows a form along a search path; `known` says whether a Service is there.
-pub fn path(
+/// Tries a form along a search path; `known` says whether a Service exists.
+pub fn follow_form(
     from: &str,
     form: &str,
     target: &str,
     domain: &str,
     resolver: &ResolvConf,
     known: &dyn Fn(&str, &str) -> Option<bool>,
-) -> Path {
+) -> SearchPath {
     let mut steps = Vec::new();
     let mut reaches = Some(false);
     for one in resolver.tries(form) {
-        let own = parts(target, domain);
+        let own = namespace_and_service(target, domain);
         let step = if one.name == target {
-            Step::Here
+            TryResult::Intended
         } else if !super::corefile::is_within(&one.name, domain) {
-            Step::Outside
+            TryResult::Outside
         } else {
-            match parts(&one.name, domain) {
-                None => Step::Nothing,
-                // The names of this very Service are known.
-                Some(found) if Some(found) == own => Step::Nothing,
+            match namespace_and_service(&one.name, domain) {
+                None => TryResult::NoName,
+                // The names of the intended Service are known.
+                Some(found) if Some(found) == own => TryResult::NoName,
                 Some((namespace, service)) => match known(namespace, service) {
-                    Some(false) => Step::Nothing,
-                    Some(true) => Step::OtherService,
-                    None => Step::Unknown,
+                    Some(false) => TryResult::NoName,
+                    Some(true) => TryResult::OtherService,
+                    None => TryResult::Unknown,
                 },
             }
         };
         steps.push((one, step));
         match step {
-            Step::Here => {
+            TryResult::Intended => {
                 reaches = reaches.map(|_| true);
                 break;
             }
-            Step::OtherService | Step::Unknown => reaches = None,
-            Step::Nothing | Step::Outside => {}
+            TryResult::OtherService | TryResult::Unknown => reaches = None,
+            TryResult::NoName | TryResult::Outside => {}
         }
     }
-    // What may come first matters only if the name itself comes at all.
-    let comes = steps.iter().any(|(_, step)| *step == Step::Here);
-    Path {
+    // Other names matter only if the intended name is reached at all.
+    let comes = steps.iter().any(|(_, step)| *step == TryResult::Intended);
+    SearchPath {
         from: from.to_owned(),
         form: form.to_owned(),
         steps,
@@ -340,26 +387,27 @@ pub fn path(
     }
 }
 
-/// What the paths say, as findings.
-pub fn of_paths(paths: &[Path], object: &str) -> Vec<Finding> {
+/// The findings from the search paths.
+pub fn path_findings(paths: &[SearchPath], object: &str) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut namespaces: Vec<&str> = paths.iter().map(|path| path.from.as_str()).collect();
     namespaces.dedup();
     for from in namespaces {
-        let here: Vec<&Path> = paths.iter().filter(|path| path.from == from).collect();
+        let here: Vec<&SearchPath> = paths.iter().filter(|path| path.from == from).collect();
         let best = here.iter().find(|path| path.reaches == Some(true));
         let shortest = here.first().copied();
         let Some(short) = shortest.filter(|path| path.reaches != Some(true)) else { continue };
-        let perhaps =
-            here.iter().any(|path| path.steps.iter().any(|(_, step)| *step == Step::OtherService));
+        let perhaps = here
+            .iter()
+            .any(|path| path.steps.iter().any(|(_, step)| *step == TryResult::OtherService));
         let why = if perhaps {
             "may lead to another Service of that name"
         } else if short.reaches.is_none() {
-            "may lead elsewhere: not all that it is tried as could be read"
+            "may lead elsewhere: not every name that is tried could be checked"
         } else {
             "does not lead here"
         };
-        let better = best.map_or_else(String::new, |best| format!("; {} does", best.form));
+        let better = best.map_or_else(String::new, |best| format!("; use {}", best.form));
         let message = format!("from namespace {from}, {} {why}{better}", short.form);
         let finding = rules::SHORT_NAME.found(object, message);
         found.push(if perhaps { finding } else { finding.at(Severity::Note) });
@@ -373,9 +421,9 @@ mod tests {
 
     const TARGET: &str = "web-0.nginx.default.svc.cluster.local";
 
-    fn from(namespace: &str, form: &str, known: &dyn Fn(&str, &str) -> Option<bool>) -> Path {
+    fn from(namespace: &str, form: &str, known: &dyn Fn(&str, &str) -> Option<bool>) -> SearchPath {
         let resolver = ResolvConf::of_pod(namespace, "cluster.local");
-        path(namespace, form, TARGET, "cluster.local", &resolver, known)
+        follow_form(namespace, form, TARGET, "cluster.local", &resolver, known)
     }
 
     #[test]
@@ -386,12 +434,12 @@ mod tests {
         assert_eq!(from("shop", "web-0.nginx", &none).reaches, Some(false));
         let second = from("shop", "web-0.nginx.default", &none);
         assert_eq!(second.reaches, Some(true));
-        let steps: Vec<Step> = second.steps.iter().map(|(_, step)| *step).collect();
-        assert_eq!(steps, [Step::Nothing, Step::Here]);
-        // Its own Service of that name comes first.
+        let steps: Vec<TryResult> = second.steps.iter().map(|(_, step)| *step).collect();
+        assert_eq!(steps, [TryResult::NoName, TryResult::Intended]);
+        // The namespace's own Service of that name comes first.
         let own = |namespace: &str, service: &str| Some((namespace, service) == ("shop", "nginx"));
         assert_eq!(from("shop", "web-0.nginx", &own).reaches, Some(false));
-        let found = of_paths(&[from("shop", "web-0.nginx", &own)], "service/nginx");
+        let found = path_findings(&[from("shop", "web-0.nginx", &own)], "service/nginx");
         assert_eq!(found[0].severity, Severity::Warning);
         let unknown = |_: &str, _: &str| None;
         assert_eq!(from("shop", "web-0.nginx.default", &unknown).reaches, Some(true));
@@ -401,10 +449,13 @@ mod tests {
     #[test]
     fn names_of_the_zone_are_taken_apart() {
         let domain = "cluster.local";
-        assert_eq!(parts(TARGET, domain), Some(("default", "nginx")));
-        assert_eq!(parts("nginx.default.svc.cluster.local", domain), Some(("default", "nginx")));
-        assert_eq!(parts("default.svc.cluster.local", domain), None);
-        assert_eq!(parts("a.b.c.d.svc.cluster.local", domain), None);
-        assert_eq!(parts("nginx.example.org", domain), None);
+        assert_eq!(namespace_and_service(TARGET, domain), Some(("default", "nginx")));
+        assert_eq!(
+            namespace_and_service("nginx.default.svc.cluster.local", domain),
+            Some(("default", "nginx"))
+        );
+        assert_eq!(namespace_and_service("default.svc.cluster.local", domain), None);
+        assert_eq!(namespace_and_service("a.b.c.d.svc.cluster.local", domain), None);
+        assert_eq!(namespace_and_service("nginx.example.org", domain), None);
     }
 }

@@ -1,32 +1,40 @@
-//! The names as a table, as lists for other programs, as a document.
+//! The names as a table and as a document.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::{
     args::Output,
-    compare::{Judged, Outcome, Verdict},
-    domain::How,
-    expected::{Expected, Kind, Row, Value, range_of},
-    facts::{Facts, Port},
-    picture::{Path, Picture, answer_text, short},
+    compare::{JudgedRow, Outcome, Verdict, agrees},
+    domain::DomainSource,
+    expected::{Expected, Kind, Row, range_of},
+    facts::Facts,
+    lists::{self, ListOptions},
+    picture::{Picture, SearchPath, answer_text, short},
 };
 use crate::{
     output::{
-        Envelope, Error, Exit, Format, Look, Paint, layout, table,
-        text::{clip, count, one_line, width},
+        Envelope, Error, Exit, Format, Look, Paint, layout,
+        table::{self, Give},
+        text::{count, list, one_line, wrap},
     },
-    workload::{Finding, Severity, StatefulSet, Unread},
+    workload::{Finding, Severity, Unread},
 };
 
-/// So many rows are spelled out below the table.
-const MOST_WHYS: usize = 12;
-/// Of a row's values so many stand in the table.
-const MOST_VALUES: usize = 2;
+/// The most rows that are explained below the table.
+const MAX_REASONS: usize = 12;
+/// The most values of a row in the table.
+const MAX_VALUES: usize = 2;
+
+/// The columns that give way on a narrow terminal; the document has all in full.
+const GIVES: [Give<'_>; 5] = [
+    Give::Cut("EXPECTED", 16),
+    Give::Drop("TTL"),
+    Give::Drop("AGREE"),
+    Give::Cut("EXPECTED", 8),
+    Give::Cut("NAME", 16),
+];
 
 /// The document of `-o json`.
 #[derive(Clone, Debug, Serialize)]
@@ -34,18 +42,18 @@ const MOST_VALUES: usize = 2;
 #[serde(rename_all = "camelCase")]
 pub struct View {
     pub namespace: String,
-    /// The set whose ordinals they are.
+    /// The set whose ordinals are shown.
     pub set: Option<String>,
     pub service: Option<String>,
     /// `headless`, `ClusterIP` and the other types, `missing`, `unknown`.
     pub service_type: String,
     pub domain: DomainView,
-    /// Who was asked; none means that only the API was read.
+    /// The servers that were asked; empty means that only the API was read.
     pub servers: Vec<ServerView>,
     pub items: Vec<Item>,
-    /// What becomes of short forms, for each `--from-ns`.
+    /// How short forms resolve, for each `--from-ns`.
     pub paths: Vec<PathView>,
-    /// What a look from inside a pod found of its resolver.
+    /// The resolver of the pod of `--via exec=POD`.
     pub inside: Option<InsideView>,
 }
 
@@ -53,7 +61,7 @@ pub struct View {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DomainView {
     pub name: String,
-    /// How it was found.
+    /// Where it is from.
     pub how: String,
 }
 
@@ -63,11 +71,11 @@ pub struct DomainView {
 pub struct ServerView {
     pub namespace: String,
     pub name: String,
-    /// Where it listens in its pod; absent for a look from inside a pod.
+    /// Where it listens in its pod; absent for a pod's resolver.
     pub port: Option<u16>,
     /// How many streams were opened to it.
     pub streams: usize,
-    /// By which means a container was asked.
+    /// The tool with which a container was asked.
     pub means: Option<String>,
     pub error: Option<String>,
 }
@@ -79,14 +87,14 @@ pub struct Item {
     pub kind: &'static str,
     pub namespace: String,
     pub name: String,
-    /// The verdict; absent where nobody was asked or nothing is known.
+    /// The verdict; absent if no server was asked or the records are not known.
     pub class: Option<Verdict>,
     #[serde(rename = "type")]
     pub record: Kind,
     pub ordinal: Option<u32>,
-    /// What the API says should be served; absent where it was not read.
+    /// What the API says should be served; absent if it was not read.
     pub expected: Option<Vec<String>>,
-    /// Why nothing should be.
+    /// Why nothing should be served.
     pub why: Option<String>,
     pub ttl: Option<u32>,
     pub answers: Vec<AnswerView>,
@@ -101,7 +109,7 @@ pub struct AnswerView {
     pub code: Option<String>,
     pub values: Vec<String>,
     pub ttl: Option<u32>,
-    /// For so many seconds more it will say that there is nothing.
+    /// For how many seconds the server keeps denying the name.
     pub denied_for: Option<u32>,
     pub error: Option<String>,
 }
@@ -111,7 +119,7 @@ pub struct AnswerView {
 pub struct PathView {
     pub from: String,
     pub form: String,
-    /// Whether it leads here; absent where something else may come first.
+    /// Whether it leads here; absent if another name may answer first.
     pub reaches: Option<bool>,
     pub tries: Vec<TryView>,
 }
@@ -147,30 +155,35 @@ pub struct ExplainView {
     pub paths: Vec<PathView>,
 }
 
-/// The answer in the asked form.
+/// The output in the requested format.
 ///
 /// # Errors
-/// When a list cannot be made of it, or the document not be written.
-pub fn render(picture: &Picture, exit: Exit, wish: &Lists, look: Look) -> Result<String, Error> {
-    match wish.output {
+/// When a list cannot be made, or the document cannot be written.
+pub fn render(
+    picture: &Picture,
+    exit: Exit,
+    options: &ListOptions,
+    look: Look,
+) -> Result<String, Error> {
+    match options.output {
         Output::Table => Ok(text(picture, look)),
         Output::Wide => Ok(text(picture, Look { wide: true, ..look })),
         Output::Json | Output::Yaml | Output::Jsonl => {
             Envelope::new("dns", exit, &picture.findings, &picture.unread, View::new(picture))
-                .render(wish.output.format())
+                .render(options.output.format())
         }
-        Output::Name => names(picture, wish),
-        Output::Hosts => Ok(hosts(picture)),
-        Output::Dig => Ok(dig(picture)),
-        Output::SrvList => srv_list(picture, wish),
+        Output::Name => lists::names(picture, options),
+        Output::Hosts => Ok(lists::hosts(picture)),
+        Output::Dig => Ok(lists::dig(picture)),
+        Output::SrvList => lists::srv_list(picture, options),
     }
 }
 
-/// `dns explain` in the asked form.
+/// The output of `dns explain` in the requested format.
 ///
 /// # Errors
 /// When the document cannot be written, which is a bug.
-pub fn explained(
+pub fn render_explanation(
     picture: &Picture,
     exit: Exit,
     format: Format,
@@ -200,8 +213,7 @@ pub fn explained(
             lines.push(String::new());
             let heavy = |finding: &Finding| finding.severity != Severity::Note;
             if !picture.findings.iter().any(heavy) {
-                let known = if picture.unread.is_empty() { "" } else { ", as far as it was read" };
-                lines.push(format!("Nothing is wrong with the names{known}."));
+                lines.extend(wrap(&nothing_found(picture), look.columns));
             }
             lines.extend(finding_lines(picture, look));
             Ok(lines.join("\n") + "\n")
@@ -209,23 +221,36 @@ pub fn explained(
     }
 }
 
-/// What lists are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Lists {
-    pub output: Output,
-    pub format: Option<String>,
-    pub port: Option<String>,
-    pub ordinal: Option<u32>,
+/// That nothing was found, and in what.
+fn nothing_found(picture: &Picture) -> String {
+    let facts = &picture.facts;
+    let known = if picture.unread.is_empty() { "" } else { ", as far as they could be read" };
+    let mut read = Vec::new();
+    if let (Some(name), Some(_)) = (&facts.service, facts.governing()) {
+        read.push(format!("Service {}", one_line(name)));
+        if facts.slices.is_some() {
+            read.push(count(facts.slices_of(name).count(), "EndpointSlice"));
+        }
+    }
+    if let Some(pods) = &facts.pods {
+        read.push(count(pods.len(), "pod"));
+    }
+    let verb = if read.len() == 1 { "was" } else { "were" };
+    let read = match read.as_slice() {
+        [] => String::new(),
+        read => format!(": {} {verb} read, and no DNS server was asked", list(read)),
+    };
+    format!("No problem was found with the names{known}{read}.")
 }
 
 impl DomainView {
     fn new(picture: &Picture) -> DomainView {
-        DomainView { name: picture.domain.name.clone(), how: picture.domain.how.text() }
+        DomainView { name: picture.domain.name.clone(), how: picture.domain.source.text() }
     }
 }
 
 impl PathView {
-    fn new(path: &Path) -> PathView {
+    fn new(path: &SearchPath) -> PathView {
         let tries = path.steps.iter().map(|(one, step)| TryView {
             name: one.name.clone(),
             why: one.why.clone(),
@@ -267,7 +292,7 @@ impl View {
         });
         View {
             namespace: facts.namespace.clone(),
-            set: facts.set.as_ref().map(|set| set.name.clone()),
+            set: facts.governed_set().map(|set| set.name.clone()),
             service: facts.service.clone(),
             service_type: service_type(facts),
             domain: DomainView::new(picture),
@@ -280,7 +305,7 @@ impl View {
 }
 
 impl Item {
-    fn new(judged: &Judged, picture: &Picture) -> Item {
+    fn new(judged: &JudgedRow, picture: &Picture) -> Item {
         let answer = |(place, outcome): (usize, &Outcome)| {
             let server = picture.asked.get(place).map(|one| one.name.clone()).unwrap_or_default();
             let mut view = AnswerView {
@@ -296,7 +321,7 @@ impl Item {
                 Outcome::Failed(why) => view.error = Some(why.clone()),
                 Outcome::Reply(reply) => {
                     view.code = match reply.code {
-                        super::wire::Code::Untold => None,
+                        super::wire::Code::Unknown => None,
                         code => Some(code.to_string()),
                     };
                     view.values = reply.values.iter().map(ToString::to_string).collect();
@@ -338,16 +363,19 @@ fn service_type(facts: &Facts) -> String {
 }
 
 fn text(picture: &Picture, look: Look) -> String {
+    if look.only_rows {
+        return rows(picture, look).into_iter().skip(1).map(|line| line + "\n").collect();
+    }
     let mut lines = vec![header(picture, look)];
     lines.extend(asked_lines(picture, look));
     if !picture.rows.is_empty() {
         lines.push(String::new());
         lines.extend(rows(picture, look));
     }
-    let whys = whys(picture, look);
-    if !whys.is_empty() {
+    let reasons = reasons(picture, look);
+    if !reasons.is_empty() {
         lines.push(String::new());
-        lines.extend(whys);
+        lines.extend(reasons);
     }
     lines.extend(path_lines(picture, look));
     let findings = finding_lines(picture, look);
@@ -358,7 +386,7 @@ fn text(picture: &Picture, look: Look) -> String {
     lines.join("\n") + "\n"
 }
 
-/// One line that says how it stands; what `--watch` and `--wait` print.
+/// The state in one line, for the end of `--watch` and `--wait`.
 pub fn summary(picture: &Picture) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for judged in &picture.rows {
@@ -380,13 +408,14 @@ fn header(picture: &Picture, look: Look) -> String {
     let name = one_line(&format!("{}/{name}", facts.namespace));
     let mut parts =
         vec![format!("Service {}", look.palette.paint(Paint::Bold, &name)), service_type(facts)];
-    if let Some(set) = &facts.set {
+    if let Some(set) = facts.governed_set() {
         parts.push(format!("StatefulSet {}: {}", one_line(&set.name), range_of(set)));
     }
     let domain = one_line(&picture.domain.name);
     let mut lines = vec![parts.join("   ")];
-    let text = format!("{domain}, {}", one_line(&picture.domain.how.text()));
-    let paint = if picture.domain.how == How::Assumed { Paint::Yellow } else { Paint::Dim };
+    let text = format!("{domain}, {}", one_line(&picture.domain.source.text()));
+    let paint =
+        if picture.domain.source == DomainSource::Assumed { Paint::Yellow } else { Paint::Dim };
     lines.extend(layout::hanging(&layout::label("domain", paint, look), &text, look.columns));
     lines.join("\n")
 }
@@ -401,11 +430,17 @@ fn asked_lines(picture: &Picture, look: Look) -> Vec<String> {
                 (None, Some(port)) => format!(" (port {port})"),
                 (None, None) => String::new(),
             };
-            format!("{}{how}", one_line(&asked.name))
+            let place = match asked.port {
+                None if asked.namespace != picture.facts.namespace => {
+                    format!(" in {}", one_line(&asked.namespace))
+                }
+                _ => String::new(),
+            };
+            format!("{}{place}{how}", one_line(&asked.name))
         })
         .collect();
     let asked = if names.is_empty() {
-        "nobody: this is what the API says should be served".to_owned()
+        "no server: this is what the API says should be served".to_owned()
     } else {
         names.join(", ")
     };
@@ -442,10 +477,11 @@ fn rows(picture: &Picture, look: Look) -> Vec<String> {
     if look.wide {
         headings.extend(asked.iter().map(String::as_str));
     } else {
-        headings.push("ANSWERED");
+        headings.push("AGREE");
     }
     headings.extend(["TTL", "VERDICT"]);
     let mut cells: Vec<Vec<String>> = vec![headings.iter().map(|&one| one.to_owned()).collect()];
+    let service = picture.service();
     for judged in &picture.rows {
         let row = &judged.row;
         let name = if look.wide { row.name.clone() } else { picture.zone.short(&row.name) };
@@ -456,16 +492,13 @@ fn rows(picture: &Picture, look: Look) -> Vec<String> {
                 judged.outcomes.iter().map(|one| one_line(&answer_text(one, &picture.zone))),
             );
         } else {
-            line.push(answered(judged));
+            line.push(agreeing(judged, &service));
         }
         line.push(judged.ttl().map_or_else(|| "<none>".to_owned(), |ttl| ttl.to_string()));
         line.push(verdict(judged));
         cells.push(line);
     }
-    if !look.wide {
-        fit(&mut cells);
-    }
-    let mut lines = table::columns(cells);
+    let mut lines = table::fitted(cells, &GIVES, look.room());
     for (line, judged) in lines.iter_mut().skip(1).zip(&picture.rows) {
         let paint = match judged.verdict {
             Some(Verdict::Ok) => Paint::Green,
@@ -480,26 +513,6 @@ fn rows(picture: &Picture, look: Look) -> Vec<String> {
     lines
 }
 
-/// Names longer than the room there is are cut in the middle column only:
-/// what is expected stands in full in the document.
-fn fit(cells: &mut [Vec<String>]) {
-    const BETWEEN: usize = 3;
-    let columns = cells.first().map_or(0, Vec::len);
-    let widest = |cells: &[Vec<String>], at: usize| {
-        cells.iter().filter_map(|line| line.get(at)).map(|cell| width(cell)).max().unwrap_or(0)
-    };
-    let all: usize = (0..columns).map(|at| widest(cells, at) + BETWEEN).sum();
-    let over = (all - BETWEEN.min(all)).saturating_sub(layout::NARROW);
-    if over > 0 {
-        let room = widest(cells, 2).saturating_sub(over).max(16);
-        for line in cells.iter_mut() {
-            if let Some(cell) = line.get_mut(2) {
-                *cell = clip(cell, room).into_owned();
-            }
-        }
-    }
-}
-
 fn expected(row: &Row, picture: &Picture, look: Look) -> String {
     match &row.expected {
         Expected::Unknown => "<unknown>".to_owned(),
@@ -512,47 +525,42 @@ fn expected(row: &Row, picture: &Picture, look: Look) -> String {
                     one_line(&if look.wide { value } else { short(&value, &picture.zone) })
                 })
                 .collect();
-            if look.wide || all.len() <= MOST_VALUES + 1 {
+            if look.wide || all.len() <= MAX_VALUES + 1 {
                 all.join(",")
             } else {
-                let shown = all[..MOST_VALUES].join(",");
-                format!("{shown} +{} more", all.len() - MOST_VALUES)
+                let shown = all[..MAX_VALUES].join(",");
+                format!("{shown} +{} more", all.len() - MAX_VALUES)
             }
         }
     }
 }
 
-/// How many of those who could answer say what was expected.
-fn answered(judged: &Judged) -> String {
+/// How many of the servers that were asked agree with the API.
+fn agreeing(judged: &JudgedRow, service: &str) -> String {
     let asked = judged.outcomes.iter().filter(|one| !matches!(one, Outcome::NotAsked)).count();
     if asked == 0 {
         return "<none>".to_owned();
     }
-    let right = judged
-        .replies()
-        .filter(|reply| match &judged.row.expected {
-            Expected::Records(wanted) => {
-                wanted.iter().all(|one| reply.values.iter().any(|value| one.is(value)))
-            }
-            _ => !reply.values.is_empty(),
-        })
-        .count();
-    format!("{right} of {asked}")
+    if judged.row.expected == Expected::Unknown {
+        return "<unknown>".to_owned();
+    }
+    let agreeing = judged.replies().filter(|reply| agrees(&judged.row, reply, service)).count();
+    format!("{agreeing} of {asked}")
 }
 
-fn verdict(judged: &Judged) -> String {
+fn verdict(judged: &JudgedRow) -> String {
     judged.verdict.map_or_else(|| "<none>".to_owned(), |verdict| verdict.label().to_owned())
 }
 
-/// The rows that are not as they should be, and what is known of each.
-fn whys(picture: &Picture, look: Look) -> Vec<String> {
+/// The rows that are not ok, and what is known about each.
+fn reasons(picture: &Picture, look: Look) -> Vec<String> {
     let mut lines = Vec::new();
-    let wrong: Vec<&Judged> = picture
+    let wrong: Vec<&JudgedRow> = picture
         .rows
         .iter()
         .filter(|judged| judged.verdict.is_some_and(|verdict| verdict != Verdict::Ok))
         .collect();
-    for judged in wrong.iter().take(MOST_WHYS) {
+    for judged in wrong.iter().take(MAX_REASONS) {
         let mut texts = Vec::new();
         if let Expected::Nothing(absent) = &judged.row.expected {
             texts.push(absent.why().to_owned());
@@ -583,8 +591,11 @@ fn whys(picture: &Picture, look: Look) -> Vec<String> {
             look.columns,
         ));
     }
-    if wrong.len() > MOST_WHYS {
-        lines.push(format!("… and {} more rows; -o wide has them all", wrong.len() - MOST_WHYS));
+    if wrong.len() > MAX_REASONS {
+        lines.push(format!(
+            "… and {} more rows; -o json has all of them",
+            wrong.len() - MAX_REASONS
+        ));
     }
     lines
 }
@@ -621,189 +632,8 @@ fn finding_lines(picture: &Picture, look: Look) -> Vec<String> {
     for unread in &picture.unread {
         let Unread { resource, why } = unread;
         let text = one_line(&format!("{resource} could not be read: {why}"));
-        let label = layout::label("unknown", Paint::Yellow, look);
+        let label = layout::label("unread", Paint::Yellow, look);
         lines.extend(layout::hanging(&label, &text, look.columns));
     }
     lines
-}
-
-/// The pods' names, of each ordinal that was asked for.
-fn names(picture: &Picture, wish: &Lists) -> Result<String, Error> {
-    let (set, service) = set_and_service(&picture.facts)?;
-    let lines: Vec<String> = ordinals(set, wish)
-        .map(|ordinal| picture.zone.host(&set.pod_name(ordinal), service))
-        .collect();
-    Ok(lines_of(&lines))
-}
-
-fn lines_of(lines: &[String]) -> String {
-    lines.iter().map(|line| one_line(line) + "\n").collect()
-}
-
-fn ordinals(set: &StatefulSet, wish: &Lists) -> Box<dyn Iterator<Item = u32>> {
-    match wish.ordinal {
-        Some(one) => Box::new(std::iter::once(one)),
-        None => Box::new(set.ordinals()),
-    }
-}
-
-fn set_and_service(facts: &Facts) -> Result<(&StatefulSet, &str), Error> {
-    let none = || {
-        Error::usage("there are no ordinals to list: this is about a set's pods")
-            .hint("name a StatefulSet that has a serviceName")
-    };
-    let set = facts.set.as_ref().ok_or_else(none)?;
-    // A set's names are under the Service that it names, whatever was asked.
-    let service = set.service_name.as_deref().filter(|name| !name.is_empty()).ok_or_else(none)?;
-    Ok((set, service))
-}
-
-/// Lines of a hosts file, for the addresses that there are.
-fn hosts(picture: &Picture) -> String {
-    let mut lines = Vec::new();
-    for judged in &picture.rows {
-        let Row { name, kind: Kind::A | Kind::Aaaa, expected, .. } = &judged.row else { continue };
-        let Expected::Records(wanted) = expected else { continue };
-        let zone = &picture.zone;
-        let short = zone.short(name);
-        let aliases = format!("{name} {short}.{} {short}", zone.namespace);
-        for one in wanted {
-            lines.push(format!("{} {aliases}", one.value));
-        }
-    }
-    lines_of(&lines)
-}
-
-/// Records as dig prints them.
-fn dig(picture: &Picture) -> String {
-    let mut lines = Vec::new();
-    for (place, asked) in picture.asked.iter().enumerate() {
-        lines.push(format!("; {}", asked.name));
-        for judged in &picture.rows {
-            let Row { name, kind, .. } = &judged.row;
-            match judged.outcomes.get(place) {
-                None | Some(Outcome::NotAsked) => {}
-                Some(Outcome::Reply(reply)) if !reply.values.is_empty() => {
-                    for (value, weight) in reply.values.iter().zip(&reply.weights) {
-                        let ttl = reply.ttl.map_or_else(String::new, |ttl| ttl.to_string());
-                        let data = data(value, *weight);
-                        lines.push(format!("{name}.\t{ttl}\tIN\t{}\t{data}", kind.name()));
-                    }
-                }
-                Some(other) => {
-                    let text = answer_text(other, &picture.zone);
-                    lines.push(format!("; {name}. {}: {text}", kind.name()));
-                }
-            }
-        }
-    }
-    if picture.asked.is_empty() {
-        lines.push("; nobody was asked: this is what the API says should be served".to_owned());
-        for judged in &picture.rows {
-            let Row { name, kind, expected, .. } = &judged.row;
-            let Expected::Records(wanted) = expected else { continue };
-            for one in wanted {
-                // Priority and weight are the server's to choose.
-                let mark = if *kind == Kind::Srv { "; " } else { "" };
-                let data = data(&one.value, None);
-                lines.push(format!("{mark}{name}.\t\tIN\t{}\t{data}", kind.name()));
-            }
-        }
-    }
-    // Tabs are part of the form; what else is odd is not.
-    lines.iter().map(|line| crate::output::text::printable(line).into_owned() + "\n").collect()
-}
-
-fn data(value: &Value, weight: Option<(u16, u16)>) -> String {
-    match (value, weight) {
-        (Value::Address(address), _) => address.to_string(),
-        (Value::Name(name), _) => format!("{name}."),
-        (Value::Srv { port, target }, Some((priority, weight))) => {
-            format!("{priority} {weight} {port} {target}.")
-        }
-        (Value::Srv { port, target }, None) => format!("{port} {target}."),
-    }
-}
-
-/// One line for a connection string.
-fn srv_list(picture: &Picture, wish: &Lists) -> Result<String, Error> {
-    let facts = &picture.facts;
-    let (set, service) = set_and_service(facts)?;
-    let format = wish.format.as_deref().unwrap_or("{host}:{port}");
-    let port = if format.contains("{port}") { Some(port_of(facts, service, wish)?) } else { None };
-    let mut entries = Vec::new();
-    for ordinal in ordinals(set, wish) {
-        let pod = set.pod_name(ordinal);
-        let host = picture.zone.host(&pod, service);
-        let mut entry = format
-            .replace("{host}", &host)
-            .replace("{pod}", &pod)
-            .replace("{ordinal}", &ordinal.to_string());
-        if let Some(port) = port {
-            entry = entry.replace("{port}", &port.to_string());
-        }
-        if entry.contains("{ip}") {
-            let address = address_of(picture, &host).ok_or_else(|| {
-                Error::new(Exit::Incomplete, format!("{pod} has no address yet"))
-                    .hint("leave out {ip}, or wait: kubectl stateful dns --wait")
-            })?;
-            let text = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-            entry = entry.replace("{ip}", &text);
-        }
-        entries.push(entry);
-    }
-    Ok(one_line(&entries.join(",")) + "\n")
-}
-
-fn address_of(picture: &Picture, host: &str) -> Option<IpAddr> {
-    let mut rows = picture.rows.iter().filter(|judged| judged.row.name == host);
-    rows.find_map(|judged| match &judged.row.expected {
-        Expected::Records(wanted) => wanted.iter().find_map(|one| match one.value {
-            Value::Address(address) => Some(address),
-            _ => None,
-        }),
-        _ => None,
-    })
-}
-
-/// The number of the port that was meant: where clients of the pods connect,
-/// which for a headless Service is the pods' own.
-fn port_of(facts: &Facts, service: &str, wish: &Lists) -> Result<u16, Error> {
-    let governing = facts.services.iter().flatten().find(|one| one.name == service);
-    let ports: Vec<&Port> = governing.iter().flat_map(|one| &one.ports).collect();
-    if let Some(number) = wish.port.as_deref().and_then(|port| port.parse::<u16>().ok()) {
-        return Ok(number);
-    }
-    let found = match &wish.port {
-        Some(name) => ports.iter().find(|port| port.name.as_deref() == Some(name)).copied(),
-        None if ports.len() == 1 => ports.first().copied(),
-        None => None,
-    };
-    let known: BTreeSet<&str> = ports.iter().filter_map(|port| port.name.as_deref()).collect();
-    let known: Vec<&str> = known.into_iter().collect();
-    let port = found.ok_or_else(|| {
-        let error = match &wish.port {
-            Some(name) => format!("Service {service} has no port named {name}"),
-            None if ports.is_empty() => format!("no port of Service {service} is known"),
-            None => format!("Service {service} has several ports"),
-        };
-        let hint = if known.is_empty() {
-            "give the number with --port".to_owned()
-        } else {
-            format!("choose one with --port: {}", known.join(", "))
-        };
-        Error::usage(error).hint(hint)
-    })?;
-    // The pods' own port, where slices know it; targetPort may differ.
-    let of_slices = facts.slices_of(service).flat_map(|slice| &slice.ports);
-    let mut own = of_slices.filter(|one| one.name == port.name && one.protocol == port.protocol);
-    let target = || {
-        let target = port.target.as_deref()?;
-        let of_template = || facts.set.as_ref().and_then(|set| set.template.port(target));
-        target.parse().ok().or_else(of_template)
-    };
-    own.find_map(|port| port.number)
-        .or_else(target)
-        .or(port.number)
-        .ok_or_else(|| Error::usage("that port has no number").hint("give it with --port"))
 }

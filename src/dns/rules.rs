@@ -1,300 +1,363 @@
 //! Every finding of `dns`, with the text of its page.
 
-use crate::workload::{Rule, Severity};
+use crate::workload::{Rule, rule};
 
-pub const NO_SERVICE_NAME: Rule = Rule {
-    id: "DNS-NO-SERVICE-NAME",
-    severity: Severity::Error,
-    means: "The set has no spec.serviceName. Its pods get no subdomain and so no names of their \
-            own, under whatever Service.",
-    evidence: "spec.serviceName of the set is empty.",
-    remedy: "serviceName cannot be changed: delete the set but not its pods, create it again with \
-             a serviceName, and replace the pods one by one, because a pod gets its subdomain when \
-             it is made.",
-};
+rule!(
+    pub NO_SERVICE_NAME,
+    "DNS-NO-SERVICE-NAME",
+    Error,
+    "The set has no spec.serviceName. Its pods get no subdomain, and so no names of their own \
+     under any Service.",
+    "spec.serviceName of the set is empty.",
+    "serviceName cannot be changed: delete the set without its pods, create it again with a \
+     serviceName, and replace the pods one by one, because a pod gets its subdomain when it is \
+     created."
+);
 
-pub const SERVICE_MISSING: Rule = Rule {
-    id: "DNS-SERVICE-MISSING",
-    severity: Severity::Error,
-    means: "spec.serviceName names a Service that does not exist, so no pod has a name in DNS. The \
-            API server accepts such a set.",
-    evidence: "spec.serviceName and the Services of the namespace.",
-    remedy: "Create a headless Service of that name: serviceName itself cannot be changed, and the \
-             pods that run already get their names as soon as it is there.",
-};
+rule!(
+    pub SERVICE_MISSING,
+    "DNS-SERVICE-MISSING",
+    Error,
+    "spec.serviceName names a Service that does not exist, so no pod has a name in DNS. The API \
+     server accepts such a set.",
+    "spec.serviceName and the Services of the namespace.",
+    "Create a headless Service of that name: serviceName itself cannot be changed. Pods that \
+     already run get their names as soon as the Service exists."
+);
 
-pub const OTHER_SERVICE: Rule = Rule {
-    id: "DNS-OTHER-SERVICE",
-    severity: Severity::Warning,
-    means: "Another headless Service selects the set's pods, but serviceName does not name it, so \
-            the pods have no names under it. Pods get names under one Service only, the one that \
-            was their set's serviceName when they were made.",
-    evidence: "The Service of serviceName is absent or selects none of the pods, and another \
-               headless Service selects them.",
-    remedy: "Create a headless Service under the name that serviceName has, with the other one's \
-             selector and ports.",
-};
+rule!(
+    pub OTHER_SERVICE,
+    "DNS-OTHER-SERVICE",
+    Warning,
+    "Another headless Service selects the set's pods, but serviceName does not name it, so the \
+     pods have no names under it. Pods get names under one Service only: the one that was their \
+     set's serviceName when they were created.",
+    "The Service of serviceName does not exist or selects none of the pods, and another headless \
+     Service selects them.",
+    "Create a headless Service with the name in serviceName, and with the selector and ports of \
+     the other one."
+);
 
-pub const NOT_HEADLESS: Rule = Rule {
-    id: "DNS-NOT-HEADLESS",
-    severity: Severity::Warning,
-    means: "The governing Service has an address of its own: its bare name answers with that one \
-            instead of the pods'. CoreDNS serves the pods' names all the same, other servers may \
-            not (kubernetes #68352).",
-    evidence: "The Service's spec.clusterIP is not None.",
-    remedy: "Make it headless. The field cannot be changed: the Service is deleted and made again, \
-             which takes its names out of DNS for a moment and ends what is connected through its \
-             address.",
-};
+rule!(
+    pub NOT_HEADLESS,
+    "DNS-NOT-HEADLESS",
+    Warning,
+    "The governing Service has a cluster IP: its own name resolves to that address instead of the \
+     pods' addresses. CoreDNS serves the pods' names all the same; other DNS servers may not \
+     (kubernetes #68352). If it is an ExternalName, it is only an alias, and no pod has a name \
+     under it.",
+    "The Service's spec.type, and its spec.clusterIP, which is not None.",
+    "If every row of kubectl stateful dns is ok and nobody expects the pods' addresses under the \
+     Service's own name, nothing has to be done. Otherwise make it headless. clusterIP cannot be \
+     changed, so the Service is deleted and created again. That takes its names out of DNS for a \
+     moment and ends connections through its address."
+);
 
-pub const SELECTS_NOTHING: Rule = Rule {
-    id: "DNS-SELECTS-NOTHING",
-    severity: Severity::Error,
-    means: "The Service's selector does not match the set's pods, so the pods are no endpoints of \
-            it and have no names.",
-    evidence: "The selector asks for a label that the pods, or the pod template where there are \
-               none yet, do not have; the first such label is named.",
-    remedy: "Correct the Service's selector; that is possible at any time and works at once.",
-};
+rule!(
+    pub SELECTS_NOTHING,
+    "DNS-SELECTS-NOTHING",
+    Error,
+    "The Service's selector does not match the set's pods, so they are not endpoints of it and \
+     have no names.",
+    "The selector requires a label that the pods, or the pod template if there are no pods, do \
+     not have; the finding names the first such label. Or the Service is headless and has neither \
+     a selector nor endpoints.",
+    "Correct the Service's selector. This is possible at any time and takes effect at once."
+);
 
-pub const NOT_READY: Rule = Rule {
-    id: "DNS-NOT-READY",
-    severity: Severity::Warning,
-    means: "Pods are not Ready, and the Service publishes only those that are. Members that must \
-            find each other by name before they can become Ready never will: a deadlock at \
-            bootstrap.",
-    evidence: "The endpoints' ready condition is false, or the pods are not Ready, and \
-               publishNotReadyAddresses is not true.",
-    remedy: "For a Service by which members find each other, set publishNotReadyAddresses: true. \
-             For one that clients use, mend the pods instead.",
-};
+rule!(
+    pub NOT_READY,
+    "DNS-NOT-READY",
+    Warning,
+    "Pods are not Ready, and the Service serves only pods that are. Members that must find each \
+     other by name before they can become Ready never will: a deadlock at bootstrap.",
+    "Pods that the Service selects have an address and are not Ready, and \
+     publishNotReadyAddresses is not true.",
+    "If a container cannot run (an image that is not pulled, a crash), publishing its address \
+     helps nobody: kubectl stateful status says why it does not. If the containers run and the \
+     members find each other through this Service, set publishNotReadyAddresses: true. If clients \
+     use it, fix the pods instead."
+);
 
-pub const UNREADY_PUBLISHED: Rule = Rule {
-    id: "DNS-UNREADY-PUBLISHED",
-    severity: Severity::Warning,
-    means: "publishNotReadyAddresses is true, so pods that are not Ready, crash or are being \
-            deleted are served as well, and clients that use this Service are sent to them.",
-    evidence: "The field, and pods among the served endpoints that are not Ready or are \
-               terminating.",
-    remedy: "Mend the pods. If clients use this Service, give them another one without \
-             publishNotReadyAddresses, or set it to false.",
-};
+rule!(
+    pub UNREADY_PUBLISHED,
+    "DNS-UNREADY-PUBLISHED",
+    Warning,
+    "publishNotReadyAddresses is true, so pods that are not Ready, crash or are being deleted are \
+     served as well, and clients of this Service are sent to them.",
+    "publishNotReadyAddresses, and pods among the Service's endpoints that are not Ready or are \
+     terminating.",
+    "Fix the pods. If clients use this Service, give them another one without \
+     publishNotReadyAddresses, or set it to false."
+);
 
-pub const NO_POD_NAMES: Rule = Rule {
-    id: "DNS-NO-POD-NAMES",
-    severity: Severity::Warning,
-    means: "This headless Service selects the set's pods, but it is not the one that their names \
-            are under. It answers with all addresses, and pod names below it do not exist.",
-    evidence: "The pods' spec.subdomain is another Service's name.",
-    remedy: "Use the names under the governing Service. Nothing can give a pod names under two \
-             Services.",
-};
+rule!(
+    pub NO_POD_NAMES,
+    "DNS-NO-POD-NAMES",
+    Warning,
+    "This headless Service selects the set's pods, but the pods have their names under another \
+     Service. This one resolves to all addresses, but pod names under it do not exist.",
+    "The pods' spec.subdomain is the name of another Service.",
+    "Use the names under the governing Service. A pod cannot have names under two Services."
+);
 
-pub const OLD_SUBDOMAIN: Rule = Rule {
-    id: "DNS-OLD-SUBDOMAIN",
-    severity: Severity::Error,
-    means: "Pods carry another subdomain than the set's serviceName: they were made under another \
-            serviceName, before the set was created anew. Their names under this Service do not \
-            exist until they are replaced.",
-    evidence: "The pods' spec.subdomain and the set's spec.serviceName.",
-    remedy: "Delete the pods one after the other; the set makes them again with the right \
-             subdomain.",
-};
+rule!(
+    pub OLD_SUBDOMAIN,
+    "DNS-OLD-SUBDOMAIN",
+    Error,
+    "Pods have a subdomain other than the set's serviceName: they were created under another \
+     serviceName, before the set was created again. Their names under this Service do not exist \
+     until the pods are replaced.",
+    "The pods' spec.subdomain and the set's spec.serviceName.",
+    "Delete the pods one after the other; the set creates them again with the right subdomain."
+);
 
-pub const PORT_UNNAMED: Rule = Rule {
-    id: "DNS-PORT-UNNAMED",
-    severity: Severity::Note,
-    means: "A port of the Service has no name, so there is no SRV record for it: what looks for \
-            peers by SRV (etcd, MongoDB, peer-finder) finds nothing.",
-    evidence: "The Service's spec.ports.",
-    remedy: "Name the port. That changes nothing for those who connect to it.",
-};
+rule!(
+    pub PORT_UNNAMED,
+    "DNS-PORT-UNNAMED",
+    Note,
+    "A port of the Service has no name, so there is no SRV record for it: applications that look \
+     for peers by SRV (etcd, MongoDB, peer-finder) find nothing.",
+    "The Service's spec.ports.",
+    "Name the port. Clients that connect to it are not affected."
+);
 
-pub const DENIALS_CACHED: Rule = Rule {
-    id: "DNS-DENIALS-CACHED",
-    severity: Severity::Note,
-    means: "The DNS servers remember that a name does not exist. A name that was asked for too \
-            early stays absent for that long after it exists, on each server by itself: one may \
-            answer while the other still denies.",
-    evidence: "The plugins kubernetes (ttl) and cache of the Corefile, and that of NodeLocal \
-               DNSCache where it runs.",
-    remedy: "Where peers wait for each other, keep denials of the cluster's zone out of the cache: \
-             disable denial, as new installations by kubeadm have it.",
-};
+rule!(
+    pub DENIALS_CACHED,
+    "DNS-DENIALS-CACHED",
+    Note,
+    "The DNS servers cache the answer that a name does not exist. A name that is queried too \
+     early stays absent until that answer expires, even if it exists by then. Each server has its \
+     own cache, so one may answer while another still denies the name.",
+    "The plugins kubernetes (ttl) and cache in the DNS servers' Corefile, and a server that denies \
+     a name that exists.",
+    "Usually: wait until the denial expires. Where peers wait for each other, do not cache denials of the cluster's zone: set disable \
+     denial in the plugin cache, as new kubeadm installations do."
+);
 
-pub const SHORT_NAME: Rule = Rule {
-    id: "DNS-SHORT-NAME",
-    severity: Severity::Warning,
-    means: "A short form of the name does not reach this Service from that namespace: the search \
-            path leads elsewhere or nowhere.",
-    evidence: "The search path and ndots of a pod there, simulated, or the resolv.conf of the pod \
-               that was asked.",
-    remedy: "Use the form that is named: with the namespace, or in full.",
-};
+rule!(
+    pub SHORT_NAME,
+    "DNS-SHORT-NAME",
+    Warning,
+    "A short form of the name does not reach this Service from that namespace: the search path \
+     leads to another name, or to none.",
+    "The search path and ndots that a kubelet gives a pod in that namespace, simulated, and the \
+     Services that exist under the names it tries.",
+    "Use the form that the finding names: with the namespace, or in full."
+);
 
-pub const WRONG_DOMAIN: Rule = Rule {
-    id: "DNS-WRONG-DOMAIN",
-    severity: Severity::Warning,
-    means: "The domain that was asked for is not one that the cluster's DNS servers serve, so no \
-            name in it exists.",
-    evidence: "--cluster-domain, or a pod's search path, against the zones of the plugin \
-               kubernetes in the Corefile.",
-    remedy: "Use the cluster's own domain; configurations that have another one spelled out are \
-             to be corrected.",
-};
+rule!(
+    pub WRONG_DOMAIN,
+    "DNS-WRONG-DOMAIN",
+    Warning,
+    "The domain that was asked for is not one that the cluster's DNS servers serve, so no name in \
+     it exists.",
+    "--cluster-domain, compared with the zones of the plugin kubernetes in the Corefile; or the \
+     search path of the pod of --via exec=POD, compared with the cluster's domain.",
+    "Use the cluster's own domain, and correct configurations that spell out another one."
+);
 
-pub const FAMILY: Rule = Rule {
-    id: "DNS-FAMILY",
-    severity: Severity::Warning,
-    means: "Service and pods have different address families. Where the Service asks for one that \
-            a pod does not have, the pod is not served; where it asks for fewer, clients of the \
-            other family get an empty answer.",
-    evidence: "The Service's spec.ipFamilies and the pods' status.podIPs.",
-    remedy: "Let the Service have the families that its pods have: ipFamilyPolicy \
-             PreferDualStack, or other ipFamilies.",
-};
+rule!(
+    pub FAMILY,
+    "DNS-FAMILY",
+    Warning,
+    "The Service and its pods have different address families. If the Service asks for a family \
+     that a pod does not have, the pod is not served. If it asks for fewer than the pods have, \
+     clients of the other family get an empty answer.",
+    "The Service's spec.ipFamilies and the pods' status.podIPs.",
+    "Give the Service the families that its pods have: ipFamilyPolicy PreferDualStack, or other \
+     ipFamilies."
+);
 
-pub const HOST_NETWORK: Rule = Rule {
-    id: "DNS-HOST-NETWORK",
-    severity: Severity::Warning,
-    means: "The pods do not ask the cluster's DNS servers: on the host network the policy \
-            ClusterFirst means the node's own resolver, and Default means that anywhere. Inside \
-            them no name of the cluster resolves, although others can resolve theirs.",
-    evidence: "hostNetwork and dnsPolicy of the pods, or of the pod template where there are none.",
-    remedy: "Set dnsPolicy: ClusterFirstWithHostNet (ClusterFirst without the host network) in the \
-             template; the set replaces its pods.",
-};
+rule!(
+    pub HOST_NETWORK,
+    "DNS-HOST-NETWORK",
+    Warning,
+    "The pods do not ask the cluster's DNS servers. On the host network, dnsPolicy ClusterFirst \
+     means the node's own resolver; Default means that everywhere. Inside these pods no name of \
+     the cluster resolves, although other pods can resolve theirs.",
+    "hostNetwork and dnsPolicy of the pods, or of the pod template if there are no pods.",
+    "Set dnsPolicy: ClusterFirstWithHostNet (ClusterFirst without the host network) in the \
+     template; the set then replaces its pods."
+);
 
-pub const FILTERED: Rule = Rule {
-    id: "DNS-FILTERED",
-    severity: Severity::Error,
-    means: "The DNS servers' configuration keeps this Service's names back.",
-    evidence: "namespaces, namespace_labels, labels or noendpoints of the plugin kubernetes in the \
-               Corefile, against the namespace and the labels of Service and EndpointSlices.",
-    remedy: "Change the Corefile, or give Service or namespace the labels that it asks for.",
-};
+rule!(
+    pub FILTERED,
+    "DNS-FILTERED",
+    Error,
+    "The DNS servers are configured not to serve this Service's names.",
+    "namespaces, namespace_labels, labels or noendpoints of the plugin kubernetes in the \
+     Corefile, compared with the namespace, and with the labels of the namespace, the Service and \
+     its EndpointSlices.",
+    "Change the Corefile, or give the Service or the namespace the labels that it asks for."
+);
 
-pub const OLD_ADDRESS: Rule = Rule {
-    id: "DNS-OLD-ADDRESS",
-    severity: Severity::Warning,
-    means: "A name leads to an address that its pod does not have any more.",
-    evidence: "The EndpointSlice's address is none of the pod's status.podIPs, or a server answers \
-               with an address that no slice has for the name.",
-    remedy: "Where a cache holds it, it goes when the TTL is over. Where a slice has it, the \
-             EndpointSlice controller is behind, or somebody made the slice by hand.",
-};
+rule!(
+    pub OLD_ADDRESS,
+    "DNS-OLD-ADDRESS",
+    Warning,
+    "A name resolves to an address that its pod no longer has.",
+    "An EndpointSlice has an address that is not in the pod's status.podIPs, or the servers \
+     answer with an address that no EndpointSlice has for the name.",
+    "If a cache holds the address, it goes away when the TTL is over. If an EndpointSlice has it, \
+     the EndpointSlice controller is behind, or someone created the slice by hand."
+);
 
-pub const NO_ORDINAL: Rule = Rule {
-    id: "DNS-NO-ORDINAL",
-    severity: Severity::Warning,
-    means: "The ordinal that was asked for is not one of the set's, so its name is not served.",
-    evidence: "spec.replicas and spec.ordinals.start of the set.",
-    remedy: "Ask for one that exists, or scale the set. With -o name the names of ordinals to come \
-             can be had in advance.",
-};
+rule!(
+    pub NO_ORDINAL,
+    "DNS-NO-ORDINAL",
+    Warning,
+    "The ordinal that was asked for is outside the set's range, so its name is not served.",
+    "spec.replicas and spec.ordinals.start of the set.",
+    "Ask for an ordinal that exists, or scale the set. -o name also prints the names of ordinals \
+     that do not exist yet."
+);
 
-pub const NOT_IN_SLICES: Rule = Rule {
-    id: "DNS-NOT-IN-SLICES",
-    severity: Severity::Warning,
-    means: "Pods are Ready and selected, but no EndpointSlice of the Service names them. That is \
-            normal for a moment; if it lasts, the EndpointSlice controller does not work.",
-    evidence: "Pods that the selector matches, against the endpoints of the Service's slices.",
-    remedy: "Look again. If it lasts, look at the kube-controller-manager, and at who else writes \
-             EndpointSlices for this Service.",
-};
+rule!(
+    pub NOT_RUNNING,
+    "DNS-NOT-RUNNING",
+    Warning,
+    "Pods of the set do not exist, have no address yet, have ended or are being deleted, so their \
+     names are not served. Nothing is wrong with the names themselves.",
+    "spec.replicas of the set, and the phase, addresses and deletionTimestamp of its pods.",
+    "See why they do not run: kubectl stateful status."
+);
 
-pub const NO_ENDPOINTS: Rule = Rule {
-    id: "DNS-NO-ENDPOINTS",
-    severity: Severity::Warning,
-    means: "The Service has no selector and nobody made endpoints for it, so a headless one \
-            answers with nothing.",
-    evidence: "The Service's spec.selector, and the EndpointSlices that bear its name.",
-    remedy: "Create an EndpointSlice with the label kubernetes.io/service-name, or give the \
-             Service a selector.",
-};
+rule!(
+    pub NO_RECORD,
+    "DNS-NO-RECORD",
+    Error,
+    "No name has a record of the types in --type, so there is nothing to compare: CNAME records \
+     are only for an ExternalName, SRV records only for named ports, AAAA records only for IPv6.",
+    "The Service's type, ports and address families.",
+    "Ask for a type that there is; without --type all are shown."
+);
 
-pub const EXTERNAL_ADDRESS: Rule = Rule {
-    id: "DNS-EXTERNAL-ADDRESS",
-    severity: Severity::Warning,
-    means: "An ExternalName that is an address: it would have to be an alias for a name, and DNS \
-            servers serve nothing.",
-    evidence: "The Service's spec.externalName.",
-    remedy: "Put a name there, or make a Service without selector and an EndpointSlice with the \
-             address.",
-};
+rule!(
+    pub NOT_IN_SLICES,
+    "DNS-NOT-IN-SLICES",
+    Warning,
+    "Pods are Ready and selected, but are in none of the Service's EndpointSlices. This is normal \
+     for a moment; if it lasts, the EndpointSlice controller is not working.",
+    "The pods that the selector matches, compared with the endpoints of the Service's \
+     EndpointSlices.",
+    "Run the command again. If it lasts, check kube-controller-manager, and whatever else writes \
+     EndpointSlices for this Service."
+);
 
-pub const SKEW: Rule = Rule {
-    id: "DNS-SKEW",
-    severity: Severity::Warning,
-    means: "The DNS servers do not agree: which answer an application gets depends on which one it \
-            is sent to. Each keeps a cache of its own.",
-    evidence: "The answers of each server to the same question; the one that differs from the API \
-               is named.",
-    remedy: "Wait until the time is over that its answer has left. If it does not pass, that \
-             server has lost its watch on the API: restart it.",
-};
+rule!(
+    pub NO_ENDPOINTS,
+    "DNS-NO-ENDPOINTS",
+    Warning,
+    "The Service is headless and has no endpoints: it has no selector, or its selector matches no \
+     pod. So its name has no addresses.",
+    "The Service's spec.selector, the pods of the namespace, and the EndpointSlices labelled with \
+     its name.",
+    "Create an EndpointSlice with the label kubernetes.io/service-name, or correct the selector."
+);
 
-pub const DENIED: Rule = Rule {
-    id: "DNS-DENIED",
-    severity: Severity::Warning,
-    means: "Servers deny a name that the API says should be served: somebody asked for it before \
-            it existed, and the denial is still remembered, or the server has not seen the change \
-            yet.",
-    evidence: "The answers, and the SOA record in them, which says for how long.",
-    remedy: "dns --wait waits it out. If it does not pass, the server has lost its watch on the \
-             API: restart it.",
-};
+rule!(
+    pub EXTERNAL_ADDRESS,
+    "DNS-EXTERNAL-ADDRESS",
+    Warning,
+    "The Service is an ExternalName, and its externalName is an address. An ExternalName is an \
+     alias for a name, so DNS servers serve nothing for it.",
+    "The Service's spec.externalName.",
+    "Use a name as externalName, or create a Service without a selector and an EndpointSlice with \
+     the address."
+);
 
-pub const UNEXPECTED: Rule = Rule {
-    id: "DNS-UNEXPECTED",
-    severity: Severity::Warning,
-    means: "Servers answer with records that the API does not have, beside those that it has.",
-    evidence: "The answers against the EndpointSlices.",
-    remedy: "Wait until the TTL is over. If it does not pass, look for a hosts, rewrite or file \
-             plugin in the Corefile.",
-};
+rule!(
+    pub SKEW,
+    "DNS-SKEW",
+    Warning,
+    "The DNS servers do not agree: which answer an application gets depends on the server that it \
+     reaches. Each server has its own cache.",
+    "Each server's answer to the same question; the finding names the server that differs from \
+     the API.",
+    "Wait until the wrong answer expires. If it stays, that server has lost its watch on the API: \
+     restart it."
+);
 
-pub const SERVER_SILENT: Rule = Rule {
-    id: "DNS-SERVER-SILENT",
-    severity: Severity::Warning,
-    means: "A DNS server pod gave no usable answer, so what it would say is not known.",
-    evidence: "What happened on the way to it: refused, too late, or an answer that is none.",
-    remedy: "Look at that pod. A server that listens on its Service's address only, as NodeLocal \
-             DNSCache does, cannot be asked through a port-forward.",
-};
+rule!(
+    pub DENIED,
+    "DNS-DENIED",
+    Warning,
+    "Every DNS server that answered lacks records that the API says should be served. From outside, \
+     these causes look alike: a denial that is still cached because someone asked before the name \
+     existed, a server that has not seen the change yet, a server that has lost its watch on the \
+     API. If the Corefile keeps the name back, DNS-FILTERED says so.",
+    "The servers' answers, and the SOA record in a denial, which says how long it is valid.",
+    "Wait with dns --wait: a cached denial expires and a late server catches up. If the records \
+     stay absent, restart the server."
+);
 
-pub const NO_SERVERS: Rule = Rule {
-    id: "DNS-NO-SERVERS",
-    severity: Severity::Note,
-    means: "There are no DNS server pods to be asked: DNS is managed by the provider, runs outside \
-            of the cluster, or is down.",
-    evidence: "The Service kube-dns in kube-system (or dns-default in openshift-dns) and the pods \
-               behind its EndpointSlices.",
-    remedy: "What an application sees can be asked in a pod: --via exec=POD.",
-};
+rule!(
+    pub UNEXPECTED,
+    "DNS-UNEXPECTED",
+    Warning,
+    "The DNS servers return records that the API does not have, in addition to those that it has.",
+    "The servers' answers, compared with the EndpointSlices.",
+    "Wait until the TTL is over. If the records stay, look for a hosts, rewrite or file plugin in \
+     the Corefile."
+);
 
-pub const NODE_LOCAL: Rule = Rule {
-    id: "DNS-NODE-LOCAL",
-    severity: Severity::Note,
-    means: "NodeLocal DNSCache runs on the nodes, before the servers that are asked here. Pods may \
-            see older answers than these.",
-    evidence: "Pods labelled k8s-app=node-local-dns in kube-system.",
-    remedy: "What an application sees can be asked in a pod: --via exec=POD.",
-};
+rule!(
+    pub SERVER_SILENT,
+    "DNS-SERVER-SILENT",
+    Warning,
+    "A DNS server gave no usable answer, so it is not known what it serves.",
+    "What went wrong: the connection was refused, the answer came too late, or it was not a valid \
+     answer.",
+    "Check that pod. A server that listens only on its Service's address, as NodeLocal DNSCache \
+     does, cannot be asked through a port-forward."
+);
 
-pub const NOT_FORWARDED: Rule = Rule {
-    id: "DNS-NOT-FORWARDED",
-    severity: Severity::Note,
-    means: "The DNS servers were not asked, because that is not allowed: what is shown is what the \
-            API says they should answer.",
-    evidence: "The API server's refusal.",
-    remedy: "Have the rights to get and to create pods/portforward in the servers' namespace \
-             granted (API servers before 1.35 ask for get, later ones for create), or ask in a \
-             pod of your own: --via exec=POD.",
-};
+rule!(
+    pub NO_SERVERS,
+    "DNS-NO-SERVERS",
+    Note,
+    "There are no DNS server pods to ask: DNS is managed by the provider, runs outside the \
+     cluster, or is down.",
+    "The Service kube-dns in kube-system (or dns-default in openshift-dns), and the pods in its \
+     EndpointSlices.",
+    "Ask from a pod to see what an application sees: --via exec=POD."
+);
 
-/// In the order of their pages.
-const ALL: [&Rule; 28] = [
+rule!(
+    pub NODE_LOCAL,
+    "DNS-NODE-LOCAL",
+    Note,
+    "NodeLocal DNSCache runs on the nodes, in front of the servers that are asked here. Pods may \
+     see older answers than these.",
+    "Pods labelled k8s-app=node-local-dns in kube-system.",
+    "Ask from a pod to see what an application sees: --via exec=POD."
+);
+
+rule!(
+    pub NOT_FORWARDED,
+    "DNS-NOT-FORWARDED",
+    Note,
+    "The DNS servers were not asked, because that is not allowed. What is shown is what the API \
+     says they should answer.",
+    "The API server's refusal.",
+    "Get the rights to get and create pods/portforward in the servers' namespace (API servers \
+     before 1.35 check get, later ones create), or ask from a pod of your own: --via exec=POD."
+);
+
+rule!(
+    pub SERVERS_UNREAD,
+    "DNS-SERVERS-UNREAD",
+    Note,
+    "The DNS servers' Service, pods or Corefile could not be read, so it is not known whether they \
+     keep names back. Everything else that decides about names was read.",
+    "The API server's refusal.",
+    "Get the right that the finding names, or ask a server: kubectl stateful dns, or --via \
+     exec=POD from a pod of your own."
+);
+
+/// In the order of their sections.
+const ALL: [&Rule; 31] = [
     &NO_SERVICE_NAME,
     &SERVICE_MISSING,
     &OTHER_SERVICE,
@@ -313,6 +376,8 @@ const ALL: [&Rule; 28] = [
     &FILTERED,
     &OLD_ADDRESS,
     &NO_ORDINAL,
+    &NOT_RUNNING,
+    &NO_RECORD,
     &NOT_IN_SLICES,
     &NO_ENDPOINTS,
     &EXTERNAL_ADDRESS,
@@ -323,6 +388,7 @@ const ALL: [&Rule; 28] = [
     &NO_SERVERS,
     &NODE_LOCAL,
     &NOT_FORWARDED,
+    &SERVERS_UNREAD,
 ];
 
 /// Every rule.

@@ -1,12 +1,12 @@
-//! What a resolver makes of a short name: a `resolv.conf`, and the names that
-//! are tried under it, in their order.
+//! How a resolver expands a short name: a `resolv.conf`, and the names that are
+//! tried, in order.
 
-/// As glibc has it, where the file does not say.
-const NDOTS: usize = 1;
+/// The default of glibc.
+const DEFAULT_NDOTS: usize = 1;
 /// What kubelets write for `ClusterFirst`.
-const NDOTS_OF_PODS: usize = 5;
-/// glibc takes no more than that, however much is written.
-const MOST_NDOTS: usize = 15;
+const POD_NDOTS: usize = 5;
+/// The maximum of glibc.
+const MAX_NDOTS: usize = 15;
 
 /// A `resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +16,17 @@ pub struct ResolvConf {
     pub ndots: usize,
 }
 
-/// A name that is tried, with why it is there.
+/// A name that is tried, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Try {
-    /// In full, without the dot at its end.
+    /// The full name, without the dot at its end.
     pub name: String,
     pub why: String,
 }
 
 impl ResolvConf {
-    /// What the kubelet writes into a pod of `namespace`, but for the search
-    /// domains that it takes over from its node, which nothing here can know.
+    /// What a kubelet writes into a pod of `namespace`, except for the search
+    /// domains from its node, which are not known here.
     pub fn of_pod(namespace: &str, domain: &str) -> ResolvConf {
         ResolvConf {
             nameservers: Vec::new(),
@@ -35,14 +35,15 @@ impl ResolvConf {
                 format!("svc.{domain}"),
                 domain.to_owned(),
             ],
-            ndots: NDOTS_OF_PODS,
+            ndots: POD_NDOTS,
         }
     }
 
-    /// Reads a file, as resolv.conf(5) says: the last `search` or `domain`
-    /// counts.
+    /// Reads a file as described in resolv.conf(5): the last `search` or
+    /// `domain` counts.
     pub fn read(text: &str) -> ResolvConf {
-        let mut found = ResolvConf { nameservers: Vec::new(), search: Vec::new(), ndots: NDOTS };
+        let mut found =
+            ResolvConf { nameservers: Vec::new(), search: Vec::new(), ndots: DEFAULT_NDOTS };
         for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
@@ -55,7 +56,7 @@ impl ResolvConf {
                     for option in words {
                         let ndots = option.strip_prefix("ndots:");
                         if let Some(ndots) = ndots.and_then(|number| number.parse().ok()) {
-                            found.ndots = MOST_NDOTS.min(ndots);
+                            found.ndots = MAX_NDOTS.min(ndots);
                         }
                     }
                 }
@@ -65,8 +66,8 @@ impl ResolvConf {
         found
     }
 
-    /// The cluster's domain, where the search path has the form that kubelets
-    /// give it.
+    /// The cluster's domain, if the search path has the form that kubelets
+    /// write.
     pub fn cluster_domain(&self) -> Option<String> {
         let mut plain = self.search.iter();
         let domain = plain.find_map(|entry| entry.strip_prefix("svc."))?;
@@ -77,10 +78,10 @@ impl ResolvConf {
         second.then(|| domain.to_ascii_lowercase())
     }
 
-    /// The names that are asked for one after the other until one answers.
+    /// The names that are tried one after the other until one answers.
     pub fn tries(&self, name: &str) -> Vec<Try> {
         if let Some(absolute) = name.strip_suffix('.') {
-            let why = "it ends in a dot: only as it stands".to_owned();
+            let why = "ends in a dot: tried only as written".to_owned();
             return vec![Try { name: absolute.to_owned(), why }];
         }
         let dots = name.matches('.').count();
@@ -91,7 +92,7 @@ impl ResolvConf {
         });
         let enough = dots >= self.ndots;
         let compared = if enough { "not fewer than" } else { "fewer than" };
-        let why = format!("as it stands: {dots_text}, {compared} ndots:{}", self.ndots);
+        let why = format!("as written: {dots_text}, {compared} ndots:{}", self.ndots);
         let itself = Try { name: name.to_owned(), why };
         let mut all: Vec<Try> = searched.collect();
         if enough {
@@ -123,7 +124,7 @@ mod tests {
                 "web-0.nginx",
             ]
         );
-        // A Service's full name has four dots only, a pod's has five.
+        // A Service's full name has only four dots, a pod's has five.
         assert_eq!(names(&pod, "nginx.shop.svc.cluster.local").len(), 4);
         assert_eq!(
             names(&pod, "nginx.shop.svc.cluster.local")[0],

@@ -1,8 +1,8 @@
-//! How questions and answers travel: DNS messages over a stream, each behind
-//! two bytes of its length (RFC 1035, 4.2.2).
+//! DNS messages over a stream, each after two bytes of its length (RFC 1035,
+//! 4.2.2).
 //!
-//! Whoever answers may be broken or hostile, so nothing here trusts a length
-//! or a name, and everything that came is either understood or refused.
+//! A server may be broken or hostile, so no length and no name is trusted, and
+//! a message is either understood or refused.
 
 use std::{fmt, net::IpAddr};
 
@@ -10,24 +10,23 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, TYPE, rdata::RD
 
 use super::expected::{Kind, Value};
 
-/// A header is this long, and no message is shorter.
+/// The length of a header, and the shortest message.
 const HEADER: usize = 12;
 
-/// An OPT record with the flag DO and nothing else: root, type 41, 1232 bytes,
-/// no extended code, version 0, DO, no options (RFC 6891).
+/// An OPT record with the flag DO: root, type 41, 1232 bytes, no extended code,
+/// version 0, DO, no options (RFC 6891).
 const DNSSEC_OK: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 128, 0, 0, 0];
 
-/// What is asked.
+/// A question.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Question {
-    /// In full, without the dot at its end.
+    /// The full name, without the dot at its end.
     pub name: String,
     pub kind: Kind,
-    /// Asked so that caches keep the answer apart from those for everybody:
-    /// CoreDNS files answers to questions with the DNSSEC flag separately, and
-    /// so our question for a name that is not there yet leaves no denial
-    /// behind that others would meet.
-    pub apart: bool,
+    /// Sets the DO flag. CoreDNS caches answers to such questions separately,
+    /// so that our question for a name that does not exist yet leaves no denial
+    /// for others.
+    pub dnssec_ok: bool,
 }
 
 /// Priority and weight of an SRV record.
@@ -37,33 +36,33 @@ pub type Weight = (u16, u16);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub code: Code,
-    /// The records of the asked name and type, sorted.
+    /// The records of the name and type in question, sorted.
     pub values: Vec<Value>,
     /// Priority and weight of each, where it is an SRV record.
     pub weights: Vec<Option<Weight>>,
-    /// The shortest of those records.
+    /// The shortest TTL of those records.
     pub ttl: Option<u32>,
-    /// For so many seconds more this server may say that there is nothing
-    /// (RFC 2308, from the SOA record of the denial).
+    /// For how many seconds this server may keep denying the name (RFC 2308,
+    /// from the SOA record of the denial).
     pub denied_for: Option<u32>,
 }
 
-/// How the server took the question.
+/// The response code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    Fine,
-    NoSuchName,
+    NoError,
+    NxDomain,
     Other(u8),
-    /// It was asked through a resolver that does not tell.
-    Untold,
+    /// The resolver that was asked does not tell the code.
+    Unknown,
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Code::Fine => f.write_str("NOERROR"),
-            Code::NoSuchName => f.write_str("NXDOMAIN"),
-            Code::Untold => f.write_str("nothing"),
+            Code::NoError => f.write_str("NOERROR"),
+            Code::NxDomain => f.write_str("NXDOMAIN"),
+            Code::Unknown => f.write_str("not found"),
             Code::Other(1) => f.write_str("FORMERR"),
             Code::Other(2) => f.write_str("SERVFAIL"),
             Code::Other(4) => f.write_str("NOTIMP"),
@@ -73,7 +72,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Why an answer is none.
+/// Why a message is not a valid answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(pub String);
 
@@ -83,13 +82,14 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// A question as it goes out, its length in front.
+/// A question as it is sent, with its length in front.
 ///
 /// # Errors
-/// When the name is too long to be asked for.
+/// When the name is not valid in a question.
 pub fn question(id: u16, asked: &Question) -> Result<Vec<u8>, Malformed> {
-    let unaskable =
-        |why: &dyn fmt::Display| Malformed(format!("{} cannot be asked for: {why}", asked.name));
+    let unaskable = |why: &dyn fmt::Display| {
+        Malformed(format!("{} is not a valid name for a question: {why}", asked.name))
+    };
     let name = Name::new(&asked.name).map_err(|error| unaskable(&error))?;
     let mut packet = Packet::new_query(id);
     packet.set_flags(PacketFlag::RECURSION_DESIRED);
@@ -97,7 +97,7 @@ pub fn question(id: u16, asked: &Question) -> Result<Vec<u8>, Malformed> {
     let question = simple_dns::Question::new(name, kind, QCLASS::CLASS(CLASS::IN), false);
     packet.questions.push(question);
     let mut message = packet.build_bytes_vec().map_err(|error| unaskable(&error))?;
-    if asked.apart {
+    if asked.dnssec_ok {
         message.extend(DNSSEC_OK);
         // The count of additional records.
         if let Some(count) = message.get_mut(HEADER - 1) {
@@ -108,11 +108,11 @@ pub fn question(id: u16, asked: &Question) -> Result<Vec<u8>, Malformed> {
     Ok([&length.to_be_bytes()[..], &message].concat())
 }
 
-/// The messages in a stream of bytes that comes in pieces.
+/// The messages in a stream of bytes that arrives in pieces.
 #[derive(Debug, Default)]
 pub struct Messages {
     bytes: Vec<u8>,
-    /// How far they have been taken.
+    /// How many of the bytes have been taken.
     taken: usize,
 }
 
@@ -125,7 +125,7 @@ impl Messages {
         self.bytes.extend_from_slice(piece);
     }
 
-    /// Whether a message has begun that is not whole yet.
+    /// Whether a message has begun that is not complete yet.
     pub fn is_within(&self) -> bool {
         self.taken < self.bytes.len()
     }
@@ -134,7 +134,7 @@ impl Messages {
 impl Iterator for Messages {
     type Item = Vec<u8>;
 
-    /// The next whole message.
+    /// The next complete message.
     fn next(&mut self) -> Option<Vec<u8>> {
         let rest = &self.bytes[self.taken..];
         let (length, rest) = rest.split_first_chunk::<2>()?;
@@ -145,15 +145,15 @@ impl Iterator for Messages {
     }
 }
 
-/// The number by which an answer says what it answers.
+/// The id that links an answer to its question.
 pub fn id_of(message: &[u8]) -> Option<u16> {
     message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id))
 }
 
-/// What a message says to a question.
+/// Reads a message as the answer to a question.
 ///
 /// # Errors
-/// When it is no answer to it, or cannot be read.
+/// When it does not answer the question, or cannot be read.
 pub fn reply(message: &[u8], asked: &Question) -> Result<Reply, Malformed> {
     let wrong = |why: &str| Malformed(format!("the answer {why}"));
     let header = message.first_chunk::<HEADER>().ok_or_else(|| wrong("has no header"))?;
@@ -162,7 +162,7 @@ pub fn reply(message: &[u8], asked: &Question) -> Result<Reply, Malformed> {
         return Err(wrong("is a question"));
     }
     if flags & 0x02 != 0 {
-        return Err(wrong("is cut off, although a stream has room for all of it"));
+        return Err(wrong("is truncated, although it came over TCP"));
     }
     let packet = Packet::parse(message)
         .map_err(|error| Malformed(format!("the answer cannot be read: {error}")))?;
@@ -171,7 +171,7 @@ pub fn reply(message: &[u8], asked: &Question) -> Result<Reply, Malformed> {
         is_asked(&question.qname) && question.qtype == QTYPE::TYPE(kind_of(asked.kind))
     };
     if !packet.questions.iter().all(own) {
-        return Err(wrong("is to another question"));
+        return Err(wrong("is to a different question"));
     }
     let records = packet.answers.iter().filter(|record| is_asked(&record.name));
     let mut found: Vec<(Value, u32, Option<Weight>)> = records
@@ -191,8 +191,8 @@ pub fn reply(message: &[u8], asked: &Question) -> Result<Reply, Malformed> {
         _ => None,
     });
     let code = match code {
-        0 => Code::Fine,
-        3 => Code::NoSuchName,
+        0 => Code::NoError,
+        3 => Code::NxDomain,
         other => Code::Other(other),
     };
     let denied_for = if found.is_empty() { denials.min() } else { None };
@@ -210,7 +210,7 @@ fn kind_of(kind: Kind) -> TYPE {
     }
 }
 
-/// A record's data, where it is of the type that was asked for.
+/// A record's data, if it is of the type that was asked for.
 fn value(kind: Kind, data: &RData) -> Option<Value> {
     Some(match (kind, data) {
         (Kind::A, RData::A(a)) => Value::Address(IpAddr::V4(a.address.into())),
@@ -237,7 +237,11 @@ mod tests {
     use super::*;
 
     fn asked(kind: Kind) -> Question {
-        Question { name: "web-0.nginx.default.svc.cluster.local".to_owned(), kind, apart: false }
+        Question {
+            name: "web-0.nginx.default.svc.cluster.local".to_owned(),
+            kind,
+            dnssec_ok: false,
+        }
     }
 
     fn name(text: &str) -> Name<'_> {
@@ -273,14 +277,14 @@ mod tests {
         assert_eq!(bytes[2..14], [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes[14..20], *b"\x05web-0");
         assert_eq!(bytes[bytes.len() - 5..], [0, 0, 1, 0, 1]);
-        let apart = question(1, &Question { apart: true, ..asked(Kind::Srv) }).unwrap();
-        let packet = Packet::parse(&apart[2..]).unwrap();
+        let dnssec_ok = question(1, &Question { dnssec_ok: true, ..asked(Kind::Srv) }).unwrap();
+        let packet = Packet::parse(&dnssec_ok[2..]).unwrap();
         assert!(packet.opt().is_some());
-        assert_eq!(apart[apart.len() - 4..], [128, 0, 0, 0]);
-        let long = Question { name: "x".repeat(64), kind: Kind::A, apart: false };
-        assert!(question(1, &long).unwrap_err().0.contains("cannot be asked for"));
-        let long = Question { name: "x.".repeat(200), kind: Kind::A, apart: false };
-        assert!(question(1, &long).unwrap_err().0.contains("cannot be asked for"));
+        assert_eq!(dnssec_ok[dnssec_ok.len() - 4..], [128, 0, 0, 0]);
+        let long = Question { name: "x".repeat(64), kind: Kind::A, dnssec_ok: false };
+        assert!(question(1, &long).unwrap_err().0.contains("not a valid name"));
+        let long = Question { name: "x.".repeat(200), kind: Kind::A, dnssec_ok: false };
+        assert!(question(1, &long).unwrap_err().0.contains("not a valid name"));
     }
 
     #[test]
@@ -289,7 +293,7 @@ mod tests {
         let read = read.unwrap();
         let values: Vec<String> = read.values.iter().map(ToString::to_string).collect();
         assert_eq!(values, ["10.244.0.1", "10.244.0.2"]);
-        assert_eq!((read.code, read.ttl, read.denied_for), (Code::Fine, Some(5), None));
+        assert_eq!((read.code, read.ttl, read.denied_for), (Code::NoError, Some(5), None));
 
         let srv = SRV { priority: 0, weight: 100, port: 80, target: name("Web-0.nginx") };
         let read = reply(&answer(Kind::Srv, vec![record(5, RData::SRV(srv))]), &asked(Kind::Srv));
@@ -316,7 +320,7 @@ mod tests {
         let record = ResourceRecord::new(name("cluster.local"), CLASS::IN, 17, RData::SOA(soa));
         packet.name_servers.push(record);
         let read = reply(&packet.build_bytes_vec().unwrap(), &asked(Kind::A)).unwrap();
-        assert_eq!((read.code, read.values.len()), (Code::NoSuchName, 0));
+        assert_eq!((read.code, read.values.len()), (Code::NxDomain, 0));
         assert_eq!(read.denied_for, Some(17));
     }
 
@@ -331,15 +335,17 @@ mod tests {
         assert!(refused(&question[2..]).contains("is a question"));
         let mut cut = good.clone();
         cut[2] |= 2;
-        assert!(refused(&cut).contains("cut off"));
-        assert!(reply(&good, &asked(Kind::Aaaa)).unwrap_err().0.contains("to another question"));
+        assert!(refused(&cut).contains("truncated"));
+        assert!(
+            reply(&good, &asked(Kind::Aaaa)).unwrap_err().0.contains("to a different question")
+        );
         // A name that points at itself, and one that points ahead.
         for pointer in [12, 40] {
             let mut looped = good[..12].to_vec();
             looped.extend([0xc0, pointer, 0, 1, 0, 1]);
             assert!(refused(&looped).contains("cannot be read"), "{pointer}");
         }
-        // More records promised than there are.
+        // More records announced than there are.
         let mut greedy = good.clone();
         greedy[6] = 0xff;
         assert!(refused(&greedy).contains("cannot be read"));
@@ -367,7 +373,8 @@ mod tests {
         assert!(messages.is_within() && messages.next().is_none());
     }
 
-    /// How many inputs the properties see: `DNS_FUZZ=1000000` for the long run.
+    /// How many inputs the properties are tried with: `DNS_FUZZ=1000000` for a
+    /// long run.
     fn cases() -> u32 {
         std::env::var("DNS_FUZZ").ok().and_then(|text| text.parse().ok()).unwrap_or(2000)
     }

@@ -1,8 +1,8 @@
-//! Comments of a document, carried over into the one that stands in its place.
+//! Carries the comments of a document over to the document that replaces it.
 //!
-//! A comment speaks of a key or of an item of a list: of the one below it,
-//! beside it, or above it where it ends a block. Where the new document has
-//! that key or item too, the comment stands there again. Pure.
+//! A comment belongs to a key or a list item: the one below it, beside it, or
+//! above it if it ends a block. If the new document has that key or item too, the
+//! comment is placed there. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,44 +11,45 @@ use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, StructureS
 
 use crate::cluster::pointer_token;
 
-/// Where the keys and items of an old object are in a new one: JSON pointers.
-pub type Heirs = BTreeMap<String, String>;
+/// JSON pointers of keys and items in an old object, and in the new one.
+pub type PointerMap = BTreeMap<String, String>;
 
-/// Adds the keys and items of `old`, which stands at the first of `places`, that
-/// are in `new` too, which stands at the second.
-pub fn pair(old: &Value, new: &Value, places: (&str, &str), heirs: &mut Heirs) {
-    heirs.insert(places.0.to_owned(), places.1.to_owned());
+/// Adds the keys and items that `old` and `new` have in common. `places` are the
+/// pointers of the two.
+pub fn pair(old: &Value, new: &Value, places: (&str, &str), pointers: &mut PointerMap) {
+    pointers.insert(places.0.to_owned(), places.1.to_owned());
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             for (key, old) in old {
                 let Some(new) = new.get(key) else { continue };
-                pair(old, new, (&below(places.0, &key), &below(places.1, &key)), heirs);
+                pair(old, new, (&below(places.0, &key), &below(places.1, &key)), pointers);
             }
         }
         (Value::Array(old), Value::Array(new)) => {
             for (from, to) in same_items(old, new) {
-                let pointers = (below(places.0, &from), below(places.1, &to));
-                pair(&old[from], &new[to], (&pointers.0, &pointers.1), heirs);
+                let (old_place, new_place) = (below(places.0, &from), below(places.1, &to));
+                pair(&old[from], &new[to], (&old_place, &new_place), pointers);
             }
         }
         _ => {}
     }
 }
 
-/// Which items are the same ones: those that are alike, then those of one name.
+/// Which items of two lists are the same: first those that are equal, then those
+/// with the same name.
 fn same_items(old: &[Value], new: &[Value]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    let alike = |old: &Value, new: &Value| old == new;
-    let of_one_name =
+    let equal = |old: &Value, new: &Value| old == new;
+    let same_name =
         |old: &Value, new: &Value| old["name"].is_string() && old["name"] == new["name"];
-    for is_same in [alike as fn(&Value, &Value) -> bool, of_one_name] {
+    for is_same in [equal as fn(&Value, &Value) -> bool, same_name] {
         for (from, item) in old.iter().enumerate() {
             if pairs.iter().any(|(taken, _)| *taken == from) {
                 continue;
             }
             let free = |to: &usize| pairs.iter().all(|(_, taken)| taken != to);
-            let heir = (0..new.len()).filter(free).find(|to| is_same(item, &new[*to]));
-            pairs.extend(heir.map(|to| (from, to)));
+            let partner = (0..new.len()).filter(free).find(|to| is_same(item, &new[*to]));
+            pairs.extend(partner.map(|to| (from, to)));
         }
     }
     pairs
@@ -58,18 +59,18 @@ fn below(pointer: &str, step: &dyn ToString) -> String {
     format!("{pointer}/{}", pointer_token(&step.to_string()))
 }
 
-/// Lines of `text`, counted from 0, that hold a comment.
+/// The lines of `text` with a comment, counted from 0.
 pub fn lines(text: &str) -> BTreeSet<usize> {
     Outline::of(text).comments.iter().map(|comment| comment.line).collect()
 }
 
-/// Writes the comments of `old`, from line `first` on, into `new`, and adds the
-/// lines of those that found a place to `carried`. What `new` says stays as it
-/// is, which `is_same` confirms.
+/// Writes the comments of `old`, from line `first` on, into `new`. The lines of
+/// those that have a place there are added to `carried`. `is_same` checks that the
+/// content of `new` is unchanged.
 pub fn carry(
     (old, first): (&str, usize),
     new: &str,
-    heirs: &Heirs,
+    pointers: &PointerMap,
     is_same: impl Fn(&str) -> bool,
     carried: &mut BTreeSet<usize>,
 ) -> String {
@@ -81,8 +82,8 @@ pub fn carry(
         .filter(|comment| comment.line >= first)
         .filter_map(|comment| {
             let (place, side) = from.belongs_to(comment)?;
-            let heir = heirs.get(&from.places[place].pointer)?;
-            let at = into.places.iter().position(|place| place.pointer == *heir)?;
+            let pointer = pointers.get(&from.places[place].pointer)?;
+            let at = into.places.iter().position(|place| place.pointer == *pointer)?;
             Some(Note { text: &comment.text, line: comment.line, at, side })
         })
         .collect();
@@ -90,7 +91,7 @@ pub fn carry(
     let (text, kept) = if is_same(&all) {
         (all, notes)
     } else {
-        // One of them stands where it would be part of a value.
+        // One of the comments would become part of a value: leave it out.
         let mut kept: Vec<Note> = Vec::new();
         for note in notes {
             kept.push(note);
@@ -104,20 +105,20 @@ pub fn carry(
     text
 }
 
-/// The keys and items of a document in their order, and its comments.
+/// The keys and items of a document in order, and its comments.
 #[derive(Default)]
 struct Outline {
     places: Vec<Place>,
     comments: Vec<Comment>,
 }
 
-/// A key, or an item of a list. Lines and columns are counted from 0.
+/// A key or a list item. Lines and columns are counted from 0.
 struct Place {
     pointer: String,
     line: usize,
-    /// Of an item in a block: the column of its hyphen.
+    /// For an item in a block: the column of its hyphen.
     column: usize,
-    /// Whether its first key may stand on the same line.
+    /// Whether its first key may be on the same line.
     is_block_item: bool,
 }
 
@@ -125,7 +126,7 @@ struct Comment {
     text: String,
     line: usize,
     column: usize,
-    /// Whether the line holds nothing else.
+    /// Whether there is nothing else on the line.
     is_alone: bool,
 }
 
@@ -133,27 +134,27 @@ struct Comment {
 enum Side {
     Above,
     Beside,
-    /// At the end of what it holds.
+    /// At the end of its content.
     Below,
 }
 
-/// A comment, and its place in the new document.
+/// A comment and its place in the new document.
 struct Note<'a> {
     text: &'a str,
-    /// In the old document.
+    /// The line in the old document.
     line: usize,
     at: usize,
     side: Side,
 }
 
-/// What is open while a document is read.
+/// A collection that is open while a document is parsed.
 enum Open {
     Map { pointer: String, key: Option<String> },
     List { pointer: String, next: usize, is_block: bool },
 }
 
 impl Outline {
-    /// Of a text that is no YAML: as far as it could be read.
+    /// The outline of a text, up to where it stops being YAML.
     fn of(text: &str) -> Outline {
         let lines: Vec<&str> = text.lines().collect();
         let mut outline = Outline::default();
@@ -197,7 +198,7 @@ impl Outline {
         outline
     }
 
-    /// Takes in a node, a key included; its pointer.
+    /// Adds a node, which may be a key, and returns its pointer.
     fn enter(
         &mut self,
         open: &mut [Open],
@@ -212,7 +213,7 @@ impl Outline {
                 if let Some(key) = key.take() {
                     return below(pointer, &key);
                 }
-                // A key that is a list or an object is none of Kubernetes.
+                // Kubernetes has no keys that are lists or objects.
                 let named = if is_scalar { scalar } else { "?" };
                 let pointer = below(pointer, &named);
                 *key = Some(named.to_owned());
@@ -236,7 +237,7 @@ impl Outline {
         }
     }
 
-    /// The place that a comment speaks of; none in a document that says nothing.
+    /// The place that a comment belongs to; none in an empty document.
     fn belongs_to(&self, comment: &Comment) -> Option<(usize, Side)> {
         let next = self.places.iter().position(|place| place.line > comment.line);
         let before = next.unwrap_or(self.places.len());
@@ -273,7 +274,7 @@ impl Outline {
         self.is_in(at, holder) && self.places[at].line == self.places[holder].line
     }
 
-    /// `text`, which this is the outline of, with notes in it.
+    /// Adds notes to `text`, which this is the outline of.
     fn with(&self, text: &str, notes: &[Note]) -> String {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let mut above: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -294,7 +295,7 @@ impl Outline {
                 }
             }
         }
-        // From below, so that lines above stay where they are.
+        // From the end, so that the line numbers before stay valid.
         for (line, new) in above.into_iter().rev() {
             lines.splice(line..line, new);
         }
@@ -302,8 +303,9 @@ impl Outline {
     }
 }
 
-/// Where the block begins whose text begins, or would begin, at a position: a
-/// parser says the latter, and only where the document ends the former.
+/// The position of the header of a block scalar. The parser gives the position of
+/// its text instead, or that of the header if the block is empty at the end of the
+/// document.
 fn header(lines: &[&str], (line, column): (usize, usize)) -> (usize, usize) {
     let before: String =
         lines.get(line).into_iter().flat_map(|it| it.chars().take(column)).collect();

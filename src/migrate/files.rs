@@ -1,5 +1,5 @@
-//! Manifests as documents: read without losing their text, written back with
-//! only the documents changed that became something else.
+//! Manifests as documents. They are read without losing their text, and only the
+//! documents that were converted are written anew.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,11 +11,11 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    comments::{self, Heirs},
+    comments::{self, PointerMap},
     convert::{Class, Outcome},
 };
 use crate::{
-    cluster::offline::{self, Text},
+    manifests::{self, Text},
     output::{Error, Exit, text::list},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Manifests {
     files: Vec<File>,
-    /// The objects of all files in order, lists taken apart.
+    /// The objects of all files in order, with lists split into their items.
     pub objects: Vec<Value>,
 }
 
@@ -32,25 +32,32 @@ struct File {
     name: String,
     path: Option<PathBuf>,
     documents: Vec<Document>,
+    /// Whether every line ends with a carriage return too. It is taken away for
+    /// the time of the conversion.
+    crlf: bool,
 }
 
 #[derive(Debug)]
 struct Document {
-    /// The line that parts it from the document before: `---`, with what
-    /// stands behind it.
+    /// The line before the document: `---`, with what follows on that line.
     marker: Option<String>,
     text: String,
     content: Content,
     is_json: bool,
+    /// The line of the file where its text begins, counted from 1.
+    line: usize,
 }
 
 #[derive(Debug)]
 enum Content {
     /// Comments, directives or nothing.
     None,
-    /// The object at this place.
+    /// Something else than an object, such as a kustomization without a kind or
+    /// the values of a chart.
+    Other,
+    /// The object at this position.
     Object(usize),
-    /// A list: what surrounds its items, and where those are.
+    /// A list: the object without its items, and the positions of the items.
     List { frame: Map<String, Value>, items: Vec<usize> },
 }
 
@@ -58,58 +65,100 @@ enum Content {
 #[derive(Debug)]
 pub struct Item<'a> {
     pub class: Class,
-    /// The file that it stands in; absent for stdin.
+    /// The file that it is in; absent for stdin.
     pub file: Option<&'a Path>,
     pub body: &'a Value,
 }
 
-/// Comments of a document that are nowhere in the output.
+/// Comments of a document that are not in the output.
 #[derive(Debug)]
 pub struct LostComments {
     pub file: String,
-    /// Place of the first object of the document.
+    /// The position of the first object of the document.
     pub object: usize,
     /// Lines of the file, counted from 1.
     pub lines: Vec<usize>,
 }
 
-/// What stands in the place of a document, or a part of it.
+/// A document of the output that replaces one of the input.
 struct Piece {
     body: Value,
-    /// The objects of the input that are in it, and where: JSON pointers.
+    /// The objects of the input that it comes from, and their JSON pointers in it.
     sources: Vec<(usize, String)>,
 }
 
-/// Lines with comments that the output has too, counted from 0: those of each
-/// document by the first place in it.
+/// Lines with comments that are also in the output, counted from 0, by the
+/// position of the first object of their document.
 type Carried = BTreeMap<usize, BTreeSet<usize>>;
 
 impl Manifests {
     /// Reads files, folders and `-`.
     ///
     /// # Errors
-    /// When one cannot be read or is no manifest.
+    /// When one cannot be read or is not a manifest.
     pub fn read(paths: &[String]) -> Result<Manifests, Error> {
-        Manifests::from_texts(offline::texts(paths)?)
+        let mut manifests = Manifests { files: Vec::new(), objects: Vec::new() };
+        for text in manifests::texts(paths)? {
+            // A folder may have other files, too: who named the folder did not
+            // say that each of them is a manifest.
+            let of_folder = text.path.is_some() && !paths.contains(&text.name);
+            manifests.add(text, of_folder)?;
+        }
+        Ok(manifests)
     }
 
     /// # Errors
-    /// When one is neither YAML nor JSON, or no object.
+    /// When one is neither YAML nor JSON, or not an object.
     pub fn from_texts(texts: Vec<Text>) -> Result<Manifests, Error> {
-        let mut objects = Vec::new();
-        let mut files = Vec::new();
-        for Text { name, path, text } in texts {
-            let mut documents = Vec::new();
-            for (index, part) in split(&text).into_iter().enumerate() {
-                let origin = format!("{name}, document {}", index + 1);
-                let value = parse(&part.text, part.is_json, &origin)?;
-                let content = take(value, &origin, &mut objects)?;
-                let Part { marker, text, is_json } = part;
-                documents.push(Document { marker, text, content, is_json });
-            }
-            files.push(File { name, path, documents });
+        let mut manifests = Manifests { files: Vec::new(), objects: Vec::new() };
+        texts.into_iter().try_for_each(|text| manifests.add(text, false))?;
+        Ok(manifests)
+    }
+
+    fn add(&mut self, text: Text, of_folder: bool) -> Result<(), Error> {
+        let Text { name, path, text } = text;
+        let crlf = text.contains("\r\n") && text.replace("\r\n", "").find('\n').is_none();
+        let text = if crlf { text.replace("\r\n", "\n") } else { text };
+        let mut documents = Vec::new();
+        for (index, part) in split(&text).into_iter().enumerate() {
+            let origin = format!("{name}, document {}", index + 1);
+            let value = parse(&part.text, part.is_json, &origin)?;
+            let content = if of_folder && !value.is_null() && !is_object(&value) {
+                Content::Other
+            } else {
+                take(value, &origin, &mut self.objects)?
+            };
+            let Part { marker, text, is_json, line } = part;
+            documents.push(Document { marker, text, content, is_json, line });
         }
-        Ok(Manifests { files, objects })
+        self.files.push(File { name, path, documents, crlf });
+        Ok(())
+    }
+
+    /// Where an object of the input is: `app.yaml line 12`.
+    pub fn origin(&self, place: usize) -> String {
+        for file in &self.files {
+            for document in &file.documents {
+                let places = document.content.places();
+                let Some(at) = places.iter().position(|one| *one == place) else { continue };
+                let line = document.line + head(&document.text).lines().count();
+                let item = if document.content.is_list() {
+                    format!(", item {}", at + 1)
+                } else {
+                    String::new()
+                };
+                return format!("{} line {line}{item}", file.name);
+            }
+        }
+        "the input".to_owned()
+    }
+
+    /// Files with something in them that is no object.
+    pub fn other_files(&self) -> impl Iterator<Item = &str> {
+        let has_other = |file: &&File| {
+            file.documents.iter().any(|document| matches!(document.content, Content::Other))
+        };
+        self.files.iter().filter(has_other).map(|file| file.name.as_str())
     }
 
     /// Every object of the output, in the order in which it is written.
@@ -124,7 +173,7 @@ impl Manifests {
                         let body = &self.objects[place];
                         items.push(Item { class: Class::Untouched, file: path, body });
                     }
-                    Outcome::Became(made) => items.extend(made.iter().map(|made| Item {
+                    Outcome::Replaced(made) => items.extend(made.iter().map(|made| Item {
                         class: made.class,
                         file: path,
                         body: &made.body,
@@ -135,7 +184,7 @@ impl Manifests {
         items
     }
 
-    /// Comments of documents that are written anew and that found no place.
+    /// Comments of converted documents that have no place in the output.
     ///
     /// # Errors
     /// When an object cannot be written, which is a bug.
@@ -172,18 +221,21 @@ impl Manifests {
     pub fn stream(&self, outcomes: &[Outcome]) -> Result<String, Error> {
         let mut text = String::new();
         for file in &self.files {
-            // JSON has no comments to keep, and tabs that YAML does not take.
+            // JSON is written as YAML here, because it may have tabs, which YAML does
+            // not allow.
             add(&mut text, &self.file_text(file, outcomes, false, &mut Carried::new())?);
         }
-        Ok(text)
+        // One stream has one kind of line.
+        let crlf = !self.files.is_empty() && self.files.iter().all(|file| file.crlf);
+        Ok(if crlf { text.replace('\n', "\r\n") } else { text })
     }
 
-    /// Writes a file for each of the input into `folder`, all or none that
-    /// would overwrite something else; returns what was written.
+    /// Writes a file into `folder` for each file of the input, and returns their
+    /// paths. If one of them already has different content, none is written.
     ///
     /// # Errors
-    /// `Usage` when two files have one name, `Refused` when something else is
-    /// there and `overwrite` was not said, else what the disk says.
+    /// `Usage` when two files have the same name, `Refused` when a file already has
+    /// different content and `overwrite` is false, otherwise the I/O error.
     pub fn write(
         &self,
         outcomes: &[Outcome],
@@ -200,11 +252,12 @@ impl Manifests {
             };
             let shown = name.to_string_lossy().into_owned();
             if !names.insert(name.clone()) {
-                return Err(Error::usage(format!("two files of the input are called {shown}"))
-                    .hint("convert them into a folder each"));
+                return Err(Error::usage(format!("two input files are named {shown}"))
+                    .hint("convert each into its own folder"));
             }
             let path = folder.join(name);
             let text = self.file_text(file, outcomes, true, &mut Carried::new())?;
+            let text = if file.crlf { text.replace('\n', "\r\n") } else { text };
             match fs::read_to_string(&path) {
                 Ok(there) if there == text => {}
                 Ok(_) => differing.push(shown),
@@ -215,14 +268,14 @@ impl Manifests {
         }
         if !differing.is_empty() && !overwrite {
             let names: Vec<&str> = differing.iter().map(String::as_str).collect();
-            let message = format!("{} has another {} already", folder.display(), list(&names));
+            let message = format!("{} already has a different {}", folder.display(), list(&names));
             return Err(Error::new(Exit::Refused, message)
                 .caused_by("nothing was written")
-                .hint("another --out, or --yes to overwrite"));
+                .hint("give another --out, or --yes to overwrite"));
         }
         fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
         for (path, text) in &planned {
-            // Under another name first: whoever reads it finds a whole file.
+            // First under another name, so that no reader finds half a file.
             let mut aside = path.clone().into_os_string();
             aside.push(".part");
             fs::write(&aside, text)
@@ -241,6 +294,10 @@ impl Manifests {
     ) -> Result<String, Error> {
         let mut text = String::new();
         for document in &file.documents {
+            // What is no object cannot be applied, and so is not in a stream.
+            if matches!(document.content, Content::Other) && !as_json {
+                continue;
+            }
             let json = document.is_json && as_json;
             let places = document.content.places();
             let kept = places.iter().all(|&place| outcomes[place] == Outcome::Kept);
@@ -270,7 +327,7 @@ impl Manifests {
         Ok(text)
     }
 
-    /// A piece as YAML, with the comments of all that it was.
+    /// A piece as YAML, with the comments of the documents that it comes from.
     fn piece_text(
         &self,
         piece: &Piece,
@@ -289,14 +346,14 @@ impl Manifests {
             let carried = carried.entry(first_place).or_default();
             let head = head(&old.text);
             let first = head.lines().count();
-            // What stands before a document speaks of all of it.
+            // Comments at the top of a document are about the whole document.
             if !old.content.is_list() || std::ptr::eq(old, place) {
                 heads.push_str(head);
                 carried.extend(0..first);
             }
-            let heirs = self.heirs(old, piece, std::ptr::eq(old, place));
+            let pointers = self.pointer_map(old, piece, std::ptr::eq(old, place));
             let is_same = |text: &str| is_yaml_of(text, &piece.body);
-            text = comments::carry((&old.text, first), &text, &heirs, is_same, carried);
+            text = comments::carry((&old.text, first), &text, &pointers, is_same, carried);
         }
         Ok(heads + &text)
     }
@@ -306,14 +363,14 @@ impl Manifests {
         documents.find(|document| document.content.places().contains(&place))
     }
 
-    /// Which keys and items of a document are in a piece, and where; of a list
-    /// that stands in its own place what surrounds the items, too.
-    fn heirs(&self, old: &Document, piece: &Piece, is_own: bool) -> Heirs {
-        let mut heirs = Heirs::new();
+    /// Where the keys and items of a document are in a piece. For a list that
+    /// replaces itself, also the fields around its items.
+    fn pointer_map(&self, old: &Document, piece: &Piece, is_own: bool) -> PointerMap {
+        let mut pointers = PointerMap::new();
         if let (Content::List { frame, .. }, true) = (&old.content, is_own) {
             for key in frame.keys().map(String::as_str).chain(["items"]) {
                 let pointer = format!("/{key}");
-                heirs.insert(pointer.clone(), pointer);
+                pointers.insert(pointer.clone(), pointer);
             }
         }
         for (source, pointer) in &piece.sources {
@@ -322,23 +379,23 @@ impl Manifests {
             };
             let Some(new) = piece.body.pointer(pointer) else { continue };
             let from = if old.content.is_list() { format!("/items/{at}") } else { String::new() };
-            comments::pair(&self.objects[*source], new, (&from, pointer), &mut heirs);
+            comments::pair(&self.objects[*source], new, (&from, pointer), &mut pointers);
         }
-        heirs
+        pointers
     }
 
-    /// What stands where a document stood: its objects, or one list of them.
+    /// The documents that replace a document: its objects, or one list of them.
     fn pieces(&self, document: &Document, outcomes: &[Outcome]) -> Vec<Piece> {
         let of = |place: usize| -> Vec<(Option<usize>, Value)> {
             match &outcomes[place] {
                 Outcome::Kept => vec![(Some(place), self.objects[place].clone())],
-                Outcome::Became(made) => {
+                Outcome::Replaced(made) => {
                     made.iter().map(|made| (made.source, made.body.clone())).collect()
                 }
             }
         };
         match &document.content {
-            Content::None => Vec::new(),
+            Content::None | Content::Other => Vec::new(),
             Content::Object(place) => {
                 let piece = |(source, body): (Option<usize>, Value)| Piece {
                     body,
@@ -350,7 +407,7 @@ impl Manifests {
                 let mut frame = frame.clone();
                 let all = items.iter().flat_map(|&place| of(place));
                 let (sources, all): (Vec<Option<usize>>, Vec<Value>) = all.unzip();
-                // A DeploymentList may hold Deployments only.
+                // A DeploymentList may only have Deployments in it.
                 frame.insert("apiVersion".to_owned(), "v1".into());
                 frame.insert("kind".to_owned(), "List".into());
                 frame.insert("items".to_owned(), Value::Array(all));
@@ -366,7 +423,7 @@ impl Manifests {
 impl Content {
     fn places(&self) -> &[usize] {
         match self {
-            Content::None => &[],
+            Content::None | Content::Other => &[],
             Content::Object(place) => std::slice::from_ref(place),
             Content::List { items, .. } => items,
         }
@@ -382,10 +439,12 @@ struct Part {
     marker: Option<String>,
     text: String,
     is_json: bool,
+    /// The line where the text begins, counted from 1.
+    line: usize,
 }
 
-/// Takes a file apart. A line that begins with three hyphens parts documents
-/// wherever it stands: no scalar may contain it.
+/// Splits a file into documents. A line that begins with three hyphens separates
+/// documents wherever it is, because no scalar may contain it.
 fn split(text: &str) -> Vec<Part> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['{', '[']) {
@@ -393,28 +452,31 @@ fn split(text: &str) -> Vec<Part> {
         let mut values =
             serde_json::Deserializer::from_str(rest).into_iter::<serde::de::IgnoredAny>();
         let mut parts = Vec::new();
+        let before = text.len() - rest.len();
         let mut from = 0;
         while let Some(Ok(_)) = values.next() {
             let upto = values.byte_offset();
-            let text = rest[from..upto].trim_start().to_owned() + "\n";
-            parts.push(Part { marker: None, text, is_json: true });
+            let part = rest[from..upto].trim_start();
+            let line = 1 + text[..before + upto - part.len()].matches('\n').count();
+            parts.push(Part { marker: None, text: part.to_owned() + "\n", is_json: true, line });
             from = upto;
         }
         if rest[from..].trim().is_empty() {
             return parts;
         }
     }
-    let mut parts = vec![Part { marker: None, text: String::new(), is_json: false }];
-    for line in text.split_inclusive('\n') {
+    let mut parts = vec![Part { marker: None, text: String::new(), is_json: false, line: 1 }];
+    for (number, line) in text.split_inclusive('\n').enumerate() {
         let rest = line.strip_prefix("---");
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])) {
             let marker = if line.ends_with('\n') { line.to_owned() } else { format!("{line}\n") };
-            parts.push(Part { marker: Some(marker), text: String::new(), is_json: false });
+            let text = String::new();
+            parts.push(Part { marker: Some(marker), text, is_json: false, line: number + 2 });
         } else if let Some(part) = parts.last_mut() {
             part.text.push_str(line);
         }
     }
-    // Nothing before the first marker is no document.
+    // An empty text before the first marker is not a document.
     if parts.len() > 1 && parts[0].text.is_empty() {
         parts.remove(0);
     }
@@ -422,14 +484,14 @@ fn split(text: &str) -> Vec<Part> {
 }
 
 fn parse(text: &str, is_json: bool, origin: &str) -> Result<Value, Error> {
-    let failed = |error: &dyn std::error::Error| offline::malformed(origin, error);
+    let failed = |error: &dyn std::error::Error| manifests::malformed(origin, error);
     if is_json {
         return serde_json::from_str(text).map_err(|error| failed(&error));
     }
     if text.lines().all(|line| line.trim().is_empty() || line.starts_with(['#', '%'])) {
         return Ok(Value::Null);
     }
-    serde_saphyr::from_str_with_options(text, offline::yaml()).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, manifests::yaml()).map_err(|error| {
         let error = failed(&error);
         if text.contains("{{") {
             error.hint("render the chart first: helm template")
@@ -439,13 +501,18 @@ fn parse(text: &str, is_json: bool, origin: &str) -> Result<Value, Error> {
     })
 }
 
+/// Whether it has what every object of Kubernetes has.
+fn is_object(value: &Value) -> bool {
+    value["apiVersion"].is_string() && value["kind"].is_string()
+}
+
 fn take(value: Value, origin: &str, objects: &mut Vec<Value>) -> Result<Content, Error> {
     let Value::Object(mut fields) = value else {
-        return if value.is_null() { Ok(Content::None) } else { Err(offline::no_object(origin)) };
+        return if value.is_null() { Ok(Content::None) } else { Err(manifests::no_object(origin)) };
     };
     let word = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
     let (Some(api), Some(kind)) = (word("apiVersion"), word("kind")) else {
-        return Err(offline::no_object(origin));
+        return Err(manifests::no_object(origin));
     };
     let is_list = kind.ends_with("List") && fields.get("items").is_some_and(Value::is_array);
     if !is_list {
@@ -459,9 +526,9 @@ fn take(value: Value, origin: &str, objects: &mut Vec<Value>) -> Result<Content,
     };
     for (index, item) in all.into_iter().enumerate() {
         let Value::Object(mut item) = item else {
-            return Err(offline::no_object(&format!("{origin}, item {}", index + 1)));
+            return Err(manifests::no_object(&format!("{origin}, item {}", index + 1)));
         };
-        // Items of a typed list may leave out what the list says for all.
+        // The items of a typed list may leave out their kind.
         if !of_list.is_empty() && !item.contains_key("kind") {
             let mut whole = Map::new();
             whole.insert("apiVersion".to_owned(), api.clone().into());
@@ -475,7 +542,7 @@ fn take(value: Value, origin: &str, objects: &mut Vec<Value>) -> Result<Content,
     Ok(Content::List { frame: fields, items })
 }
 
-/// The comments and empty lines before the first line that says something.
+/// The comments and empty lines before the first line of content.
 fn head(text: &str) -> &str {
     let mut end = 0;
     for line in text.split_inclusive('\n') {
@@ -487,7 +554,7 @@ fn head(text: &str) -> &str {
     ""
 }
 
-/// Whether lists stand deeper than the key that they belong to.
+/// Whether lists are indented below their key.
 fn indents_lists(text: &str) -> bool {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let lines: Vec<&str> = text
@@ -509,7 +576,7 @@ fn yaml(body: &Value, indented: bool) -> Result<String, Error> {
     };
     let text = serde_saphyr::to_string_with_options(body, options)
         .map_err(|error| Error::new(Exit::Error, format!("cannot write an object: {error}")))?;
-    // Empty lines of a block are written with their indentation.
+    // The serializer indents the empty lines of a block.
     let trimmed: String = text
         .lines()
         .map(|line| if line.trim().is_empty() { "" } else { line })

@@ -1,11 +1,12 @@
-//! What a migration remembers that nobody could tell it later: what the
-//! objects were before, what they are to become, and which way it is going.
+//! The journal of a migration: what cannot be read from the cluster later. It
+//! has the original objects, what they are to become, and the direction in which
+//! the migration goes.
 //!
-//! The facts are written once, before anything else, and never again; a run
-//! that is killed finds them as they were, and so cannot take its own doing
-//! for the original. They stand in a ConfigMap of the namespace, whose
-//! creation is the lock, and in short on each volume: that survives whatever
-//! becomes of the namespace.
+//! The facts are written once, before anything else, and never changed. So a run
+//! that continues after a kill cannot take its own changes for the original
+//! state. The journal is a ConfigMap in the namespace, and its creation is the
+//! lock. Each volume has the essentials as well, because it outlives the
+//! namespace.
 
 use std::collections::BTreeMap;
 
@@ -13,33 +14,29 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    convert,
-    object::{name, text},
-    world::annotation,
+use super::convert;
+use crate::{
+    cluster::Resource,
+    handover::Original,
+    workload::raw::{is_leaving, name, text},
 };
-use crate::cluster::Resource;
 
-/// On every object that a migration has made or taken in hand. On a volume its
-/// value is a [`Tag`], elsewhere the id of the migration. An annotation, but on
-/// the set a label.
+pub use crate::handover::{Held, Tag, book_name as config_map_name};
+
+/// The mark on every object that a migration has created or changed. On a volume
+/// its value is a [`Tag`], elsewhere the id of the migration. It is an
+/// annotation, but a label on the set.
 pub use crate::workload::MIGRATION_MARK as ANNOTATION;
-/// Changes on a claim for no other reason than that the binder looks at it:
-/// left alone it looks every 15 seconds.
-pub const TOUCHED: &str = "kubectl-stateful.dev/touched";
-/// On a new claim that has all its data, and on the Job that makes it so: of
-/// which state of the Deployments.
+/// On a new claim that has all its data, and on what fills it: the state of the
+/// Deployments that the data is from.
 pub const FILLED: &str = "kubectl-stateful.dev/filled";
-/// A finalizer of a claim that must not go while its volume gets a policy back
-/// under which it would go as well.
-pub const HOLD: &str = "kubectl-stateful.dev/policy-returns";
-/// On the journal, so that all journals can be listed.
+/// A label of every journal, so that they can be listed.
 pub const LABEL: &str = "kubectl-stateful.dev/journal";
 
-/// The format this program writes, and the newest that it reads.
+/// The format that this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;
 
-/// Which way it is going.
+/// The direction of a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -48,27 +45,27 @@ pub enum Intent {
     Forward,
     /// Back to the Deployment.
     Back,
-    /// What was kept for the way back goes.
+    /// Delete what a rollback would need.
     Finish,
-    /// An old volume back under a set that is there.
+    /// Put an old volume back under an existing set.
     Recover,
 }
 
-/// How the data comes to the set.
+/// Which volumes the set runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// The same volumes under new claims: seconds of downtime, no copy
+    /// The same volumes under new claims: no copy, the downtime of one restart
     #[default]
     Rebind,
     /// The claims as they are, shared by all pods
     Keep,
-    /// New volumes, filled by rsync: another class or size, one claim into many
+    /// New volumes, filled by rsync: for another class or size, or a claim for each pod
     Copy,
-    /// New volumes that the storage clones from the old ones
+    /// New volumes, cloned from the old ones by the storage
     Clone,
-    /// New volumes that the storage makes from a snapshot of the old ones
+    /// New volumes, restored by the storage from snapshots of the old ones
     Snapshot,
 }
 
@@ -81,8 +78,7 @@ impl Mode {
         }
     }
 
-    /// Whether the set gets volumes of its own, and the old ones stay as they
-    /// are.
+    /// Whether the set gets its own volumes, and the old ones stay as they are.
     pub fn fills(self) -> bool {
         matches!(self, Mode::Copy | Mode::Clone | Mode::Snapshot)
     }
@@ -93,9 +89,10 @@ impl Mode {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// The volumes change hands while it still serves.
+    /// After the volumes were handed over, or copied once.
     #[default]
     SwapFirst,
+    /// Before anything else.
     StopFirst,
 }
 
@@ -104,34 +101,58 @@ pub enum Order {
 #[serde(rename_all = "camelCase")]
 pub struct Journal {
     format: u8,
-    /// The id under which objects are ours.
+    /// The id of the migration: the mark on our objects.
     pub op: String,
     pub namespace: String,
     pub mode: Mode,
     pub order: Order,
     pub started: Timestamp,
-    /// How many pods the set is to have.
+    /// How many pods the set will have.
     pub replicas: u32,
-    /// What has to be typed again to get the same plan: a digest of it.
+    /// The hash of the plan.
     pub plan: String,
-    pub deployments: Vec<Member>,
-    /// The set as it is created: without replicas.
+    pub deployments: Vec<SourceDeployment>,
+    /// The set as it is created, with 0 replicas.
     pub set: Value,
-    /// The Service as it is created; none where one was there.
+    /// The Service as it is created; none if an existing one is used.
     pub service: Option<Value>,
     pub disks: Vec<Disk>,
-    /// What copies, where something is copied.
+    /// The settings of the copy Jobs, in mode copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copying: Option<Copying>,
-    /// Claims that the set mounts under the name that they have.
+    /// Claims that the set mounts under their old names.
     pub kept: Vec<String>,
     pub scalers: Vec<Scaler>,
-    /// How many pods of the set may stay while a volume is put back.
+    /// The number of replicas while a volume is put back.
     #[serde(default)]
     pub down_to: u32,
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
 }
 
-/// What the Jobs that copy are made with.
+/// What `run` was asked to do besides the move. Whoever continues it does the
+/// same, so that a check is not forgotten with the shell it was typed in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Wishes {
+    /// The command of `--verify-exec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<String>,
+    /// Roll back when the migration fails on the way forward.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub auto_rollback: bool,
+    /// Finalize when the set has run for so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finalize_after: Option<u64>,
+}
+
+impl Wishes {
+    fn is_empty(&self) -> bool {
+        *self == Wishes::default()
+    }
+}
+
+/// The settings of the copy Jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copying {
     pub image: String,
@@ -140,22 +161,45 @@ pub struct Copying {
     pub requests: BTreeMap<String, String>,
 }
 
-/// A Deployment as it was.
+/// The files are copied in two passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CopyPass {
+    /// While the application serves, so that little is left for the last pass.
+    First,
+    /// When the application has stopped; it also compares.
+    Last,
+}
+
+impl CopyPass {
+    pub const ALL: [CopyPass; 2] = [CopyPass::First, CopyPass::Last];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            CopyPass::First => "first",
+            CopyPass::Last => "last",
+        }
+    }
+}
+
+/// A Deployment as it was before the migration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Member {
+pub struct SourceDeployment {
     pub name: String,
     pub uid: String,
-    /// Moves with every change of the spec, by whomever.
+    /// Grows with every change of the spec, whoever makes it.
     pub generation: i64,
     pub replicas: u32,
     pub object: Value,
+    /// Who makes it again, or starts it again, from a manifest of theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makers: Vec<String>,
 }
 
 /// A claim and its volume.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Disk {
-    /// The volume of the pod, and the template that takes its place.
+    /// The volume of the pod, and the claim template that replaces it.
     pub volume: String,
     pub template: String,
     pub old: Held,
@@ -166,23 +210,23 @@ pub struct Disk {
     /// The PersistentVolume.
     pub pv: Held,
     pub policy: String,
-    /// Whether the binder had marked the volume as bound by itself: then it
-    /// would take the reservation away when it unbinds.
+    /// Whether the volume had the annotation of a volume that the binder has
+    /// bound by itself: when it unbinds one, it also removes the reservation.
     pub bound_by_controller: bool,
     /// The old claim as it was.
     pub object: Value,
-    /// Whether the new claim gets a volume only when a pod wants it.
+    /// Whether the new claim is bound only when a pod uses it.
     #[serde(default)]
     pub waits_for_pod: bool,
     /// The snapshot of the old claim, as it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Value>,
-    /// The volume that the set runs on, where another is put in its place.
+    /// For `recover`: the volume that is replaced.
     #[serde(default)]
     pub blank: Option<Blank>,
 }
 
-/// A volume that is kept, with what is on it.
+/// The volume that `recover` takes out of use, and keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blank {
     pub pv: Held,
@@ -190,38 +234,31 @@ pub struct Blank {
 }
 
 impl Disk {
-    /// Whether one pod at most may have the old claim.
+    /// Whether only one pod can use the old claim.
     pub fn is_for_one_pod(&self) -> bool {
-        super::object::items(&self.object, "/spec/accessModes")
+        crate::workload::raw::items(&self.object, "/spec/accessModes")
             .any(|mode| mode.as_str() == Some("ReadWriteOncePod"))
     }
 
-    /// Whether several nodes may have the old claim.
+    /// Whether several nodes can use the old claim.
     pub fn is_shared(&self) -> bool {
         let many = ["ReadWriteMany", "ReadOnlyMany"];
-        super::object::items(&self.object, "/spec/accessModes")
+        crate::workload::raw::items(&self.object, "/spec/accessModes")
             .any(|mode| mode.as_str().is_some_and(|mode| many.contains(&mode)))
     }
 }
 
-/// One object, and no other by its name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    pub name: String,
-    pub uid: String,
-}
-
-/// Something that scales the Deployment, and is to scale the set.
+/// An autoscaler of the Deployment that will scale the set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaler {
     pub kind: ScalerKind,
     pub target: Held,
-    /// Where it names what it scales.
+    /// The JSON pointer of the field that names its target.
     pub pointer: String,
     pub from: Value,
     pub to: Value,
-    /// The annotation that stops KEDA, as it was.
+    /// The original value of the annotation that pauses KEDA.
     pub paused: Option<String>,
 }
 
@@ -233,7 +270,7 @@ pub enum ScalerKind {
     Keda,
 }
 
-/// KEDA's own switch; see its documentation of ScaledObjects.
+/// The annotation that pauses a ScaledObject; see KEDA's documentation.
 pub const KEDA_PAUSED: &str = "autoscaling.keda.sh/paused";
 
 impl ScalerKind {
@@ -253,59 +290,51 @@ impl ScalerKind {
         }
     }
 
-    /// Whether it starts pods of a Deployment that is at 0. An HPA leaves such
-    /// a one alone.
+    /// Whether it scales up a Deployment that is at 0. An HPA does not.
     pub fn can_wake(self) -> bool {
         self == ScalerKind::Keda
     }
 }
 
-/// What stands on a volume: enough to go back by hand, without the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Tag {
-    pub op: String,
-    pub namespace: String,
-    pub journal: String,
-    pub policy: String,
-    pub old: Held,
-    pub new: String,
+/// The tag of a volume, if its journal is not among these.
+pub fn tag_without_journal<'a>(
+    volume: &Value,
+    journals: impl IntoIterator<Item = &'a Value>,
+) -> Option<Tag> {
+    // A scaling has none.
+    let tag = Tag::of(volume).filter(|tag| tag.scaled_set().is_none())?;
+    let is_its_journal = |config_map: &Value| {
+        text(config_map, "/metadata/namespace") == Some(tag.namespace.as_str())
+            && name(config_map) == tag.journal
+    };
+    (!journals.into_iter().any(is_its_journal)).then_some(tag)
 }
 
-impl Tag {
-    /// What stands on a volume whose journal is none of these.
-    pub fn without_journal(volume: &Value, books: &[Value]) -> Option<Tag> {
-        let tag: Tag = serde_json::from_str(annotation(volume, ANNOTATION)?).ok()?;
-        let of = |book: &Value| {
-            text(book, "/metadata/namespace") == Some(tag.namespace.as_str())
-                && name(book) == tag.journal
-        };
-        (!books.iter().any(of)).then_some(tag)
-    }
-}
-
-/// The ConfigMap: the facts, and what changes while it goes.
+/// The ConfigMap with the journal: the facts, and what changes during the
+/// migration.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Book {
+pub struct StoredJournal {
     pub uid: String,
     pub resource_version: String,
+    /// Whether somebody has deleted it, and something still holds it.
+    pub is_leaving: bool,
     pub journal: Journal,
     pub intent: Intent,
-    /// The run that has it in hand, and when it last said so.
+    /// The run that holds the lock, and its last heartbeat.
     pub holder: Option<String>,
-    pub beat: String,
-    /// How the forward way ended.
+    pub heartbeat: String,
+    /// Set when the migration forward is complete.
     pub arrived: Option<Arrived>,
 }
 
-/// The set runs, and everything can still be taken back.
+/// The set runs, and a rollback is still possible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Arrived {
     pub at: Timestamp,
     pub set_uid: String,
-    /// Between the stop of the old pod and the new one Ready; none when no
-    /// single run has seen both.
+    /// From the scale-down of the Deployment until the set was Ready; none if
+    /// neither one run has seen both nor the objects say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime_ms: Option<u64>,
 }
@@ -315,30 +344,40 @@ pub struct Arrived {
 pub struct Unusable(pub String);
 
 impl Journal {
+    /// The name of a copy Job: at most 63 characters, because the name of a set
+    /// has at most 52.
+    pub fn job_name(&self, index: usize, pass: CopyPass) -> String {
+        let number = match pass {
+            CopyPass::First => 1,
+            CopyPass::Last => 2,
+        };
+        format!("{}-copy{number}-{index}", self.set_name())
+    }
+
     pub fn set_name(&self) -> &str {
         name(&self.set)
     }
 
-    /// The governing Service, ours or not.
+    /// The name of the governing Service, whether we create it or not.
     pub fn service_name(&self) -> &str {
         text(&self.set, "/spec/serviceName").unwrap_or_default()
     }
 
     /// The name of the ConfigMap.
-    pub fn book_name(&self) -> String {
-        book_name(self.set_name())
+    pub fn config_map_name(&self) -> String {
+        config_map_name(self.set_name())
     }
 
     pub fn disk(&self, index: usize) -> Option<&Disk> {
         self.disks.get(index)
     }
 
-    /// Whether the volumes themselves change hands.
+    /// Whether the volumes themselves are handed over.
     pub fn rebinds(&self) -> bool {
         self.mode == Mode::Rebind
     }
 
-    /// Whether the set gets volumes of its own.
+    /// Whether the set gets its own volumes.
     pub fn fills(&self) -> bool {
         self.mode.fills()
     }
@@ -347,14 +386,25 @@ impl Journal {
         Tag {
             op: self.op.clone(),
             namespace: self.namespace.clone(),
-            journal: self.book_name(),
+            journal: self.config_map_name(),
             policy: disk.policy.clone(),
             old: disk.old.clone(),
             new: disk.new.clone(),
         }
     }
 
-    /// The facts with nothing filled in yet.
+    /// The original policy of the volume of a disk.
+    pub fn original(&self, disk: &Disk) -> Original {
+        Original::tagged(self.tag(disk), disk.bound_by_controller)
+    }
+
+    /// The original policy of the volume that `recover` replaces, if any.
+    pub fn original_of_blank(&self, disk: &Disk) -> Option<Original> {
+        let policy = disk.blank.as_ref()?.policy.clone();
+        Some(Original::tagged(Tag { policy, ..self.tag(disk) }, false))
+    }
+
+    /// A journal with no disks and Deployments yet.
     pub fn begin(op: String, namespace: String, set: Value, now: Timestamp) -> Journal {
         Journal {
             format: FORMAT,
@@ -373,40 +423,38 @@ impl Journal {
             kept: Vec::new(),
             scalers: Vec::new(),
             down_to: 0,
+            wishes: Wishes::default(),
         }
     }
 
-    /// The ConfigMap that locks the migration and remembers it.
-    pub fn book(&self, holder: &str, intent: Intent) -> Value {
+    /// The ConfigMap with this journal.
+    pub fn config_map(&self, holder: &str, intent: Intent, now: Timestamp) -> Value {
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
-                "name": self.book_name(), "namespace": self.namespace,
+                "name": self.config_map_name(), "namespace": self.namespace,
                 "labels": { LABEL: "migrate" },
                 "annotations": { ANNOTATION: self.op },
             },
             "data": {
-                // Serializing what was deserialized cannot fail.
+                // A type that was deserialized can be serialized.
                 "journal": serde_json::to_string(self).unwrap_or_default(),
-                "intent": intent, "holder": holder, "beat": Timestamp::now().to_string(),
+                "intent": intent, "holder": holder, "beat": now.to_string(),
             },
         })
     }
 }
 
-pub fn book_name(set: &str) -> String {
-    format!("kubectl-stateful-migrate-{set}")
-}
-
-impl Book {
+impl StoredJournal {
     /// Reads the ConfigMap.
     ///
     /// # Errors
-    /// When it is not one of ours, or of a newer version.
-    pub fn of(config_map: &Value) -> Result<Book, Unusable> {
+    /// When it has no journal, or one of a newer version.
+    pub fn read(config_map: &Value) -> Result<StoredJournal, Unusable> {
         let data = |key: &str| text(config_map, &format!("/data/{key}"));
         let unreadable = |error: serde_json::Error| Unusable(error.to_string());
-        let facts = data("journal").ok_or_else(|| Unusable("it holds no journal".to_owned()))?;
+        let facts =
+            data("journal").ok_or_else(|| Unusable("it has no journal in it".to_owned()))?;
         let journal: Journal = serde_json::from_str(facts).map_err(unreadable)?;
         if journal.format > FORMAT {
             let format = journal.format;
@@ -415,15 +463,16 @@ impl Book {
         let intent = data("intent").unwrap_or_default();
         let intent = serde_json::from_value(json!(intent)).map_err(unreadable)?;
         let arrived = data("arrived").map(serde_json::from_str).transpose().map_err(unreadable)?;
-        Ok(Book {
+        Ok(StoredJournal {
             uid: text(config_map, "/metadata/uid").unwrap_or_default().to_owned(),
             resource_version: text(config_map, "/metadata/resourceVersion")
                 .unwrap_or_default()
                 .to_owned(),
+            is_leaving: is_leaving(config_map),
             journal,
             intent,
             holder: data("holder").filter(|holder| !holder.is_empty()).map(str::to_owned),
-            beat: data("beat").unwrap_or_default().to_owned(),
+            heartbeat: data("beat").unwrap_or_default().to_owned(),
             arrived,
         })
     }

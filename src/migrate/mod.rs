@@ -2,45 +2,63 @@
 //!
 //! How a live application moves:
 //!
-//! 1. `plan` reads what is around the Deployment and says what would become of
-//!    it ([`begin`], with the pure [`convert`] that manifests go through too).
-//! 2. `run` writes down in a [`journal`] what everything was like; its creation
-//!    is the lock.
-//! 3. [`plan::next`] names the next act from the objects as they are. Volumes
-//!    are told to stay (`Retain`), the new claims and a set without pods are
-//!    made, and each volume goes over to its new claim in one write, all while
-//!    the old pod still serves. Then the Deployment stops and the set starts.
-//! 4. Until `finalize` everything can be taken back: `rollback` ([`back`]) goes
-//!    the same way home from wherever it stands. [`finish`] takes away what was
-//!    kept for that.
+//! 1. [`plan`] reads what is around the Deployment and says what would happen,
+//!    with the pure [`convert`] that manifests go through too.
+//! 2. `run` records the original state in a [`journal`], whose creation is the
+//!    lock.
+//! 3. [`forward::next`] decides the next act from the objects as they are. The
+//!    volumes get the policy `Retain`, the new claims and a set without pods are
+//!    created, and each volume is handed over to its new claim in one write, all
+//!    while the old pod keeps serving. Then the Deployment stops and the set
+//!    starts.
+//! 4. Until `finalize` all of it can be undone: [`rollback`] goes back from any
+//!    point, and makes from the journal what someone has deleted. [`finalize`]
+//!    deletes what a rollback would need.
 //!
-//! Every act is one write with what it was decided on as its precondition
-//! ([`writes`]), and after each the world is read again. So a run that is
-//! killed anywhere is gone on with by the next.
+//! [`standing`] judges where a migration is, from the objects alone, and asks the
+//! verbs themselves which of them would go on.
 //!
-//! In the modes that give the set volumes of its own the old ones are only read:
-//! [`fill`] names what comes in between.
+//! Every act is one write, with the state that it was decided on as its
+//! precondition ([`writes`]), and after each act everything is read again. So
+//! when a run is killed, at any point, the next one can continue.
 //!
-//! [`recover`] is for sets that were moved by hand and run on a blank disk.
+//! In the modes that give the set its own volumes, the old ones are only read:
+//! [`fill`] has the moves for those.
 //!
-//! `files` takes manifests apart into documents, `comments` follow what they
-//! speak of; `run/` carries things out.
+//! [`preview`] has the writes that `finalize` would send, for its dry run.
+//!
+//! How a volume goes from one claim to another is in [`crate::handover`].
+//!
+//! [`recover`] is for sets that were moved by hand and run on an empty volume.
+//!
+//! `files` splits manifests into documents, and `comments` keeps the comments in
+//! them. `run/` carries the verbs out.
 
+mod again;
 pub mod args;
-pub mod back;
-pub mod begin;
 mod comments;
 pub mod convert;
+mod copy_job;
+mod disturbed;
+pub mod fates;
 pub mod files;
 pub mod fill;
-pub mod finish;
+pub mod finalize;
+pub mod forward;
 pub mod journal;
-pub mod object;
+pub mod makers;
+pub mod offline;
 pub mod plan;
+pub mod preview;
+pub mod read;
 pub mod recover;
 pub mod report;
+pub mod rollback;
 pub mod rules;
 pub mod run;
+pub mod standing;
+mod verify;
 pub mod volumes;
+mod wording;
 pub mod world;
 pub mod writes;

@@ -1,25 +1,27 @@
-//! What each act writes, and what must still hold. Pure.
+//! The writes of each act, and their preconditions. Pure.
 //!
-//! Every patch tests the uid and the resourceVersion it was decided on, and
-//! where a volume changes hands also whose it is and that it is kept.
+//! Every patch tests the uid and the state that it was decided on. When a volume
+//! is handed over, it also tests which claim the volume belongs to and that its
+//! policy is `Retain`.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    fill::{self, Pass},
-    journal::{
-        ANNOTATION, Arrived, Disk, FILLED, HOLD, Held, Intent, Journal, KEDA_PAUSED, Mode, TOUCHED,
-        Tag,
-    },
-    object::{items, text},
-    plan::{Act, scaler},
-    world::{World, annotation, is_marked, is_on_hold, label, uid, version},
+    again, copy_job, fill,
+    forward::{Act, scaler},
+    journal::{Arrived, CopyPass, FILLED, Intent, Journal, KEDA_PAUSED, Mode},
+    world::{World, state},
 };
-use crate::cluster::{Object, Patch, Propagation, Resource, Write, pointer_token};
+use crate::{
+    cluster::{Object, Patch, Propagation, Resource, Write},
+    handover::{self, annotate, delete, patch, test},
+    workload::raw::{generation, name, replicas, text, uid},
+};
 
-/// What an act writes, in this order. `None` when what it is about is not
-/// there any more: look again.
-pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+/// The writes of an act, in order. `None` when an object that it needs is gone:
+/// read again.
+pub fn of(act: Act, journal: &Journal, world: &World, now: Timestamp) -> Option<Vec<Write>> {
     match act {
         Act::Protect(..)
         | Act::ProtectBlank(..)
@@ -28,103 +30,140 @@ pub fn of(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
         | Act::Swap(..)
         | Act::SwapBack(..)
         | Act::Touch(..)
-        | Act::Release(..) => hand_over(act, journal, world),
-        Act::MakeClaim(..)
-        | Act::MakeJob(..)
-        | Act::MakeSnapshot(..)
-        | Act::MakeService
-        | Act::MakeSet => create(act, journal, world),
+        | Act::Hold(..)
+        | Act::HoldToGo(..)
+        | Act::Withhold(..)
+        | Act::WithholdBlank(..)
+        | Act::Release(..)
+        | Act::CleanOldClaim(..)
+        | Act::CleanNewClaim(..) => hand_over(act, journal, world, now),
+        Act::CreateClaim(..)
+        | Act::CreateOldClaim(..)
+        | Act::CreateDeployment(..)
+        | Act::CreateJob(..)
+        | Act::CreateSnapshot(..)
+        | Act::CreateService
+        | Act::CreateSet => create(act, journal, world),
         Act::DeleteJob(..)
         | Act::DeleteSnapshot(..)
         | Act::DeleteSet
         | Act::DeleteService
         | Act::DeleteNewClaim(..)
         | Act::DeleteOldClaim(..)
-        | Act::DeleteDeployment(..) => take_away(act, journal, world),
+        | Act::DeleteDeployment(..) => delete_object(act, journal, world),
         _ => change(act, journal, world),
     }
 }
 
-/// Volumes, and the claims that have them.
-fn hand_over(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+/// Writes to volumes and to the claims that have them.
+fn hand_over(act: Act, journal: &Journal, world: &World, now: Timestamp) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
+    // The claims are touched, so that the binder looks at them now.
+    let swap = |index: usize, to: &Value| {
+        let disk = journal.disk(index)?;
+        let swap = handover::swap(world.held_volume(&disk.pv)?, to)?;
+        let claims = [world.old_claim(disk), world.new_claim(disk)].into_iter().flatten();
+        let others = claims.filter(|claim| uid(claim) != uid(to));
+        let touches = others.chain([to]).map(|claim| handover::touch(claim, now));
+        Some(std::iter::once(swap).chain(touches).collect())
+    };
+    let clean = |claim: &Value| {
+        one(handover::clean(Resource::CLAIM, claim, &[FILLED], world.volume_of(claim))?)
+    };
     match act {
         Act::Protect(index) => {
             let disk = journal.disk(index)?;
-            one(protect(journal, disk, &disk.pv, &disk.policy, world)?)
+            one(handover::protect(world.held_volume(&disk.pv)?, &journal.original(disk)))
         }
         Act::ProtectBlank(index) => {
             let disk = journal.disk(index)?;
-            let blank = disk.blank.as_ref()?;
-            one(protect(journal, disk, &blank.pv, &blank.policy, world)?)
+            let pv = world.held_volume(&disk.blank.as_ref()?.pv)?;
+            one(handover::protect(pv, &journal.original_of_blank(disk)?))
         }
-        Act::Reserve(index) => one(reserve_by_name(journal, journal.disk(index)?, world)?),
+        Act::Reserve(index) => {
+            let disk = journal.disk(index)?;
+            let pv = world.held_volume(&disk.pv)?;
+            one(handover::reserve(pv, &journal.namespace, &disk.new))
+        }
         Act::LeaveBlank(index) => {
-            let blank = &journal.disk(index)?.blank.as_ref()?.pv;
-            let pv = world.held_volume(blank)?;
-            let gone = annotate(pv, ANNOTATION, None);
-            one(patch(volume(blank), pv, gone, "kept, under policy Retain"))
-        }
-        Act::Swap(index) => {
             let disk = journal.disk(index)?;
-            let new = world.new_claim(disk)?;
-            let swap = reserve(disk, world, new)?;
-            let both = [world.held_claim(&disk.old), Some(new)].into_iter().flatten();
-            let touches = both.filter_map(|claim| touch(journal, claim));
-            Some(std::iter::once(swap).chain(touches).collect())
+            let pv = world.held_volume(&disk.blank.as_ref()?.pv)?;
+            one(handover::leave(pv, &journal.original_of_blank(disk)?))
         }
-        Act::SwapBack(index) => {
-            let disk = journal.disk(index)?;
-            let old = world.held_claim(&disk.old)?;
-            let swap = reserve(disk, world, old)?;
-            let both = [world.new_claim(disk), Some(old)].into_iter().flatten();
-            let touches = both.filter_map(|claim| touch(journal, claim));
-            Some(std::iter::once(swap).chain(touches).collect())
-        }
+        Act::Swap(index) => swap(index, world.new_claim(journal.disk(index)?)?),
+        Act::SwapBack(index) => swap(index, world.old_claim(journal.disk(index)?)?),
         Act::Touch(index) => {
             let disk = journal.disk(index)?;
-            let (old, new) = (world.held_claim(&disk.old), world.new_claim(disk));
+            let (old, new) = (world.old_claim(disk), world.new_claim(disk));
             let both = [old, new].into_iter().flatten();
-            Some(both.filter_map(|claim| touch(journal, claim)).collect())
+            Some(both.map(|claim| handover::touch(claim, now)).collect())
         }
-        Act::Release(index) => one(release(journal.disk(index)?, world)?),
+        Act::Hold(index) => one(handover::hold(world.holder(journal.disk(index)?)?)?),
+        Act::HoldToGo(index) => one(handover::hold_to_go(world.old_claim(journal.disk(index)?)?)?),
+        Act::Withhold(index) => {
+            let disk = journal.disk(index)?;
+            let (pv, claim) = (world.held_volume(&disk.pv)?, world.holder(disk)?);
+            one(handover::withhold(pv, claim, &journal.original(disk)))
+        }
+        Act::WithholdBlank(index) => {
+            let disk = journal.disk(index)?;
+            let pv = world.held_volume(&disk.blank.as_ref()?.pv)?;
+            let claim = world.claims.values().find(|claim| handover::holds(pv, claim))?;
+            one(handover::withhold(pv, claim, &journal.original_of_blank(disk)?))
+        }
+        Act::Release(index) => {
+            let disk = journal.disk(index)?;
+            let (pv, claim) = (world.held_volume(&disk.pv)?, world.holder(disk)?);
+            one(handover::release(pv, claim, &journal.original(disk))?)
+        }
+        Act::CleanOldClaim(index) => clean(world.old_claim(journal.disk(index)?)?),
+        Act::CleanNewClaim(index) => clean(world.new_claim(journal.disk(index)?)?),
         _ => None,
     }
 }
 
-/// What was not there before.
+/// Creates an object.
 fn create(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
-        Act::MakeClaim(index) => {
+        Act::CreateClaim(index) => {
             let disk = journal.disk(index)?;
             let summary = match journal.mode {
                 Mode::Rebind | Mode::Keep => format!("for volume {}", disk.pv.name),
-                Mode::Copy => format!("to copy {} to", disk.old.name),
+                Mode::Copy => format!("to copy {} into", disk.old.name),
                 Mode::Clone => format!("a clone of {}", disk.old.name),
                 Mode::Snapshot => format!("from a snapshot of {}", disk.old.name),
             };
-            let object = object(journal, Resource::CLAIM, &disk.new);
-            one(Write::create(object, fill::claim(journal, world, disk), summary))
+            one(handover::make(fill::claim(journal, world, disk), summary))
         }
-        Act::MakeJob(index, pass) => {
+        Act::CreateOldClaim(index) => {
             let disk = journal.disk(index)?;
-            let job = fill::job(journal, world, index, pass)?;
-            let object = object(journal, Resource::JOB, super::object::name(&job));
-            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.word());
+            let summary = format!("again, for volume {}", disk.pv.name);
+            one(handover::make(again::claim(disk), summary))
+        }
+        Act::CreateDeployment(index) => {
+            let member = journal.deployments.get(index)?;
+            let object = object(journal, Resource::DEPLOYMENT, &member.name);
+            one(Write::create(object, again::deployment(member), "again, from the journal"))
+        }
+        Act::CreateJob(index, pass) => {
+            let disk = journal.disk(index)?;
+            let job = copy_job::job(journal, world, index, pass)?;
+            let object = object(journal, Resource::JOB, name(&job));
+            let summary = format!("{} to {}, {} pass", disk.old.name, disk.new, pass.name());
             one(Write::create(object, job, summary))
         }
-        Act::MakeSnapshot(index) => {
+        Act::CreateSnapshot(index) => {
             let disk = journal.disk(index)?;
             let snapshot = fill::snapshot_to_make(journal, world, disk)?;
-            let object = object(journal, Resource::SNAPSHOT, super::object::name(&snapshot));
+            let object = object(journal, Resource::SNAPSHOT, name(&snapshot));
             one(Write::create(object, snapshot, format!("of {}", disk.old.name)))
         }
-        Act::MakeService => {
+        Act::CreateService => {
             let object = object(journal, Resource::SERVICE, journal.service_name());
             one(Write::create(object, journal.service.clone()?, "headless"))
         }
-        Act::MakeSet => {
+        Act::CreateSet => {
             let object = object(journal, Resource::STATEFUL_SET, journal.set_name());
             one(Write::create(object, journal.set.clone(), "no pods yet"))
         }
@@ -132,56 +171,55 @@ fn create(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     }
 }
 
-/// What goes.
-fn take_away(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
+/// Deletes an object.
+fn delete_object(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
         Act::DeleteJob(index, pass) => {
-            let job = world.jobs.get(&fill::job_name(journal, index, pass))?;
-            one(delete(journal, Resource::JOB, job, ""))
+            let job = world.jobs.get(&journal.job_name(index, pass))?;
+            one(delete(Resource::JOB, job, ""))
         }
         Act::DeleteSnapshot(index) => {
             let found = fill::snapshot(world, journal.disk(index)?)?;
-            one(delete(journal, Resource::SNAPSHOT, found, ""))
+            one(delete(Resource::SNAPSHOT, found, ""))
         }
-        Act::DeleteSet => one(delete(journal, Resource::STATEFUL_SET, world.own_set(journal)?, "")),
-        Act::DeleteService => one(delete(journal, Resource::SERVICE, world.service.as_ref()?, "")),
+        Act::DeleteSet => one(delete(Resource::STATEFUL_SET, world.own_set(journal)?, "")),
+        Act::DeleteService => one(delete(Resource::SERVICE, world.service.as_ref()?, "")),
         Act::DeleteNewClaim(index) => {
             let disk = journal.disk(index)?;
             let why = if journal.fills() {
                 format!("{} has the data", disk.old.name)
             } else {
-                format!("{} is not its volume any more", disk.pv.name)
+                format!("it no longer has {}", disk.pv.name)
             };
-            one(delete(journal, Resource::CLAIM, world.new_claim(disk)?, &why))
+            one(delete(Resource::CLAIM, world.new_claim(disk)?, why))
         }
         Act::DeleteOldClaim(index) => {
             let disk = journal.disk(index)?;
             let why = match &disk.blank {
-                Some(blank) => format!("its volume {} stays", blank.pv.name),
+                Some(blank) => format!("its volume {} is kept", blank.pv.name),
                 None => format!("Lost: {} belongs to {}", disk.pv.name, disk.new),
             };
-            one(delete(journal, Resource::CLAIM, world.held_claim(&disk.old)?, &why))
+            one(delete(Resource::CLAIM, world.old_claim(disk)?, why))
         }
         Act::DeleteDeployment(index) => {
             let member = journal.deployments.get(index)?;
-            let found = world.deployment(&member.name, &member.uid)?;
-            one(delete(journal, Resource::DEPLOYMENT, found, "it has no pods"))
+            let found = world.deployment(member)?;
+            one(delete(Resource::DEPLOYMENT, found, "scaled to 0"))
         }
         _ => None,
     }
 }
 
-/// Workloads and what scales them, and marks of ours.
+/// Changes to workloads, autoscalers and our marks.
 fn change(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
     let one = |write: Write| Some(vec![write]);
     match act {
-        Act::Mark(index) => {
+        Act::MarkFilled(index) => {
             let claim = world.new_claim(journal.disk(index)?)?;
-            let state = fill::state(world, journal);
-            let target = object(journal, Resource::CLAIM, super::object::name(claim));
+            let state = state(world, journal);
             let operations = annotate(claim, FILLED, Some(&state));
-            one(patch(target, claim, operations, "it has all data, compared by checksum"))
+            one(patch(Resource::CLAIM, claim, operations, "it has all data, compared by checksum"))
         }
         Act::StopDeployment(index) => one(scale_deployment(journal, world, index, 0)?),
         Act::StartDeployment(index) => {
@@ -197,242 +235,122 @@ fn change(act: Act, journal: &Journal, world: &World) -> Option<Vec<Write>> {
             let was = journal.scalers.get(index)?.paused.as_deref();
             one(pause(journal, world, index, was)?)
         }
-        Act::Hold(index) => {
-            let claim = world.holder(journal.disk(index)?)?;
-            let all = finalizers(claim).chain([json!(HOLD)]);
-            let operations = vec![set_finalizers(all)];
-            let target = object(journal, Resource::CLAIM, super::object::name(claim));
-            one(patch(target, claim, operations, "it stays until its volume's policy is back"))
-        }
-        Act::CleanOldClaim(index) => {
-            clean(journal, Resource::CLAIM, world.held_claim(&journal.disk(index)?.old)?)
-        }
-        Act::CleanNewClaim(index) => {
-            clean(journal, Resource::CLAIM, world.new_claim(journal.disk(index)?)?)
-        }
-        Act::CleanService => clean(journal, Resource::SERVICE, world.service.as_ref()?),
-        Act::CleanSet => clean(journal, Resource::STATEFUL_SET, world.set.as_ref()?),
+        Act::CleanService => one(remove_marks(Resource::SERVICE, world.service.as_ref()?)?),
+        Act::CleanSet => one(remove_marks(Resource::STATEFUL_SET, world.set.as_ref()?)?),
         _ => None,
     }
 }
 
-/// The lock, and what is to be remembered.
-pub fn open(journal: &Journal, holder: &str, intent: Intent) -> Write {
+/// Creates the journal, which is the lock.
+pub fn create_journal(journal: &Journal, holder: &str, intent: Intent, now: Timestamp) -> Write {
     let summary = "journal and lock of the migration";
-    Write::create(book(journal), journal.book(holder, intent), summary)
+    Write::create(config_map(journal), journal.config_map(holder, intent, now), summary)
 }
 
-/// The pod that a Job of ours will have, only to be tried: whether a pod is let
-/// in is no question when its Job is made.
+/// The pod of a copy Job, only for a dry run: admission checks a pod when it is
+/// created, and not when its Job is.
 pub fn pod_of_job(journal: &Journal) -> Option<Write> {
-    let job = fill::job(journal, &World::default(), 0, Pass::Last)?;
-    let pod = fill::pod_to_try(journal, &job);
-    let target = object(journal, Resource::POD, super::object::name(&pod));
+    let job = copy_job::job(journal, &World::default(), 0, CopyPass::Last)?;
+    let pod = copy_job::pod_to_try(journal, &job);
+    let target = object(journal, Resource::POD, name(&pod));
     Some(Write::create(target, pod, "copies"))
 }
 
-/// Takes the lock over from `from`, and says which way it goes now.
-pub fn take(
+/// Takes the lock from `from`, and sets the direction.
+pub fn take_lock(
     journal: &Journal,
-    book_uid: &str,
+    journal_uid: &str,
     from: Option<&str>,
     to: &str,
     intent: Intent,
+    now: Timestamp,
 ) -> Write {
-    let test = |path: &str, value: Value| json!({ "op": "test", "path": path, "value": value });
     let intent = json!(intent);
     let operations = vec![
-        test("/data/holder", json!(from.unwrap_or_default())),
+        test("/data/holder", from.unwrap_or_default()),
         json!({ "op": "add", "path": "/data/holder", "value": to }),
         json!({ "op": "add", "path": "/data/intent", "value": intent }),
-        beat_now(),
+        heartbeat_at(now),
     ];
-    let summary = format!("{to} has it in hand, {}", intent.as_str().unwrap_or_default());
+    let summary = format!("lock held by {to}, {}", intent.as_str().unwrap_or_default());
     Write::patch(
-        self::book(journal),
-        Patch::json("/metadata/uid", &json!(book_uid), operations),
+        config_map(journal),
+        Patch::json("/metadata/uid", &json!(journal_uid), operations),
         summary,
     )
 }
 
-/// Says that the holder is alive.
-pub fn beat(journal: &Journal, book_uid: &str, holder: &str) -> Write {
-    let operations =
-        vec![json!({ "op": "test", "path": "/data/holder", "value": holder }), beat_now()];
-    let patch = Patch::json("/metadata/uid", &json!(book_uid), operations);
-    Write::patch(book(journal), patch, "still at it")
+/// Renews the lock.
+pub fn heartbeat(journal: &Journal, journal_uid: &str, holder: &str, now: Timestamp) -> Write {
+    let operations = vec![test("/data/holder", holder), heartbeat_at(now)];
+    let patch = Patch::json("/metadata/uid", &json!(journal_uid), operations);
+    Write::patch(config_map(journal), patch, "heartbeat")
 }
 
-/// Lets go of the lock, so that the next run need not wait for it.
-pub fn let_go(journal: &Journal, book_uid: &str, holder: &str) -> Write {
+/// Releases a lock that was just taken and not used: the direction is as before.
+pub fn give_lock_back(journal: &Journal, journal_uid: &str, holder: &str, was: Intent) -> Write {
     let operations = vec![
-        json!({ "op": "test", "path": "/data/holder", "value": holder }),
+        test("/data/holder", holder),
+        json!({ "op": "add", "path": "/data/holder", "value": "" }),
+        json!({ "op": "add", "path": "/data/intent", "value": json!(was) }),
+    ];
+    let patch = Patch::json("/metadata/uid", &json!(journal_uid), operations);
+    Write::patch(config_map(journal), patch, "lock released")
+}
+
+/// Releases the lock, so that the next run need not wait for a heartbeat.
+pub fn release_lock(journal: &Journal, journal_uid: &str, holder: &str) -> Write {
+    let operations = vec![
+        test("/data/holder", holder),
         json!({ "op": "add", "path": "/data/holder", "value": "" }),
     ];
-    let patch = Patch::json("/metadata/uid", &json!(book_uid), operations);
-    Write::patch(book(journal), patch, "nobody has it in hand")
+    let patch = Patch::json("/metadata/uid", &json!(journal_uid), operations);
+    Write::patch(config_map(journal), patch, "lock released")
 }
 
-/// Remembers that the set runs.
-pub fn arrive(journal: &Journal, book_uid: &str, holder: &str, arrived: &Arrived) -> Write {
-    // Serializing what can be deserialized cannot fail.
+/// Records that the set runs.
+pub fn record_arrival(
+    journal: &Journal,
+    journal_uid: &str,
+    holder: &str,
+    arrived: &Arrived,
+) -> Write {
+    // A type that can be deserialized can be serialized.
     let text = serde_json::to_string(arrived).unwrap_or_default();
     let operations = vec![
-        json!({ "op": "test", "path": "/data/holder", "value": holder }),
+        test("/data/holder", holder),
         json!({ "op": "add", "path": "/data/arrived", "value": text }),
     ];
-    let patch = Patch::json("/metadata/uid", &json!(book_uid), operations);
-    Write::patch(book(journal), patch, "the set runs")
+    let patch = Patch::json("/metadata/uid", &json!(journal_uid), operations);
+    Write::patch(config_map(journal), patch, "the set runs")
 }
 
-/// The end of it.
-pub fn close(journal: &Journal, book_uid: &str) -> Write {
-    Write::delete(book(journal), book_uid, None, Propagation::Background, "the migration is over")
+/// Deletes the journal: the migration is over.
+pub fn delete_journal(journal: &Journal, journal_uid: &str) -> Write {
+    Write::delete(
+        config_map(journal),
+        journal_uid,
+        None,
+        Propagation::Background,
+        "the migration is over",
+    )
 }
 
-fn beat_now() -> Value {
-    json!({ "op": "add", "path": "/data/beat", "value": jiff::Timestamp::now().to_string() })
+fn heartbeat_at(now: Timestamp) -> Value {
+    json!({ "op": "add", "path": "/data/beat", "value": now.to_string() })
 }
 
-fn book(journal: &Journal) -> Object {
-    object(journal, Resource::CONFIG_MAP, &journal.book_name())
+fn config_map(journal: &Journal) -> Object {
+    object(journal, Resource::CONFIG_MAP, &journal.config_map_name())
 }
 
 fn object(journal: &Journal, resource: Resource, name: &str) -> Object {
     Object { resource, namespace: Some(journal.namespace.clone()), name: name.to_owned() }
 }
 
-fn volume(held: &Held) -> Object {
-    Object { resource: Resource::VOLUME, namespace: None, name: held.name.clone() }
-}
-
-/// A JSON patch of exactly the object that was judged.
-fn patch(target: Object, found: &Value, operations: Vec<Value>, summary: &str) -> Write {
-    let mut all =
-        vec![json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version(found) })];
-    all.extend(operations);
-    Write::patch(target, Patch::json("/metadata/uid", &json!(uid(found)), all), summary)
-}
-
-fn delete(journal: &Journal, resource: Resource, found: &Value, why: &str) -> Write {
-    let target = object(journal, resource, super::object::name(found));
-    let version = Some(version(found).to_owned());
-    Write::delete(target, uid(found), version, Propagation::Background, why)
-}
-
-fn test(path: &str, value: impl Into<Value>) -> Value {
-    json!({ "op": "test", "path": path, "value": value.into() })
-}
-
-const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-
-/// Policy and tag in one write: the original policy is never lost.
-fn protect(
-    journal: &Journal,
-    disk: &Disk,
-    held: &Held,
-    policy: &str,
-    world: &World,
-) -> Option<Write> {
-    let pv = world.held_volume(held)?;
-    let tag = Tag { policy: policy.to_owned(), ..journal.tag(disk) };
-    // Serializing what can be deserialized cannot fail.
-    let tag = serde_json::to_string(&tag).unwrap_or_default();
-    let mut operations = vec![json!({ "op": "add", "path": POLICY, "value": "Retain" })];
-    operations.extend(annotate(pv, ANNOTATION, Some(&tag)));
-    let summary = policy_moves(text(pv, POLICY).unwrap_or("<none>"), "Retain");
-    Some(patch(volume(held), pv, operations, &summary))
-}
-
-fn policy_moves(from: &str, to: &str) -> String {
-    if from == to { format!("policy stays {to}") } else { format!("policy {from} -> {to}") }
-}
-
-/// A volume that nobody has goes to the claim of a name: whoever it was
-/// reserved for before is gone.
-fn reserve_by_name(journal: &Journal, disk: &Disk, world: &World) -> Option<Write> {
-    let pv = world.held_volume(&disk.pv)?;
-    let mut operations = vec![
-        test(POLICY, "Retain"),
-        json!({ "op": "add", "path": "/spec/claimRef", "value": {
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "namespace": journal.namespace, "name": disk.new,
-        }}),
-    ];
-    if annotation(pv, BOUND_BY_CONTROLLER).is_some() {
-        operations.extend(annotate(pv, BOUND_BY_CONTROLLER, None));
-    }
-    let summary = format!("reserved for claim {}", disk.new);
-    Some(patch(volume(&disk.pv), pv, operations, &summary))
-}
-
-/// The volume goes from the claim that has it to another, in one write.
-fn reserve(disk: &Disk, world: &World, to: &Value) -> Option<Write> {
-    let pv = world.held_volume(&disk.pv)?;
-    let from_name = text(pv, "/spec/claimRef/name")?;
-    let to_name = super::object::name(to);
-    let mut operations = vec![
-        test("/spec/claimRef/uid", text(pv, "/spec/claimRef/uid")?),
-        test(POLICY, "Retain"),
-        json!({ "op": "replace", "path": "/spec/claimRef", "value": {
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "namespace": super::object::namespace(to)?, "name": to_name,
-            "uid": uid(to), "resourceVersion": version(to),
-        }}),
-    ];
-    // With it, a binder that unbinds leaves the volume to anybody.
-    if annotation(pv, BOUND_BY_CONTROLLER).is_some() {
-        operations.extend(annotate(pv, BOUND_BY_CONTROLLER, None));
-    }
-    let summary = format!("claim {from_name} -> {to_name}");
-    Some(patch(volume(&disk.pv), pv, operations, &summary))
-}
-
-/// The policy returns, last of all, and only to a volume that is bound.
-fn release(disk: &Disk, world: &World) -> Option<Write> {
-    let pv = world.held_volume(&disk.pv)?;
-    let holder = text(pv, "/spec/claimRef/uid")?;
-    if !world.is_bound(disk, world.holder(disk)?) {
-        return None;
-    }
-    let mut operations = vec![
-        test("/spec/claimRef/uid", holder),
-        test("/status/phase", "Bound"),
-        json!({ "op": "add", "path": POLICY, "value": disk.policy }),
-    ];
-    operations.extend(annotate(pv, ANNOTATION, None));
-    if disk.bound_by_controller && annotation(pv, BOUND_BY_CONTROLLER).is_none() {
-        operations.push(json!({
-            "op": "add", "path": path_of(BOUND_BY_CONTROLLER), "value": "yes",
-        }));
-    }
-    let summary = policy_moves(text(pv, POLICY).unwrap_or("<none>"), &disk.policy);
-    Some(patch(volume(&disk.pv), pv, operations, &summary))
-}
-
-/// Something about the claim changes, so that the binder looks at it.
-fn touch(journal: &Journal, claim: &Value) -> Option<Write> {
-    let now = jiff::Timestamp::now().to_string();
-    let name = super::object::name(claim);
-    let target = object(journal, Resource::CLAIM, name);
-    let operations = annotate(claim, TOUCHED, Some(&now));
-    let why = "so that it is looked at";
-    // Where there is no annotation yet the list is made, and must not replace
-    // one that the binder has made meanwhile.
-    if claim.pointer("/metadata/annotations").is_none() {
-        return Some(patch(target, claim, operations, why));
-    }
-    // Otherwise only the uid counts: if the binder has written meanwhile, it
-    // has looked.
-    let uid = text(claim, "/metadata/uid")?;
-    let patch = Patch::json("/metadata/uid", &json!(uid), operations);
-    Some(Write::patch(target, patch, why))
-}
-
 fn scale_deployment(journal: &Journal, world: &World, index: usize, to: u32) -> Option<Write> {
     let member = journal.deployments.get(index)?;
-    let found = world.deployment(&member.name, &member.uid)?;
+    let found = world.deployment(member)?;
     let target = object(journal, Resource::DEPLOYMENT, &member.name);
     Some(scale(target, found, to))
 }
@@ -442,13 +360,14 @@ fn scale_set(journal: &Journal, world: &World, to: u32) -> Option<Write> {
     Some(scale(target, world.own_set(journal)?, to))
 }
 
-/// Its status moves with every pod, so the generation is the precondition.
+/// The status, and with it the resourceVersion, changes with every pod, so the
+/// generation is the precondition.
 fn scale(target: Object, found: &Value, to: u32) -> Write {
     let operations = vec![
-        test("/metadata/generation", super::world::generation(found)),
+        test("/metadata/generation", generation(found)),
         json!({ "op": "add", "path": "/spec/replicas", "value": to }),
     ];
-    let summary = format!("replicas {} -> {to}", super::world::replicas(found));
+    let summary = format!("replicas {} -> {to}", replicas(found));
     Write::patch(target, Patch::json("/metadata/uid", &json!(uid(found)), operations), summary)
 }
 
@@ -461,65 +380,18 @@ fn point(journal: &Journal, world: &World, index: usize, to_set: bool) -> Option
         json!({ "op": "replace", "path": wanted.pointer, "value": to }),
     ];
     let kind = text(to, "/kind").unwrap_or("Deployment");
-    let target = object(journal, wanted.kind.resource(), &wanted.target.name);
     let summary = format!("scales {kind} {}", text(to, "/name").unwrap_or_default());
-    Some(patch(target, found, operations, &summary))
+    Some(patch(wanted.kind.resource(), found, operations, summary))
 }
 
 fn pause(journal: &Journal, world: &World, index: usize, to: Option<&str>) -> Option<Write> {
     let wanted = journal.scalers.get(index)?;
     let found = scaler(world, journal, index)?;
-    let target = object(journal, wanted.kind.resource(), &wanted.target.name);
-    let summary = if to == Some("true") { "paused" } else { "as it was" };
-    Some(patch(target, found, annotate(found, KEDA_PAUSED, to), summary))
+    let summary = if to == Some("true") { "paused" } else { "as before" };
+    Some(patch(wanted.kind.resource(), found, annotate(found, KEDA_PAUSED, to), summary))
 }
 
-/// Takes every mark of ours off.
-fn clean(journal: &Journal, resource: Resource, found: &Value) -> Option<Vec<Write>> {
-    if !is_marked(found) {
-        return None;
-    }
-    let gone = [ANNOTATION, TOUCHED, FILLED].into_iter().flat_map(|key| annotate(found, key, None));
-    let mut gone: Vec<Value> = gone.collect();
-    if label(found, ANNOTATION).is_some() {
-        let path = format!("/metadata/labels/{}", pointer_token(ANNOTATION));
-        gone.push(json!({ "op": "remove", "path": path }));
-    }
-    if is_on_hold(found) {
-        gone.push(set_finalizers(finalizers(found).filter(|one| one != HOLD)));
-    }
-    let target = object(journal, resource, super::object::name(found));
-    Some(vec![patch(target, found, gone, "no mark of ours is left on it")])
-}
-
-fn finalizers(found: &Value) -> impl Iterator<Item = Value> {
-    items(found, "/metadata/finalizers").cloned()
-}
-
-fn set_finalizers(all: impl Iterator<Item = Value>) -> Value {
-    let all: Vec<Value> = all.collect();
-    json!({ "op": "add", "path": "/metadata/finalizers", "value": all })
-}
-
-/// Sets or removes an annotation.
-fn annotate(found: &Value, key: &str, to: Option<&str>) -> Vec<Value> {
-    let path = path_of(key);
-    let there = annotation(found, key).is_some();
-    let mut operations = Vec::new();
-    match to {
-        Some(value) => {
-            if found.pointer("/metadata/annotations").is_none() {
-                operations
-                    .push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
-            }
-            operations.push(json!({ "op": "add", "path": path, "value": value }));
-        }
-        None if there => operations.push(json!({ "op": "remove", "path": path })),
-        None => {}
-    }
-    operations
-}
-
-fn path_of(key: &str) -> String {
-    format!("/metadata/annotations/{}", pointer_token(key))
+/// Removes all our marks.
+fn remove_marks(resource: Resource, found: &Value) -> Option<Write> {
+    handover::clean(resource, found, &[FILLED], None)
 }

@@ -1,10 +1,10 @@
-//! What is next for a volume that is to become the claim of an ordinal. Pure.
+//! The steps that give a volume to an ordinal. Pure.
 //!
-//! As for a deletion, every look gives the whole rest of the way. A claim
-//! cannot be pointed at another volume, so it is made for this one: the volume
-//! is told to stay, reserved for the claim's name, and then the claim is made.
-//! From the first step on nobody else can get the volume, and nothing that is
-//! deleted takes its data along.
+//! As in a deletion, every look at the cluster gives all steps that are left. A
+//! claim cannot be pointed at another volume, so it is created for this one:
+//! the volume is set to `Retain` and reserved for the claim's name, and then the
+//! claim is created. From the first step on nobody else can get the volume, and
+//! no deletion takes the data with it ([`crate::handover`]).
 
 use std::sync::Arc;
 
@@ -12,39 +12,69 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    classify::{Finding as Is, judge_claim},
-    delete::{self, KEPT_POLICY, Next, give_back, keep, object, test},
-    model::Facts,
+    classify::{Judgement, judge_claim, judge_volume},
+    delete::{Action, keep},
+    model::{Facts, Kind},
+    row::Row,
     rules,
 };
 use crate::{
-    cluster::{Object, Patch, Resource, Write},
-    migrate::{
-        journal,
-        object::{items, name, text},
-        world::{annotation, is_leaving, phase, uid, version},
+    cluster::{Resource, Write},
+    handover::{self, Original, Tag, holds, is_bound, needs_hold},
+    output::text::{list, one_line},
+    workload::{
+        Finding, MIGRATION_MARK, bytes,
+        raw::{annotation, is_leaving, items, name, phase, policy, text, uid},
     },
-    workload::Finding,
 };
-
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-const BOUND_BY_CONTROLLER_PATH: &str =
-    "/metadata/annotations/pv.kubernetes.io~1bound-by-controller";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct Adoption {
     pub namespace: String,
     pub volume: String,
     pub set: String,
     pub ordinal: u32,
     pub template: String,
+    /// The uid of the ordinal's claim, once it was seen with the volume.
+    pub claim_uid: Option<String>,
 }
 
-impl Wish {
+impl Adoption {
+    /// Remembers the claim: if someone deletes it after this, it is not created
+    /// again.
+    pub fn remember(&mut self, world: &World) {
+        let (Some(volume), Some(claim)) = (&world.volume, &world.claim) else { return };
+        let waits = text(claim, "/spec/volumeName") == Some(name(volume));
+        let is_its = holds(volume, claim) || (waits && is_reserved(self, volume));
+        if is_its && !is_leaving(claim) {
+            self.claim_uid.get_or_insert_with(|| uid(claim).to_owned());
+        }
+    }
+
     /// The claim that the ordinal looks for.
     pub fn claim(&self) -> String {
         format!("{}-{}-{}", self.template, self.set, self.ordinal)
+    }
+
+    /// The line that goes on: by the volume, which stays when its claim goes.
+    pub fn line(&self, facts: &Facts) -> String {
+        let Adoption { namespace, volume, set, ordinal, template, .. } = self;
+        format!(
+            "kubectl stateful orphans adopt pv/{volume} --to {set}/{ordinal} --template {template} \
+             -n {namespace}{}",
+            facts.flags
+        )
+    }
+
+    /// The line that keeps the volume of a claim that is being deleted.
+    fn line_to_keep(&self, facts: &Facts) -> String {
+        let (claim, namespace) = (self.claim(), &self.namespace);
+        format!("kubectl stateful orphans delete {claim} -n {namespace}{}", facts.flags)
+    }
+
+    fn template_in<'a>(&self, set: &'a Value) -> Option<&'a Value> {
+        items(set, "/spec/volumeClaimTemplates").find(|one| name(one) == self.template)
     }
 
     fn on_volume(&self) -> String {
@@ -52,7 +82,7 @@ impl Wish {
     }
 }
 
-/// What is there.
+/// What is in the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     pub set: Value,
@@ -64,196 +94,404 @@ pub struct World {
     pub facts: Arc<Facts>,
 }
 
-/// What is to be done.
+/// A step of an adoption.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Todo {
+pub enum Step {
     Protect(Write),
-    /// The orphan that has the volume goes.
+    /// Delete the orphan that has the volume.
     DeleteHolder(Write),
     Reserve(Write),
-    Make(Write),
-    GiveBack(Write),
-    /// Something that only takes time.
+    CreateClaim(Write),
+    /// Keep the claim while the policy is restored; or the orphan, once it is
+    /// deleted, until the volume was looked at again.
+    Hold(Write),
+    RestorePolicy(Write),
+    /// Remove our finalizer: the policy is restored, or someone deleted the
+    /// claim.
+    RemoveHold(Write),
     Await(String),
 }
 
-impl Todo {
-    pub fn next(&self) -> Next<'_> {
+impl Step {
+    pub fn action(&self) -> Action<'_> {
         match self {
-            Todo::Protect(write)
-            | Todo::DeleteHolder(write)
-            | Todo::Reserve(write)
-            | Todo::Make(write)
-            | Todo::GiveBack(write) => Next::Write(write),
-            Todo::Await(what) => Next::Wait { what: what.into(), why: None },
+            Step::Protect(write)
+            | Step::DeleteHolder(write)
+            | Step::Reserve(write)
+            | Step::CreateClaim(write)
+            | Step::Hold(write)
+            | Step::RestorePolicy(write)
+            | Step::RemoveHold(write) => Action::Write(write),
+            Step::Await(what) => Action::Wait { what: what.into(), why: None },
         }
     }
 }
 
-/// The rest of the way; empty when the ordinal has the volume.
+/// The steps that are left; empty when the ordinal has the volume.
 ///
 /// # Errors
-/// Why it cannot be.
-pub fn plan(wish: &Wish, world: &World, now: Timestamp) -> Result<Vec<Todo>, Box<Finding>> {
-    let unfit = |message: String| Box::new(rules::UNFIT.found(wish.on_volume(), message));
+/// Why it is refused.
+pub fn plan(adoption: &Adoption, world: &World, now: Timestamp) -> Result<Vec<Step>, Box<Finding>> {
+    let unfit = |message: String| Box::new(rules::UNFIT.found(adoption.on_volume(), message));
     let Some(volume) = &world.volume else {
-        return Err(unfit(format!("there is no volume {}", wish.volume)));
+        return Err(unfit(format!("volume {} does not exist", adoption.volume)));
     };
     if is_leaving(volume) {
-        return Err(unfit(format!("volume {} is being deleted", wish.volume)));
+        return Err(unfit(format!("volume {} is being deleted", adoption.volume)));
     }
-    if let Some(tag) = annotation(volume, journal::ANNOTATION) {
-        return Err(unfit(format!("a migration has {} in hand: {tag}", wish.volume)));
+    if annotation(volume, MIGRATION_MARK).is_some() {
+        return Err(Box::new(handed_over(adoption, volume, &world.facts)));
     }
-    if let Some(claim) = &world.claim
-        && !is_holder(volume, claim)
-    {
-        return of_claim(wish, volume, claim);
+    check_mode(adoption, volume, &world.set)?;
+    let is_same = |claim: &Value| adoption.claim_uid.as_deref() == Some(uid(claim));
+    if adoption.claim_uid.is_some() && !world.claim.as_ref().is_some_and(is_same) {
+        let fate = match policy(volume) {
+            "Retain" => "its volume is kept".to_owned(),
+            other => format!("its volume goes with it, under policy {other}"),
+        };
+        let finding =
+            unfit(format!("claim {} was deleted by someone else; {fate}", adoption.claim()));
+        return Err(Box::new(finding.hint(adoption.line(&world.facts))));
     }
     if let Some(claim) = &world.claim {
-        return Ok(rest_when_reserved(wish, volume, claim));
+        return if holds(volume, claim) && is_leaving(claim) && !is_same(claim) {
+            rescue(adoption, volume, claim, world)
+        } else if holds(volume, claim) {
+            steps_with_claim(adoption, volume, claim, &world.facts)
+        } else {
+            steps_before_binding(adoption, volume, claim)
+        };
     }
-    let mut todo = Vec::new();
-    todo.extend(keep(volume).map(Todo::Protect));
+    let mut steps = Vec::new();
+    steps.extend(keep(volume).map(Step::Protect));
     match phase(volume) {
-        "Released" | "Available" => {
+        "Released" | "Available" | "Failed" => {
+            check_free(adoption, world, now)?;
             let from = text(volume, "/spec/claimRef/namespace");
-            if from.is_some_and(|from| from != wish.namespace) {
+            if from.is_some_and(|from| from != adoption.namespace) {
                 let from = from.unwrap_or_default();
-                return Err(unfit(format!("{} belonged to namespace {from}", wish.volume)));
+                return Err(unfit(format!("{} belonged to namespace {from}", adoption.volume)));
             }
-            if let Some(node) = world.facts.attachments.get(wish.volume.as_str()) {
-                return Err(unfit(format!("{} is attached to {node}", wish.volume)));
+            if let Some(node) = world.facts.attachments.get(adoption.volume.as_str()) {
+                return Err(unfit(format!("{} is attached to {node}", adoption.volume)));
             }
         }
-        "Bound" => todo.extend(let_go(wish, volume, world, now)?),
-        other => return Err(unfit(format!("volume {} is {other}", wish.volume))),
+        "Bound" => steps.extend(free_volume(adoption, volume, world, now)?),
+        other => return Err(unfit(format!("volume {} is {other}", adoption.volume))),
     }
-    if !is_reserved(wish, volume) {
-        todo.push(Todo::Reserve(reserve(wish, volume)));
+    if !is_reserved(adoption, volume) {
+        let reserve = handover::reserve(volume, &adoption.namespace, &adoption.claim());
+        steps.push(Step::Reserve(reserve));
     }
-    todo.push(Todo::Make(make(wish, volume, &world.set)));
-    todo.push(Todo::Await(format!("claim {} to be bound", wish.claim())));
-    todo.extend(policy_at_the_end(wish, volume));
-    Ok(todo)
+    steps.push(Step::CreateClaim(claim_to_create(adoption, volume, &world.set)));
+    steps.push(Step::Await(format!("claim {} to be bound", adoption.claim())));
+    steps.extend(await_policy(adoption, volume));
+    Ok(steps)
 }
 
-/// There is a claim by that name, and the volume does not name it by uid.
-fn of_claim(wish: &Wish, volume: &Value, claim: &Value) -> Result<Vec<Todo>, Box<Finding>> {
-    let ours = text(claim, "/spec/volumeName") == Some(wish.volume.as_str());
-    if ours && is_reserved(wish, volume) && !is_leaving(claim) {
-        let mut todo = vec![Todo::Await(format!("claim {} to be bound", wish.claim()))];
-        todo.extend(policy_at_the_end(wish, volume));
-        return Ok(todo);
+/// The ordinal's claim exists, and the volume does not name it by uid.
+fn steps_before_binding(
+    adoption: &Adoption,
+    volume: &Value,
+    claim: &Value,
+) -> Result<Vec<Step>, Box<Finding>> {
+    let ours = text(claim, "/spec/volumeName") == Some(adoption.volume.as_str());
+    if ours && is_reserved(adoption, volume) && !is_leaving(claim) {
+        let mut steps = vec![Step::Await(format!("claim {} to be bound", adoption.claim()))];
+        steps.extend(await_policy(adoption, volume));
+        return Ok(steps);
     }
-    let has = text(claim, "/spec/volumeName").unwrap_or("none yet");
-    let message = format!("claim {} is there, with volume {has}", wish.claim());
-    let on = format!("persistentvolumeclaim/{}", wish.claim());
+    let has = text(claim, "/spec/volumeName").unwrap_or("<none>");
+    let message = format!("claim {} exists, with volume {has}", adoption.claim());
+    let on = format!("persistentvolumeclaim/{}", adoption.claim());
     Err(Box::new(rules::TAKEN.found(on, message)))
 }
 
-/// The claim has the volume, or nearly.
-fn rest_when_reserved(wish: &Wish, volume: &Value, claim: &Value) -> Vec<Todo> {
-    let bound = phase(volume) == "Bound" && text(claim, "/status/phase") == Some("Bound");
-    if !bound {
-        let mut todo = vec![Todo::Await(format!("claim {} to be bound", wish.claim()))];
-        todo.extend(policy_at_the_end(wish, volume));
-        return todo;
+/// The ordinal's claim exists, and the volume is reserved for it.
+fn steps_with_claim(
+    adoption: &Adoption,
+    volume: &Value,
+    claim: &Value,
+    facts: &Facts,
+) -> Result<Vec<Step>, Box<Finding>> {
+    if is_leaving(claim) {
+        return match handover::finish_deletion(claim, Some(volume), None) {
+            Some(write) => Ok(vec![Step::RemoveHold(write), await_deletion(&adoption.claim())]),
+            None => Err(Box::new(claim_is_deleted(adoption, volume, facts))),
+        };
     }
-    give_back(claim, volume).into_iter().map(Todo::GiveBack).collect()
-}
-
-/// For the plan alone: what the last write will do is not known before the
-/// claim has a uid.
-fn policy_at_the_end(wish: &Wish, volume: &Value) -> Option<Todo> {
-    let now = text(volume, "/spec/persistentVolumeReclaimPolicy").unwrap_or("Retain");
-    let then = match (now, annotation(volume, KEPT_POLICY)) {
-        ("Retain", then) => then?,
-        (now, _) => now,
+    if !is_bound(volume, claim) {
+        let mut steps = vec![Step::Await(format!("claim {} to be bound", adoption.claim()))];
+        steps.extend(await_policy(adoption, volume));
+        return Ok(steps);
+    }
+    let Some(original) = Original::kept_on(volume) else {
+        return Ok(handover::let_go(claim, Some(volume))
+            .map(Step::RemoveHold)
+            .into_iter()
+            .collect());
     };
-    Some(Todo::Await(format!("volume {} to get its policy {then} back", wish.volume)))
+    if needs_hold(&original, claim) {
+        let hold = handover::hold(claim).map(Step::Hold);
+        return Ok(hold.into_iter().chain(await_policy(adoption, volume)).collect());
+    }
+    // After this write the next look gives the removal of the finalizer.
+    Ok(vec![handover::release(volume, claim, &original).map_or_else(
+        || Step::Await(format!("volume {} to be bound", adoption.volume)),
+        Step::RestorePolicy,
+    )])
 }
 
-/// The claim that has the volume now goes, if nothing needs it.
-fn let_go(
-    wish: &Wish,
+/// While a pod keeps a claim that is being deleted, the volume can be deleted
+/// together with that pod.
+fn claim_is_deleted(adoption: &Adoption, volume: &Value, facts: &Facts) -> Finding {
+    let claim = adoption.claim();
+    let message =
+        format!("claim {claim} is being deleted, and still has volume {}", adoption.volume);
+    let finding = rules::UNFIT.found(adoption.on_volume(), message);
+    if keep(volume).is_some() {
+        finding.hint(adoption.line_to_keep(facts))
+    } else {
+        finding.hint(adoption.line(facts))
+    }
+}
+
+/// The ordinal's claim is being deleted, and nobody but us will give its volume
+/// back: the volume is kept, the claim let go, and made again. Not while the set
+/// wants the ordinal: its controller would make the claim before us, with an
+/// empty disk.
+fn rescue(
+    adoption: &Adoption,
+    volume: &Value,
+    claim: &Value,
+    world: &World,
+) -> Result<Vec<Step>, Box<Finding>> {
+    let Adoption { set, ordinal, .. } = adoption;
+    // One that we hold waits for us, and goes nowhere until we let it.
+    if let Some(write) = handover::finish_deletion(claim, Some(volume), None) {
+        return Ok(vec![Step::RemoveHold(write), await_deletion(&adoption.claim())]);
+    }
+    if let Some(replicas) = replicas_without(&world.set, *ordinal) {
+        let message = format!(
+            "claim {} is being deleted, and {set} wants ordinal {ordinal}: it makes a new claim, \
+             with an empty disk, as soon as this one is gone",
+            adoption.claim()
+        );
+        let finding = rules::UNFIT.found(adoption.on_volume(), message);
+        let hint = if keep(volume).is_some() {
+            adoption.line_to_keep(&world.facts)
+        } else {
+            let Adoption { namespace, .. } = adoption;
+            let flags = &world.facts.flags;
+            format!("kubectl stateful scale sts/{set} --replicas {replicas} -n {namespace}{flags}")
+        };
+        return Err(Box::new(finding.hint(hint)));
+    }
+    let mut steps: Vec<Step> = keep(volume).map(Step::Protect).into_iter().collect();
+    steps.push(await_deletion(&adoption.claim()));
+    let reserve = handover::reserve(volume, &adoption.namespace, &adoption.claim());
+    steps.push(Step::Reserve(reserve));
+    steps.push(Step::CreateClaim(claim_to_create(adoption, volume, &world.set)));
+    steps.extend(await_policy(adoption, volume));
+    Ok(steps)
+}
+
+/// If the ordinal is in the range of the set: with how many replicas it is not.
+fn replicas_without(set: &Value, ordinal: u32) -> Option<u64> {
+    let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_u64);
+    let (start, replicas) =
+        (number("/spec/ordinals/start").unwrap_or_default(), number("/spec/replicas").unwrap_or(1));
+    let place = u64::from(ordinal).checked_sub(start)?;
+    (place < replicas).then_some(place)
+}
+
+/// Whether the ordinal is in the range of the set.
+pub fn wants(set: &Value, ordinal: u32) -> bool {
+    replicas_without(set, ordinal).is_some()
+}
+
+/// Whether nothing writes to a volume that no claim has, and no other volume is
+/// the same disk.
+fn check_free(adoption: &Adoption, world: &World, now: Timestamp) -> Result<(), Box<Finding>> {
+    let name = &adoption.volume;
+    if world.facts.missing.contains(&Kind::Volume) {
+        let message = "persistentvolumes could not be listed: another may be the same disk";
+        return Err(Box::new(rules::UNFIT.found(adoption.on_volume(), message)));
+    }
+    let Some(row) = judge_volume(&world.facts, name, now) else { return Ok(()) };
+    if !row.orphan {
+        let why = row.evidence.join("; ");
+        let message = format!("{name} is {}: {why}", row.class.name());
+        return Err(Box::new(rules::UNFIT.found(adoption.on_volume(), message)));
+    }
+    check_unshared(adoption, &row)
+}
+
+fn check_unshared(adoption: &Adoption, row: &Row) -> Result<(), Box<Finding>> {
+    if row.shares_disk_with.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("volume {} is the same disk as {}", adoption.volume, list(&row.shares_disk_with));
+    Err(Box::new(rules::SHARED_DISK.found(adoption.on_volume(), message)))
+}
+
+/// A pod mounts a file system or gets a device; the volume is one of the two.
+fn check_mode(adoption: &Adoption, volume: &Value, set: &Value) -> Result<(), Box<Finding>> {
+    let mode = |of: &Value, pointer: &str| text(of, pointer).unwrap_or("Filesystem").to_owned();
+    let has = mode(volume, "/spec/volumeMode");
+    let wants =
+        adoption.template_in(set).map_or_else(|| has.clone(), |one| mode(one, "/spec/volumeMode"));
+    if has == wants {
+        return Ok(());
+    }
+    let message = format!(
+        "volume {} has volumeMode {has}, and template {} of {} wants {wants}",
+        adoption.volume, adoption.template, adoption.set
+    );
+    Err(Box::new(rules::UNFIT.found(adoption.on_volume(), message)))
+}
+
+/// What is worth knowing before the ordinal gets the volume.
+pub fn notes(adoption: &Adoption, world: &World) -> Vec<Finding> {
+    let Adoption { set, ordinal, volume: name, .. } = adoption;
+    let mut found = Vec::new();
+    let Some(volume) = &world.volume else { return found };
+    let has = text(volume, "/spec/capacity/storage");
+    let wants = adoption
+        .template_in(&world.set)
+        .and_then(|one| text(one, "/spec/resources/requests/storage"));
+    if let (Some(has), Some(wants)) = (has, wants)
+        && bytes(has).zip(bytes(wants)).is_some_and(|(has, wants)| has < wants)
+    {
+        let message = format!("volume {name} has {has}, and {set} asks for {wants}");
+        found.push(rules::SMALLER.found(adoption.on_volume(), message));
+    }
+    let start = world.set.pointer("/spec/ordinals/start").and_then(Value::as_u64);
+    if let Some(start) = start.filter(|start| u64::from(*ordinal) < *start) {
+        let message =
+            format!("{set} starts at ordinal {start}: nothing mounts {}", adoption.claim());
+        found.push(rules::BELOW_START.found(format!("statefulset.apps/{set}"), message));
+    }
+    if phase(volume) == "Failed" {
+        let why = text(volume, "/status/message").map(|why| format!(": {}", one_line(why)));
+        let message = format!(
+            "volume {name} is Failed: it was to be deleted or scrubbed{}",
+            why.unwrap_or_default()
+        );
+        found.push(rules::WAS_FAILED.found(adoption.on_volume(), message));
+    }
+    found
+}
+
+fn await_deletion(claim: &str) -> Step {
+    Step::Await(format!("claim {claim} to be gone"))
+}
+
+/// Only shown in the plan: the write itself is not known before the claim has a
+/// uid.
+fn await_policy(adoption: &Adoption, volume: &Value) -> Option<Step> {
+    let now = Original::now(volume);
+    let then = if now.policy() == "Retain" { Original::kept_on(volume)? } else { now };
+    Some(Step::Await(format!(
+        "volume {} to get its policy {} back",
+        adoption.volume,
+        then.policy()
+    )))
+}
+
+/// Deletes the claim that has the volume now, if nothing needs it.
+fn free_volume(
+    adoption: &Adoption,
     volume: &Value,
     world: &World,
     now: Timestamp,
-) -> Result<Vec<Todo>, Box<Finding>> {
-    let unfit = |message: String| Box::new(rules::UNFIT.found(wish.on_volume(), message));
-    let released = Todo::Await(format!("volume {} to be released", wish.volume));
+) -> Result<Vec<Step>, Box<Finding>> {
+    let unfit = |message: String| Box::new(rules::UNFIT.found(adoption.on_volume(), message));
+    let released = Step::Await(format!("volume {} to be released", adoption.volume));
     let holder = text(volume, "/spec/claimRef/name").unwrap_or_default();
     let namespace = text(volume, "/spec/claimRef/namespace").unwrap_or_default();
-    if namespace != wish.namespace {
-        return Err(unfit(format!("{} belongs to namespace {namespace}", wish.volume)));
+    if namespace != adoption.namespace {
+        return Err(unfit(format!("{} belongs to namespace {namespace}", adoption.volume)));
     }
-    let Some(found) = world.holder.as_ref().filter(|found| is_holder(volume, found)) else {
+    let Some(found) = world.holder.as_ref().filter(|found| holds(volume, found)) else {
         return Ok(vec![released]);
     };
     if is_leaving(found) {
-        return Ok(vec![Todo::Await(format!("claim {holder} to be gone"))]);
+        let remove_hold =
+            handover::finish_deletion(found, Some(volume), None).map(Step::RemoveHold);
+        return Ok(remove_hold.into_iter().chain([await_deletion(holder)]).collect());
     }
     let row = match judge_claim(&world.facts, namespace, holder, now) {
-        Some(Is::Row(row)) if row.orphan && row.uid == uid(found) => row,
-        Some(Is::Row(row)) => {
+        Some(Judgement::Row(row)) if row.orphan && row.uid == uid(found) => row,
+        Some(Judgement::Row(row)) => {
             return Err(unfit(format!(
-                "claim {holder} has it, and is {}: {}",
+                "claim {holder} has the volume, and is {}: {}",
                 row.class.name(),
                 row.evidence.join("; ")
             )));
         }
-        Some(Is::Used(who)) => return Err(unfit(format!("pod {who} uses it, by {holder}"))),
-        Some(Is::Referenced(who) | Is::Expected(who)) => {
-            return Err(unfit(format!("{who} is to use it, by {holder}")));
+        Some(Judgement::Used(who)) => return Err(unfit(format!("pod {who} uses claim {holder}"))),
+        Some(Judgement::Referenced(who)) => {
+            return Err(unfit(format!("{who} names claim {holder} in its template")));
         }
-        Some(Is::Leaving) | None => return Err(unfit(format!("claim {holder} has it"))),
+        Some(Judgement::Expected(set)) => {
+            return Err(unfit(format!("claim {holder} belongs to an ordinal of {set}")));
+        }
+        Some(Judgement::Leaving) | None => {
+            return Err(unfit(format!("claim {holder} has the volume")));
+        }
     };
+    check_unshared(adoption, &row)?;
     if let Some(node) = &row.node {
-        return Err(unfit(format!("{} is attached to {node}", wish.volume)));
+        return Err(unfit(format!("{} is attached to {node}", adoption.volume)));
     }
-    let what = format!("{}, volume {} stays", row.class.name(), wish.volume);
-    let write = delete::delete(Resource::CLAIM, found, what);
-    Ok(vec![Todo::DeleteHolder(write), released])
+    let what = format!("{}, volume {} stays", row.class.name(), adoption.volume);
+    let hold = if handover::is_held_to_go(found) { None } else { handover::hold_to_go(found) };
+    let write = handover::delete(Resource::CLAIM, found, what);
+    let hold = hold.map(Step::Hold).into_iter();
+    Ok(hold.chain([Step::DeleteHolder(write), released]).collect())
 }
 
-/// Whether the volume names exactly this claim.
-fn is_holder(volume: &Value, claim: &Value) -> bool {
-    text(volume, "/spec/claimRef/uid").is_some_and(|holder| holder == uid(claim))
+/// What is using the volume, and the line that goes on with it.
+fn handed_over(adoption: &Adoption, volume: &Value, facts: &Facts) -> Finding {
+    let (name, flags) = (&adoption.volume, &facts.flags);
+    let found = |message: String| rules::UNFIT.found(adoption.on_volume(), message);
+    match Tag::of(volume) {
+        Some(tag) if tag.scaled_set().is_some() => {
+            let set = tag.set();
+            let Tag { namespace, old, new, .. } = &tag;
+            let message = format!(
+                "volume {name} belongs to a scaling of {set}, which sets claim {} aside as {new}",
+                old.name
+            );
+            found(message)
+                .hint(format!("kubectl stateful scale {set} --abort -n {namespace}{flags}"))
+        }
+        Some(tag) => {
+            let Tag { op, namespace, new, .. } = &tag;
+            let message = format!(
+                "volume {name} belongs to migration {op} (claim {new} in namespace {namespace})"
+            );
+            let set = tag.set();
+            found(message)
+                .hint(format!("kubectl stateful migrate status sts/{set} -n {namespace}{flags}"))
+        }
+        None => found(format!("volume {name} has a mark of this program that cannot be read")),
+    }
 }
 
-/// Whether nobody but a claim by that name can get the volume.
-fn is_reserved(wish: &Wish, volume: &Value) -> bool {
+/// Whether only a claim with that name can get the volume.
+fn is_reserved(adoption: &Adoption, volume: &Value) -> bool {
     let word = |pointer: &str| text(volume, pointer).unwrap_or_default();
-    word("/spec/claimRef/namespace") == wish.namespace
-        && word("/spec/claimRef/name") == wish.claim()
+    word("/spec/claimRef/namespace") == adoption.namespace
+        && word("/spec/claimRef/name") == adoption.claim()
         && word("/spec/claimRef/uid").is_empty()
 }
 
-fn reserve(wish: &Wish, volume: &Value) -> Write {
-    let mut operations = vec![
-        test("/metadata/resourceVersion", version(volume)),
-        test("/spec/persistentVolumeReclaimPolicy", "Retain"),
-    ];
-    if let Some(holder) = text(volume, "/spec/claimRef/uid") {
-        operations.push(test("/spec/claimRef/uid", holder));
-    }
-    operations.push(json!({ "op": "add", "path": "/spec/claimRef", "value": {
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "namespace": wish.namespace, "name": wish.claim(),
-    }}));
-    // With it, a binder that unbinds leaves the volume to anybody.
-    if annotation(volume, BOUND_BY_CONTROLLER).is_some() {
-        operations.push(json!({ "op": "remove", "path": BOUND_BY_CONTROLLER_PATH }));
-    }
-    let patch = Patch::json("/metadata/uid", &json!(uid(volume)), operations);
-    let what = format!("reserved for claim {}", wish.claim());
-    Write::patch(object(Resource::VOLUME, volume), patch, what)
-}
-
-/// The claim as the set would make it, for exactly this volume.
-fn make(wish: &Wish, volume: &Value, set: &Value) -> Write {
-    let template = items(set, "/spec/volumeClaimTemplates").find(|one| name(one) == wish.template);
+/// The claim as the controller would create it, for exactly this volume.
+fn claim_to_create(adoption: &Adoption, volume: &Value, set: &Value) -> Write {
+    let template = adoption.template_in(set);
     let mut labels = Map::new();
     for of in [
         template.and_then(|one| one.pointer("/metadata/labels")),
@@ -268,28 +506,10 @@ fn make(wish: &Wish, volume: &Value, set: &Value) -> Write {
         .and_then(|one| one.pointer("/spec/accessModes"))
         .filter(|modes| modes.as_array().is_some_and(|all| all.iter().all(has)))
         .unwrap_or(&offered);
-    let mut spec = json!({
-        "accessModes": modes,
-        "resources": { "requests": { "storage": text(volume, "/spec/capacity/storage") } },
-        "storageClassName": text(volume, "/spec/storageClassName").unwrap_or_default(),
-        "volumeName": wish.volume,
-    });
-    for field in ["volumeMode", "volumeAttributesClassName"] {
-        if let Some(value) = volume.pointer(&format!("/spec/{field}")) {
-            spec[field] = value.clone();
-        }
-    }
-    let mut metadata = json!({ "name": wish.claim(), "namespace": wish.namespace });
+    let mut metadata = json!({ "name": adoption.claim(), "namespace": adoption.namespace });
     if !labels.is_empty() {
         metadata["labels"] = Value::Object(labels);
     }
-    let body = json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec,
-    });
-    let target = Object {
-        resource: Resource::CLAIM,
-        namespace: Some(wish.namespace.clone()),
-        name: wish.claim(),
-    };
-    Write::create(target, body, format!("for volume {}", wish.volume))
+    let claim = handover::claim_for(volume, &metadata, modes);
+    handover::make(claim, format!("for volume {}", adoption.volume))
 }

@@ -9,23 +9,23 @@ use clap::{
 use jiff::SignedDuration;
 
 use super::{
-    classify::Class,
-    select::{self, Key, Wish},
+    row::Class,
+    select::{Filter, SortKey},
     totals::Price,
 };
 use crate::{
-    cluster::{Rehearsal, parse_timeout},
-    completion,
-    output::{ConsentArgs, Error, Format},
+    cluster::parse_timeout,
+    flags::{ConfirmationArgs, FileArgs, Given, OutputArg, RowsArg, SetArg, TimeoutArg},
+    output::{Error, Format},
     workload::{Reference, Selector, canonical_ordinal},
 };
 
 /// List claims and volumes that nothing uses any more, and why we believe it
 ///
 /// Reads claims, volumes, pods, and everything with a pod template, and writes
-/// nothing. What could not be read makes a row unknown, never unused. Claims
-/// that are parked, elastic, managed or of two sets are named, and are no
-/// orphans.
+/// nothing. A claim whose users could not be read is unknown, never unused.
+/// Claims that are parked, elastic, managed or of two sets are listed, but are
+/// not orphans.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct OrphansArgs {
@@ -43,62 +43,70 @@ pub enum Verb {
 }
 
 impl OrphansArgs {
-    /// Connection flags may stand before a verb, as everywhere; those of the
-    /// report would be ignored there.
+    /// Refuses flags of the report before a verb, which would ignore them.
+    /// Connection flags are allowed there.
     ///
     /// # Errors
-    /// When there are some.
+    /// When there are any.
     pub fn check(&self) -> Result<(), Error> {
         let report = &self.report;
-        let is_plain = report.set.is_empty()
-            && report.filename.is_empty()
+        let has_none = report.set.words.is_empty()
+            && report.files.is_empty()
             && report.class.is_empty()
             && report.price.is_empty()
             && report.fail_on.is_empty()
             && report.selector.is_none()
             && report.older_than.is_none()
-            && report.sort_by == Key::default()
-            && report.output == Format::default()
+            && report.sort_by == SortKey::default()
+            && report.output.format == Format::default()
             && !report.all_namespaces;
-        if self.verb.is_none() || is_plain {
+        if self.verb.is_none() || has_none {
             return Ok(());
         }
-        Err(Error::usage("delete and adopt do not take the flags of the report")
-            .hint("flags of a verb stand behind it"))
+        Err(Error::usage("delete and adopt do not take flags of the report")
+            .hint("put the flags after delete or adopt"))
     }
 
-    /// How the answer was asked for, so that a failure is written likewise.
+    /// The requested format, in which an error is written as well.
     pub fn format(&self) -> Format {
         match &self.verb {
-            None => self.report.output,
-            Some(Verb::Delete(args)) => args.output,
-            Some(Verb::Adopt(args)) => args.output,
+            None => self.report.output.format,
+            Some(Verb::Delete(args)) => args.output.format,
+            Some(Verb::Adopt(args)) => args.output.format,
         }
     }
 }
 
 /// The report.
 #[derive(Args, Clone, Debug)]
+#[command(
+    mut_arg("set", |arg| {
+        arg.required(false)
+            .num_args(0..=2)
+            .help("Only what belongs or belonged to this set: NAME, sts/NAME, or sts NAME")
+    }),
+    mut_arg("output", |arg| arg.help("Output format; name lists only orphans"))
+)]
 pub struct ReportArgs {
-    /// Only what is or was of this set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", num_args = 0..=2, add = completion::sets())]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub set: SetArg,
 
-    /// Look in all namespaces
+    /// Read all namespaces
     #[arg(short = 'A', long, conflicts_with = "set")]
     pub all_namespaces: bool,
 
-    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
-    #[arg(short, long = "filename", value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
-    pub filename: Vec<String>,
+    #[command(flatten)]
+    pub files: FileArgs,
 
-    /// The files hold everything: of a kind that is not in them there is none
+    /// The files hold everything: a kind that is not in them does not exist
     #[arg(long, requires = "filename")]
     pub complete: bool,
 
-    /// How to write the answer; name has orphans alone
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    #[command(flatten)]
+    pub output: OutputArg,
+
+    #[command(flatten)]
+    pub rows: RowsArg,
 
     /// Only these classes
     #[arg(
@@ -111,68 +119,67 @@ pub struct ReportArgs {
     pub class: Vec<Class>,
 
     /// Only claims and volumes with these labels, such as app=db,tier!=test
-    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = select::selector)]
+    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::parse)]
     pub selector: Option<Selector>,
 
-    /// Only what is idle for so long: 12h, 30d; where that is not known, what is that old
+    /// Only what has been idle for this long (12h, 30d), or is this old where that is not known
     #[arg(long, value_name = "DURATION", value_parser = period)]
     pub older_than: Option<SignedDuration>,
 
-    /// What comes first
+    /// How to sort the rows
     #[arg(long, value_name = "KEY", value_enum, default_value_t)]
-    pub sort_by: Key,
+    pub sort_by: SortKey,
 
-    /// What a GiB of a storage class costs a month, such as gp3=0.08; may be repeated
+    /// The price of a GiB of a storage class per month, such as gp3=0.08; may be repeated
     #[arg(long, value_name = "CLASS=PRICE")]
     pub price: Vec<Price>,
 
-    /// Exit 3 when there is one of these classes; any stands for all orphans
-    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = alarm(), hide_possible_values = true)]
-    pub fail_on: Vec<Alarm>,
+    /// Exit 3 when one of these classes is found; any stands for every orphan
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',', value_parser = fail_on(), hide_possible_values = true)]
+    pub fail_on: Vec<FailOn>,
 }
 
 /// What `--fail-on` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alarm {
+pub enum FailOn {
     /// Any class that is an orphan.
     Any,
     One(Class),
 }
 
-impl Alarm {
-    pub fn rings(self, class: Class) -> bool {
+impl FailOn {
+    pub fn matches(self, class: Class) -> bool {
         match self {
-            Alarm::Any => class.is_orphan(),
-            Alarm::One(one) => one == class,
+            FailOn::Any => class.is_orphan(),
+            FailOn::One(one) => one == class,
         }
     }
 }
 
-fn alarm() -> impl TypedValueParser<Value = Alarm> {
+fn fail_on() -> impl TypedValueParser<Value = FailOn> {
     let names = Class::value_variants().iter().map(|class| class.name());
     PossibleValuesParser::new(std::iter::once("any").chain(names))
-        .map(|word| Class::from_str(&word, false).map_or(Alarm::Any, Alarm::One))
+        .map(|word| Class::from_str(&word, false).map_or(FailOn::Any, FailOn::One))
 }
 
 impl ReportArgs {
     /// The set that was named.
     ///
     /// # Errors
-    /// When the words name something else.
+    /// When another kind is named.
     pub fn set(&self) -> Result<Option<String>, Error> {
-        if self.set.is_empty() {
+        if self.set.words.is_empty() {
             return Ok(None);
         }
-        let reference = Reference::parse(&self.set, "StatefulSet").map_err(Error::usage)?;
-        Ok(Some(reference.name))
+        self.set.name().map(Some)
     }
 
-    /// What is wanted of all rows.
+    /// The rows to show.
     ///
     /// # Errors
     /// As for [`ReportArgs::set`].
-    pub fn wish(&self) -> Result<Wish, Error> {
-        Ok(Wish {
+    pub fn filter(&self) -> Result<Filter, Error> {
+        Ok(Filter {
             set: self.set()?,
             classes: self.class.iter().copied().collect::<BTreeSet<_>>(),
             older_than: self.older_than,
@@ -182,27 +189,62 @@ impl ReportArgs {
     }
 }
 
-/// Delete orphans, one by one, and keep their volumes
+/// Delete orphans, one at a time, and keep their volumes
 ///
-/// Each one is read again right before, with everything that could use it, and
-/// judged as the report does; what is not an orphan is refused, and nothing is
-/// deleted then. The volume's policy becomes Retain before its claim goes, so
-/// that the data stays on a Released volume, which orphans adopt gives back.
+/// Each claim is read again right before it is deleted, with everything that
+/// may use it, and judged as in the report. If one of them is not an orphan,
+/// the command refuses and deletes nothing. The policy of the volume is set to
+/// Retain before its claim is deleted: the data stays on a Released volume,
+/// which orphans adopt can give to an ordinal.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = DELETE_EXAMPLES)]
+#[command(
+    mut_arg("timeout", |arg| {
+        arg.default_value("2m").help(
+            "How long to wait for a claim to be gone or a snapshot to be ready; 0 waits forever",
+        )
+    }),
+    after_help = DELETE_EXAMPLES
+)]
 pub struct DeleteArgs {
-    /// Claims, and volumes with --keep-pv=false: NAME, pvc/NAME, pv/NAME
+    #[command(flatten)]
+    pub given: Given,
+
+    /// Claims, and volumes with --keep-pv=false: NAME, pvc/NAME, pv/NAME, NAMESPACE/pvc/NAME
     #[arg(
         value_name = "NAME",
-        required_unless_present = "from",
-        conflicts_with = "from",
-        add = completion::claims()
+        required_unless_present_any = ["from", "class", "selector"],
+        conflicts_with_all = ["from", "class", "selector"]
     )]
     pub names: Vec<String>,
 
-    /// The orphans of a report that -o json or yaml wrote; - for stdin
+    /// A report written by -o json or -o yaml, whose orphaned claims are deleted; - for stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub from: Option<String>,
+
+    /// All claims of these classes in the namespace
+    #[arg(
+        long,
+        value_name = "CLASS,…",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true,
+        conflicts_with = "from"
+    )]
+    pub class: Vec<Class>,
+
+    /// All orphaned claims in the namespace with these labels, such as app=db,tier!=test
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "SELECTOR",
+        value_parser = Selector::parse,
+        conflicts_with = "from"
+    )]
+    pub selector: Option<Selector>,
+
+    /// Go on with the others where a name does not exist
+    #[arg(long)]
+    pub ignore_not_found: bool,
 
     /// Keep the volumes, under policy Retain
     #[arg(
@@ -217,38 +259,43 @@ pub struct DeleteArgs {
     )]
     pub keep_pv: bool,
 
-    /// Take a snapshot by this VolumeSnapshotClass of each volume first, and wait until it is ready
+    /// First take a snapshot of each volume with this VolumeSnapshotClass, and wait until it is ready
     #[arg(long, value_name = "CLASS", help_heading = "Safety options")]
     pub snapshot: Option<String>,
 
-    /// Only what is known to be idle for so long: 12h, 30d
+    /// Refuse what is not known to have been idle for this long: 12h, 30d
     #[arg(long, value_name = "DURATION", value_parser = period, help_heading = "Safety options")]
     pub min_idle: Option<SignedDuration>,
 
-    /// How long to wait for a claim to be gone, or a snapshot to be ready; 0 waits forever
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "2m")]
-    pub timeout: Duration,
+    #[command(flatten)]
+    pub timeout: TimeoutArg,
 
     #[command(flatten)]
-    pub rehearsal: Rehearsal,
-
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    pub output: OutputArg,
 
     #[command(flatten)]
-    pub consent: ConsentArgs,
+    pub confirmation: ConfirmationArgs,
 }
 
-/// Give a Released volume, or that of an orphan, to an ordinal of a StatefulSet
+/// Give a Released volume, or the volume of an orphan, to an ordinal of a StatefulSet
 ///
-/// The claim that the ordinal will look for is made for exactly this volume. It
-/// must not exist yet: where the set runs on another volume already, migrate
-/// recover swaps them. The volume is under policy Retain all the while.
+/// Creates the claim that the ordinal will look for, for exactly this volume.
+/// The claim must not exist yet: where the set already runs on another volume,
+/// use migrate recover, which swaps them. The volume has the policy Retain until
+/// the claim is bound.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = ADOPT_EXAMPLES)]
+#[command(
+    mut_arg("timeout", |arg| {
+        arg.default_value("2m")
+            .help("How long to wait for a claim to be gone or bound; 0 waits forever")
+    }),
+    after_help = ADOPT_EXAMPLES
+)]
 pub struct AdoptArgs {
-    /// The volume: NAME or pv/NAME; or the orphan that has it: pvc/NAME
+    #[command(flatten)]
+    pub given: Given,
+
+    /// The volume: NAME or pv/NAME; or the orphaned claim that has it: pvc/NAME
     #[arg(value_name = "VOLUME")]
     pub volume: String,
 
@@ -256,36 +303,31 @@ pub struct AdoptArgs {
     #[arg(long, value_name = "STATEFULSET/ORDINAL", value_parser = ordinal)]
     pub to: (String, u32),
 
-    /// The volumeClaimTemplate, where the set has several
+    /// The volumeClaimTemplate, if the set has several
     #[arg(long, value_name = "NAME")]
     pub template: Option<String>,
 
-    /// How long to wait for a claim to be gone or bound; 0 waits forever
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, default_value = "2m")]
-    pub timeout: Duration,
+    #[command(flatten)]
+    pub timeout: TimeoutArg,
 
     #[command(flatten)]
-    pub rehearsal: Rehearsal,
-
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    pub output: OutputArg,
 
     #[command(flatten)]
-    pub consent: ConsentArgs,
+    pub confirmation: ConfirmationArgs,
 }
 
 fn ordinal(text: &str) -> Result<(String, u32), String> {
-    let wrong = || format!("{text:?} is no STATEFULSET/ORDINAL, such as web/3");
+    let wrong = || format!("{text:?} is not STATEFULSET/ORDINAL, such as web/3");
     let (set, ordinal) = text.rsplit_once('/').ok_or_else(wrong)?;
     let set = Reference::parse(&[set.to_owned()], "StatefulSet").map_err(|why| why.to_string())?;
     let ordinal = canonical_ordinal(ordinal).ok_or_else(wrong)?;
     Ok((set.name, ordinal))
 }
 
-/// A duration of days too: `30d`, `1d12h`, `90m`, `45` seconds.
+/// A duration that may begin with days: `30d`, `1d12h`, `90m`, `45` (seconds).
 fn period(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("{text:?} is no duration, such as 12h or 30d");
+    let wrong = || format!("{text:?} is not a duration, such as 12h or 30d");
     if text.is_empty() || text.starts_with('-') {
         return Err(wrong());
     }
@@ -303,20 +345,20 @@ fn period(text: &str) -> Result<SignedDuration, String> {
 
 const EXAMPLES: &str = "\
 Examples:
-  # What is left of this namespace, and why
+  # The orphans of this namespace, and why they are orphans
   kubectl stateful orphans
 
-  # One set: what a scale-up would bring back
+  # One set: what a scale-up would mount again
   kubectl stateful orphans web -o wide
 
-  # Everywhere, the dearest first
+  # In all namespaces, the most expensive first
   kubectl stateful orphans -A --price gp3=0.08 --price io2=0.125 --sort-by cost
 
-  # In a script: exit 3 when there is one, 8 when not everything could be read
+  # In a script: exit 3 if there are orphans, 8 if not everything could be read
   kubectl stateful orphans -A --fail-on any --older-than 30d -o json > report.json
 
   # Without a cluster, from a dump
-  kubectl get pvc,pv,po,sts,deploy,rs,rc,ds,job,cronjob,hpa -o yaml > dump.yaml
+  kubectl get pvc,pv,po,sts,deploy,rs,rc,ds,job,cronjob,podtemplates,hpa,volumeattachments -o yaml > dump.yaml
   kubectl stateful orphans -f dump.yaml --complete";
 
 const DELETE_EXAMPLES: &str = "\
@@ -325,18 +367,21 @@ Examples:
   kubectl stateful orphans delete data-web-3 data-web-4 --dry-run
   kubectl stateful orphans delete data-web-3 data-web-4
 
-  # All orphans of a report that somebody has read and shortened
+  # All orphaned claims of a report that you have read and edited
   kubectl stateful orphans delete --from report.json --min-idle 30d --yes
 
-  # Not even the data is wanted, but a snapshot
+  # All claims of a class, or with a label
+  kubectl stateful orphans delete --class ordinal-beyond -l app=web --dry-run
+
+  # Delete the data as well, after taking a snapshot
   kubectl stateful orphans delete data-web-3 --keep-pv=false --snapshot csi-snapshots";
 
 const ADOPT_EXAMPLES: &str = "\
 Examples:
-  # The data of web-3 back, after its claim was deleted and its volume kept
+  # Restore the data of web-3, whose claim was deleted and whose volume was kept
   kubectl stateful orphans adopt pv/pvc-3f9a1c0b --to web/3
 
-  # A claim of before the template was renamed
+  # A claim from before its template was renamed
   kubectl stateful orphans adopt pvc/data-web-0 --to web/0 --template www";
 
 #[cfg(test)]
@@ -344,14 +389,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_know_days() {
+    fn periods_may_have_days() {
         let hours = |text: &str| period(text).unwrap().as_hours();
         assert_eq!(hours("30d"), 720);
         assert_eq!(hours("1d12h"), 36);
         assert_eq!(hours("12h"), 12);
         assert_eq!(period("45").unwrap().as_secs(), 45);
         for wrong in ["", "d", "1w", "-1d", "x", "1d2"] {
-            // A number alone is seconds, behind days too.
+            // A number without a unit is seconds, after days too.
             assert_eq!(period(wrong).is_err(), wrong != "1d2", "{wrong}");
         }
     }

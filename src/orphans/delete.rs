@@ -1,42 +1,43 @@
-//! What is next for one thing that is to be deleted. Pure.
+//! The steps that delete one claim or volume. Pure.
 //!
-//! Every look gives the whole rest of the way, and only its first step is
-//! taken before the next look. So what was decided on is never old, and a run
-//! that was killed is gone on with by looking.
+//! Every look at the cluster gives all steps that are left, and only the first
+//! of them is taken before the next look. So no step is decided on old facts,
+//! and a run that was killed is continued by looking again.
 
 use std::{borrow::Cow, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    classify::{self, Class, Finding as Is, Row, judge_claim},
-    model::{Facts, Kind},
+    classify,
+    guards::{
+        check_held, check_idle, check_orphan, check_same, check_shared, check_snapshot_class,
+        check_stays, orphan, pods, twins, volume_of,
+    },
+    model::Facts,
     rules,
 };
 use crate::{
-    cluster::{Mode, Object, Patch, Propagation, Resource, Write},
-    migrate::{
-        object::{name, text},
-        world::{annotation, is_leaving, uid, version},
+    cluster::{Mode, Object, Resource, Write},
+    handover::{self, Held, Original},
+    output::text::one_line,
+    workload::{
+        Finding, SnapshotClass,
+        raw::{is_leaving, name, policy, text, uid},
+        snapshot_of, snapshot_state,
     },
-    output::text::{age, one_line},
-    workload::{Finding, SnapshotClass, snapshot_of, snapshot_state},
 };
 
-/// On a volume that was told to stay: the policy that it had.
-pub const KEPT_POLICY: &str = "kubectl-stateful.dev/kept-policy";
-const KEPT_POLICY_PATH: &str = "/metadata/annotations/kubectl-stateful.dev~1kept-policy";
-const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
-
-/// What is to be deleted.
+/// A claim or volume to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub is_volume: bool,
-    /// Of a volume, that of its claim, as far as it is known.
+    /// Of a volume, the namespace of its claim, where that is known.
     pub namespace: Option<String>,
     pub name: String,
-    /// As the report had it, or as it was seen first.
+    /// From the report, or from the first look.
     pub uid: Option<String>,
 }
 
@@ -48,370 +49,328 @@ impl Target {
     }
 }
 
-/// How it is to be deleted.
+/// What the flags ask for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct DeleteOptions {
     pub keep_volume: bool,
-    /// The name of the class, and the class where it could be read.
+    /// The name of the snapshot class, and the class if it could be read.
     pub snapshot: Option<(String, Option<SnapshotClass>)>,
     pub min_idle: Option<SignedDuration>,
 }
 
-/// What is there. The object itself was read first: its resourceVersion says
-/// whether it is still the same after everything that may use it was read.
+/// What is in the cluster. The object itself is read first: the write carries
+/// its resourceVersion, and fails if the object changed while everything that
+/// may use it was read.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     pub claim: Option<Value>,
-    /// The claim's volume, or the volume itself; none where it is not there or
-    /// may not be read.
+    /// The claim's volume, or the volume itself; `None` where it does not exist
+    /// or may not be read.
     pub volume: Option<Value>,
     pub snapshot: Option<Value>,
     pub facts: Arc<Facts>,
 }
 
-/// What is to be done.
+/// A step of a deletion.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Todo {
+pub enum Step {
     Snapshot(Write),
-    /// The snapshot of this name becomes ready.
+    /// Wait until the snapshot is ready.
     AwaitSnapshot {
         name: String,
-        /// What the storage says is in the way.
+        /// The error that the storage reports.
         error: Option<String>,
     },
     Protect(Write),
+    /// Keep the claim, once it is deleted, until its volume was looked at again.
+    Hold(Write),
     Delete(Write),
-    /// A claim that is being deleted goes.
-    AwaitGone(String),
+    /// Keep the volume, if it is not, and remove our finalizer.
+    RemoveHold(Write),
+    /// Wait until the object is gone.
+    AwaitDeletion(String),
 }
 
-impl Todo {
-    pub fn next(&self) -> Next<'_> {
+impl Step {
+    pub fn action(&self) -> Action<'_> {
         match self {
-            Todo::Snapshot(write) | Todo::Protect(write) | Todo::Delete(write) => {
-                Next::Write(write)
-            }
-            Todo::AwaitSnapshot { name, error } => Next::Wait {
+            Step::Snapshot(write)
+            | Step::Protect(write)
+            | Step::Hold(write)
+            | Step::Delete(write)
+            | Step::RemoveHold(write) => Action::Write(write),
+            Step::AwaitSnapshot { name, error } => Action::Wait {
                 what: format!("snapshot {name} to be ready to use").into(),
                 why: error.as_deref(),
             },
-            Todo::AwaitGone(what) => Next::Wait { what: what.into(), why: None },
+            Step::AwaitDeletion(what) => Action::Wait { what: what.into(), why: None },
         }
     }
 }
 
-/// What a step is, for whoever takes it.
+impl Step {
+    /// Whether it depends on what may use the object, and not on the object and its
+    /// volume alone. Only a step that does not may be decided on what was read for
+    /// the one before.
+    pub fn depends_on_users(&self) -> bool {
+        !matches!(
+            self,
+            Step::Hold(_)
+                | Step::RemoveHold(_)
+                | Step::AwaitSnapshot { .. }
+                | Step::AwaitDeletion(_)
+        )
+    }
+}
+
+/// What a step does.
 #[derive(Debug)]
-pub enum Next<'a> {
+pub enum Action<'a> {
     Write(&'a Write),
-    /// Something that only takes time, and what is known to be in the way.
+    /// `why` is the reason for the delay, where it is known.
     Wait {
         what: Cow<'a, str>,
         why: Option<&'a str>,
     },
 }
 
-impl Next<'_> {
+impl Action<'_> {
     /// A line of the plan.
     pub fn line(&self) -> String {
         match self {
-            Next::Write(write) => write.done(Mode::ClientDryRun),
-            Next::Wait { what, .. } => format!("wait for {what}"),
+            Action::Write(write) => write.done(Mode::ClientDryRun),
+            Action::Wait { what, .. } => format!("wait for {what}"),
         }
     }
 }
 
-/// The rest of the way; empty when it is gone.
+/// The steps that are left; empty when the object is gone.
 ///
 /// # Errors
 /// Why it may not be deleted.
 pub fn plan(
     target: &Target,
     world: &World,
-    wish: &Wish,
+    options: &DeleteOptions,
     now: Timestamp,
-) -> Result<Vec<Todo>, Box<Finding>> {
+) -> Result<Vec<Step>, Box<Finding>> {
     if target.is_volume {
-        of_volume(target, world, wish, now)
+        of_volume(target, world, options, now)
     } else {
-        of_claim(target, world, wish, now)
+        of_claim(target, world, options, now)
     }
 }
 
 fn of_claim(
     target: &Target,
     world: &World,
-    wish: &Wish,
+    options: &DeleteOptions,
     now: Timestamp,
-) -> Result<Vec<Todo>, Box<Finding>> {
+) -> Result<Vec<Step>, Box<Finding>> {
     let Some(claim) = &world.claim else { return Ok(Vec::new()) };
-    same(target, claim)?;
-    let mut todo = Vec::new();
+    check_same(target, claim)?;
+    let mut steps = Vec::new();
     if is_leaving(claim) {
-        // Whoever deleted it: until it is gone its data can be kept.
-        if wish.keep_volume {
-            todo.extend(world.volume.as_ref().and_then(|volume| protect(claim, volume)));
+        // Someone deleted it, but until it is gone the data can be kept.
+        let volume = world.volume.as_ref();
+        let let_go = if options.keep_volume {
+            handover::finish_deletion(claim, volume, None)
+        } else {
+            handover::let_go_with_volume(claim)
+        };
+        if options.keep_volume && let_go.is_none() {
+            steps.extend(volume.and_then(|volume| protect(claim, volume)));
         }
-        todo.push(Todo::AwaitGone(holders(claim, target, world, now)));
-        return Ok(todo);
+        if let (Some(volume), false) = (volume, options.keep_volume)
+            && handover::holds(volume, claim)
+        {
+            check_shared(target, volume, &twins(world, volume), &world.facts)?;
+        }
+        steps.extend(let_go.map(Step::RemoveHold));
+        steps.push(Step::AwaitDeletion(holders(claim, target, world)));
+        return Ok(steps);
     }
     let row = orphan(target, claim, world, now)?;
-    idle(target, &row, wish, now)?;
+    check_idle(target, &row, options, now)?;
+    check_held(target, claim, &world.facts)?;
     let volume = volume_of(target, claim, world)?;
-    if let (Some((name, class)), Some(volume)) = (&wish.snapshot, volume) {
+    match volume {
+        Some(volume) if options.keep_volume => check_stays(target, volume)?,
+        Some(volume) => check_shared(target, volume, &twins(world, volume), &world.facts)?,
+        None => {}
+    }
+    if let (Some((name, class)), Some(volume)) = (&options.snapshot, volume) {
         if let Some(class) = class {
-            takes(target, class, volume)?;
+            check_snapshot_class(target, class, volume)?;
         }
-        todo.extend(snapshot(target, claim, name, world)?);
+        steps.extend(snapshot(target, claim, name, world)?);
     }
-    if wish.keep_volume {
-        todo.extend(volume.and_then(|volume| protect(claim, volume)));
+    if options.keep_volume {
+        steps.extend(volume.and_then(|volume| protect(claim, volume)));
+        if volume.is_some() && !handover::is_held_to_go(claim) {
+            steps.extend(handover::hold_to_go(claim).map(Step::Hold));
+        }
     }
-    let what = match (volume, wish.keep_volume) {
+    let what = match (volume, options.keep_volume) {
         (None, _) => format!("{}, no volume", row.class.name()),
         (Some(volume), true) => format!("{}, volume {} stays", row.class.name(), name(volume)),
         (Some(volume), false) => format!(
             "{}, volume {} under policy {}",
             row.class.name(),
             name(volume),
-            text(volume, POLICY).unwrap_or("Retain")
+            policy_of(volume)
         ),
     };
-    todo.push(Todo::Delete(delete(Resource::CLAIM, claim, what)));
-    Ok(todo)
+    steps.push(Step::Delete(handover::delete(Resource::CLAIM, claim, what)));
+    if options.keep_volume
+        && let Some(volume) = volume
+    {
+        steps.push(Step::AwaitDeletion(format!(
+            "claim {} to be gone, once volume {} is seen to stay",
+            target.name,
+            name(volume)
+        )));
+    }
+    Ok(steps)
 }
 
 fn of_volume(
     target: &Target,
     world: &World,
-    wish: &Wish,
+    options: &DeleteOptions,
     now: Timestamp,
-) -> Result<Vec<Todo>, Box<Finding>> {
+) -> Result<Vec<Step>, Box<Finding>> {
     let Some(volume) = &world.volume else { return Ok(Vec::new()) };
-    same(target, volume)?;
+    check_same(target, volume)?;
     if is_leaving(volume) {
-        return Ok(vec![Todo::AwaitGone(format!("volume {} to be gone", target.name))]);
+        return Ok(vec![Step::AwaitDeletion(format!("volume {} to be gone", target.name))]);
     }
-    if wish.keep_volume {
-        let message = format!("{} is a volume, and volumes are kept", target.name);
+    if options.keep_volume {
+        let message = format!("{} is a volume, and volumes are kept by default", target.name);
         let finding = rules::VOLUME_STAYS.found(target.reference(), message);
-        return Err(Box::new(finding.hint("--keep-pv=false deletes the object")));
+        return Err(Box::new(finding));
     }
-    if wish.snapshot.is_some() {
-        let message = format!("{} has no claim that a snapshot could be taken of", target.name);
+    if options.snapshot.is_some() {
+        let message =
+            format!("{} is a volume: a snapshot can only be taken of a claim", target.name);
         return Err(Box::new(rules::NO_SNAPSHOTS.found(target.reference(), message)));
     }
     let verdict = classify::judge(&world.facts, now);
     let row = verdict.rows.into_iter().find(|row| row.is_volume() && row.uid == uid(volume));
     let Some(row) = row else {
-        let phase = text(volume, "/status/phase").unwrap_or("of no phase");
+        let phase = text(volume, "/status/phase").unwrap_or("without a phase");
         let message = format!("volume {} is {phase}, not Released or Failed", target.name);
         return Err(Box::new(rules::IN_USE.found(target.reference(), message)));
     };
-    fit(target, &row)?;
-    let policy = text(volume, POLICY).unwrap_or("Retain");
-    let what = format!("{}, policy {policy}", row.class.name());
-    Ok(vec![Todo::Delete(delete(Resource::VOLUME, volume, what))])
+    check_orphan(target, &row)?;
+    check_shared(target, volume, &row.shares_disk_with, &world.facts)?;
+    let what = format!("{}, policy {}", row.class.name(), policy_of(volume));
+    Ok(vec![Step::Delete(handover::delete(Resource::VOLUME, volume, what))])
 }
 
-/// It must still be the object that was meant.
-fn same(target: &Target, found: &Value) -> Result<(), Box<Finding>> {
-    match &target.uid {
-        Some(wanted) if wanted != uid(found) => {
-            let message = format!(
-                "{} is another object now: its uid is {}, not {wanted}",
-                target.name,
-                uid(found)
-            );
-            Err(Box::new(rules::CHANGED.found(target.reference(), message)))
+/// What becomes of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// On its volume, under policy Retain.
+    Kept,
+    /// The volume is deleted with its disk.
+    Destroyed,
+    /// The volume is still there, and is to be deleted with its disk.
+    Doomed,
+    /// The volume is gone, and nothing tells whether the disk is.
+    Gone,
+    /// The disk stays in the storage, and no volume knows of it.
+    Unmanaged,
+    /// It could not be read.
+    Unread,
+    /// There is none, or none is known.
+    None,
+}
+
+/// What becomes of the data of an object, by what was read.
+pub fn data(target: &Target, world: &World, options: &DeleteOptions) -> Data {
+    let Some(volume) = &world.volume else { return Data::None };
+    if target.is_volume {
+        return if policy_of(volume) == "Retain" { Data::Unmanaged } else { Data::Destroyed };
+    }
+    match &world.claim {
+        Some(claim) if handover::holds(volume, claim) => {
+            let stays = options.keep_volume || policy_of(volume) == "Retain";
+            match (stays, is_leaving(volume)) {
+                (true, false) => Data::Kept,
+                (true, true) => Data::Unmanaged,
+                (false, _) => Data::Destroyed,
+            }
         }
-        _ => Ok(()),
+        _ => Data::None,
     }
 }
 
-/// The row, if nothing needs the claim.
-fn orphan(
-    target: &Target,
-    claim: &Value,
-    world: &World,
-    now: Timestamp,
-) -> Result<Row, Box<Finding>> {
-    let namespace = text(claim, "/metadata/namespace").unwrap_or_default();
-    let in_use = |message: String| Box::new(rules::IN_USE.found(target.reference(), message));
-    let is = judge_claim(&world.facts, namespace, &target.name, now);
-    let row = match is {
-        None => {
-            let message = if world.facts.missing.contains(&Kind::Claim) {
-                "claims could not be listed"
-            } else {
-                "it was not in the list of claims"
-            };
-            let finding = rules::NO_ORPHAN.found(target.reference(), message);
-            return Err(Box::new(finding));
-        }
-        Some(Is::Used(pod)) => return Err(in_use(format!("pod {pod} uses {}", target.name))),
-        Some(Is::Referenced(who)) => return Err(in_use(format!("{who} names {}", target.name))),
-        Some(Is::Expected(set)) => {
-            return Err(in_use(format!("{} is of an ordinal that {set} has", target.name)));
-        }
-        Some(Is::Leaving) => return Err(in_use(format!("{} is being deleted", target.name))),
-        Some(Is::Row(row)) => *row,
-    };
-    if row.uid != uid(claim) {
-        let message = format!("{} was made anew while it was looked at", target.name);
-        return Err(Box::new(rules::CHANGED.found(target.reference(), message)));
+/// What becomes of a volume without a claim, by its policy and whether it is being
+/// deleted itself.
+pub fn fate_of(policy: &str, leaving: bool) -> Data {
+    match (policy, leaving) {
+        ("Retain", false) => Data::Kept,
+        ("Retain", true) => Data::Unmanaged,
+        _ => Data::Doomed,
     }
-    let listed = world.facts.claims.iter().find(|one| *one.uid == *row.uid);
-    if listed.is_some_and(|one| one.unused.is_some_and(|unused| !unused.holds)) {
-        let message = format!("the server says that a pod uses {} (condition Unused)", target.name);
-        return Err(in_use(message));
-    }
-    fit(target, &row)?;
-    Ok(row)
 }
 
-fn fit(target: &Target, row: &Row) -> Result<(), Box<Finding>> {
-    if !row.orphan || row.class == Class::TerminatingStuck {
-        let message =
-            format!("{} is {}: {}", target.name, row.class.name(), row.evidence.join("; "));
-        return Err(Box::new(rules::NO_ORPHAN.found(target.reference(), message)));
+/// What has become of a volume whose claim is gone, by a look at what has its name
+/// now. Of one that is gone itself only its last policy tells: under `Retain`
+/// (`retained`) somebody has deleted the object, or has given it another policy
+/// first. One that another claim has by now stays under any policy: it was adopted.
+pub fn found_of(volume: &Held, claim: Option<&str>, found: Option<&Value>, retained: bool) -> Data {
+    match found.filter(|found| uid(found) == volume.uid) {
+        Some(found) if !is_leaving(found) && is_of_another(found, claim) => Data::Kept,
+        Some(found) => fate_of(policy(found), is_leaving(found)),
+        None if retained => Data::Gone,
+        None => Data::Destroyed,
     }
-    if let Some(node) = &row.node {
-        let message = format!("the volume of {} is attached to {node}", target.name);
-        return Err(Box::new(rules::IN_USE.found(target.reference(), message)));
-    }
-    Ok(())
 }
 
-fn idle(target: &Target, row: &Row, wish: &Wish, now: Timestamp) -> Result<(), Box<Finding>> {
-    let Some(wanted) = wish.min_idle else { return Ok(()) };
-    let message = match row.idle_for(now) {
-        Some(idle) if idle >= wanted => return Ok(()),
-        Some(idle) => {
-            format!("{} is idle for {}, not for {}", target.name, age(idle), age(wanted))
-        }
-        None => format!("nothing says since when {} is idle", target.name),
-    };
-    Err(Box::new(rules::NOT_IDLE.found(target.reference(), message)))
+/// Whether a volume is bound to another claim than the one of this uid.
+fn is_of_another(volume: &Value, claim: Option<&str>) -> bool {
+    let holder = text(volume, "/spec/claimRef/uid").filter(|uid| !uid.is_empty());
+    holder.zip(claim).is_some_and(|(holder, claim)| holder != claim)
 }
 
-/// The volume that goes or stays with the claim. None for a claim that never
-/// had one, or has lost it.
-fn volume_of<'a>(
-    target: &Target,
-    claim: &Value,
-    world: &'a World,
-) -> Result<Option<&'a Value>, Box<Finding>> {
-    let Some(wanted) = text(claim, "/spec/volumeName").filter(|name| !name.is_empty()) else {
-        return Ok(None);
-    };
-    if text(claim, "/status/phase") == Some("Lost") {
-        return Ok(None);
-    }
-    let volume = world.volume.as_ref().filter(|volume| name(volume) == wanted);
-    let is_its = |volume: &&Value| text(volume, "/spec/claimRef/uid") == Some(uid(claim));
-    if let Some(volume) = volume.filter(is_its) {
-        return Ok(Some(volume));
-    }
-    let message = format!(
-        "volume {wanted} of {} could not be read, or is not its volume: whether its data stays is \
-         not known",
-        target.name
-    );
-    Err(Box::new(rules::POLICY_UNKNOWN.found(target.reference(), message)))
+/// Sets the volume of a claim to Retain, and notes the policy that it had.
+fn protect(claim: &Value, volume: &Value) -> Option<Step> {
+    if handover::holds(volume, claim) { keep(volume).map(Step::Protect) } else { None }
 }
 
-/// Tells the volume to stay, and remembers what its policy was.
-pub fn protect(claim: &Value, volume: &Value) -> Option<Todo> {
-    let holder = text(volume, "/spec/claimRef/uid")?;
-    (holder == uid(claim)).then_some(())?;
-    keep(volume).map(Todo::Protect)
-}
-
-/// The policy becomes Retain, if it is not.
+/// Sets the policy to Retain, unless it is.
 pub fn keep(volume: &Value) -> Option<Write> {
-    let policy = text(volume, POLICY).unwrap_or("Retain");
-    if policy == "Retain" {
-        return None;
-    }
-    let mut operations = vec![test("/metadata/resourceVersion", version(volume))];
-    operations.push(test(POLICY, policy));
-    operations.push(json!({ "op": "replace", "path": POLICY, "value": "Retain" }));
-    if volume.pointer("/metadata/annotations").is_none() {
-        operations.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
-    }
-    operations.push(json!({ "op": "add", "path": KEPT_POLICY_PATH, "value": policy }));
-    let patch = Patch::json("/metadata/uid", &json!(uid(volume)), operations);
-    Some(Write::patch(
-        object(Resource::VOLUME, volume),
-        patch,
-        format!("policy {policy} -> Retain"),
-    ))
+    let original = Original::now(volume);
+    (original.policy() != "Retain").then(|| handover::protect(volume, &original))
 }
 
-/// Gives the policy back that the volume had before it was told to stay, while
-/// it is bound to this claim.
-pub fn give_back(claim: &Value, volume: &Value) -> Option<Write> {
-    let policy = annotation(volume, KEPT_POLICY)?;
-    let operations = vec![
-        test("/metadata/resourceVersion", version(volume)),
-        test("/spec/claimRef/uid", uid(claim)),
-        test("/status/phase", "Bound"),
-        json!({ "op": "add", "path": POLICY, "value": policy }),
-        json!({ "op": "remove", "path": KEPT_POLICY_PATH }),
-    ];
-    let patch = Patch::json("/metadata/uid", &json!(uid(volume)), operations);
-    let from = text(volume, POLICY).unwrap_or("Retain");
-    let what = if from == policy {
-        format!("policy stays {policy}")
-    } else {
-        format!("policy {from} -> {policy}")
-    };
-    Some(Write::patch(object(Resource::VOLUME, volume), patch, what))
+pub fn policy_of(volume: &Value) -> String {
+    Original::now(volume).policy().to_owned()
 }
 
-pub fn test(path: &str, value: &str) -> Value {
-    json!({ "op": "test", "path": path, "value": value })
-}
-
-pub fn object(resource: Resource, found: &Value) -> Object {
-    Object {
-        resource,
-        namespace: text(found, "/metadata/namespace").map(str::to_owned),
-        name: name(found).to_owned(),
-    }
-}
-
-/// Exactly this object, as it was read.
-pub fn delete(resource: Resource, found: &Value, what: String) -> Write {
-    let version = Some(version(found).to_owned());
-    Write::delete(object(resource, found), uid(found), version, Propagation::Background, what)
-}
-
-/// What a claim on its way out waits for.
-fn holders(claim: &Value, target: &Target, world: &World, now: Timestamp) -> String {
+/// What a claim that is being deleted waits for.
+fn holders(claim: &Value, target: &Target, world: &World) -> String {
     let finalizers = claim.pointer("/metadata/finalizers").and_then(Value::as_array);
     let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
-    let held: Vec<&str> = finalizers.collect();
-    let namespace = text(claim, "/metadata/namespace").unwrap_or_default();
-    let pod = match judge_claim(&world.facts, namespace, &target.name, now) {
-        Some(Is::Row(row)) => row.evidence.iter().find(|why| why.starts_with("pod ")).cloned(),
-        _ => None,
-    };
-    let pod = pod.map_or_else(String::new, |pod| format!("; {pod}"));
-    format!("claim {} to be gone (held by {}{pod})", target.name, held.join(", "))
+    let mut held: Vec<String> = vec![finalizers.collect::<Vec<_>>().join(", ")];
+    for pod in pods(claim, &world.facts) {
+        held.push(match (pod.finished, pod.on_node) {
+            (false, _) => format!("pod {} uses it", pod.name),
+            (true, true) => format!("pod {} has finished, and keeps it until deleted", pod.name),
+            (true, false) => continue,
+        });
+    }
+    format!("claim {} to be gone (held by {})", target.name, held.join("; "))
 }
 
-/// The name of the snapshot of this very claim.
+/// The name of a snapshot of this claim; the uid tells it from a later one.
 pub fn snapshot_name(claim: &Value) -> String {
     let short: String = uid(claim).chars().take(8).collect();
     format!("{}-{short}", name(claim))
-}
-
-fn takes(target: &Target, class: &SnapshotClass, volume: &Value) -> Result<(), Box<Finding>> {
-    class
-        .takes(name(volume), text(volume, "/spec/csi/driver"))
-        .map_err(|why| Box::new(rules::NO_SNAPSHOTS.found(target.reference(), why)))
 }
 
 fn snapshot(
@@ -419,7 +378,7 @@ fn snapshot(
     claim: &Value,
     class: &str,
     world: &World,
-) -> Result<Vec<Todo>, Box<Finding>> {
+) -> Result<Vec<Step>, Box<Finding>> {
     let wanted = snapshot_name(claim);
     let Some(found) = &world.snapshot else {
         let namespace = text(claim, "/metadata/namespace").unwrap_or_default();
@@ -430,12 +389,12 @@ fn snapshot(
             name: wanted.clone(),
         };
         let write = Write::create(object, body, format!("of {}", target.name));
-        let ready = Todo::AwaitSnapshot { name: wanted, error: None };
-        return Ok(vec![Todo::Snapshot(write), ready]);
+        let ready = Step::AwaitSnapshot { name: wanted, error: None };
+        return Ok(vec![Step::Snapshot(write), ready]);
     };
     let source = text(found, "/spec/source/persistentVolumeClaimName");
     if source != Some(name(claim)) {
-        let message = format!("there is a snapshot {wanted} of something else");
+        let message = format!("snapshot {wanted} exists, of something else");
         return Err(Box::new(rules::NO_SNAPSHOTS.found(target.reference(), message)));
     }
     let error = match snapshot_state(found) {
@@ -443,5 +402,5 @@ fn snapshot(
         Ok(false) => None,
         Err(why) => Some(one_line(why)),
     };
-    Ok(vec![Todo::AwaitSnapshot { name: wanted, error }])
+    Ok(vec![Step::AwaitSnapshot { name: wanted, error }])
 }

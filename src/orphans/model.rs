@@ -1,20 +1,18 @@
-//! What is read before claims and volumes are judged: of each object only what
-//! decides. Clusters have tens of thousands of them, so text that repeats is
-//! shared.
+//! What is read before claims and volumes are judged: of each object only the
+//! fields that matter. Clusters have tens of thousands of them, so repeated text
+//! is shared.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
 };
 
 use jiff::Timestamp;
 
-use crate::workload::Unread;
+use crate::{cluster::Resource, workload::Unread};
 
-/// Text that many objects may share.
-pub type Text = Arc<str>;
-pub type Labels = BTreeMap<Text, Text>;
+pub use crate::workload::pool::{Labels, Text};
 
 /// The kinds that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,14 +27,16 @@ pub enum Kind {
     DaemonSet,
     Job,
     CronJob,
+    PodTemplate,
     Autoscaler,
     ScaledObject,
     Attachment,
 }
 
 impl Kind {
-    /// Whoever may use a claim. Without one of these lists nothing is unused.
-    pub const USERS: [Kind; 8] = [
+    /// The kinds that may use a claim. If one of these lists is missing, no claim
+    /// counts as unused.
+    pub const USERS: [Kind; 9] = [
         Kind::Pod,
         Kind::StatefulSet,
         Kind::Deployment,
@@ -45,60 +45,40 @@ impl Kind {
         Kind::DaemonSet,
         Kind::Job,
         Kind::CronJob,
+        Kind::PodTemplate,
     ];
 
-    /// Whoever may scale a set up again.
+    /// The kinds that may scale a set up again.
     pub const SCALERS: [Kind; 2] = [Kind::Autoscaler, Kind::ScaledObject];
 
-    /// `Deployment`, as the API has it.
+    /// The resource in the API.
+    pub fn resource(self) -> Resource {
+        match self {
+            Kind::Claim => Resource::CLAIM,
+            Kind::Volume => Resource::VOLUME,
+            Kind::Pod => Resource::POD,
+            Kind::StatefulSet => Resource::STATEFUL_SET,
+            Kind::Deployment => Resource::DEPLOYMENT,
+            Kind::ReplicaSet => Resource::REPLICA_SET,
+            Kind::ReplicationController => Resource::REPLICATION_CONTROLLER,
+            Kind::DaemonSet => Resource::DAEMON_SET,
+            Kind::Job => Resource::JOB,
+            Kind::CronJob => Resource::CRON_JOB,
+            Kind::PodTemplate => Resource::POD_TEMPLATE,
+            Kind::Autoscaler => Resource::HPA,
+            Kind::ScaledObject => Resource::SCALED_OBJECT,
+            Kind::Attachment => Resource::ATTACHMENT,
+        }
+    }
+
+    /// The name of the kind in the API, such as `Deployment`.
     pub fn name(self) -> &'static str {
-        match self {
-            Kind::Claim => "PersistentVolumeClaim",
-            Kind::Volume => "PersistentVolume",
-            Kind::Pod => "Pod",
-            Kind::StatefulSet => "StatefulSet",
-            Kind::Deployment => "Deployment",
-            Kind::ReplicaSet => "ReplicaSet",
-            Kind::ReplicationController => "ReplicationController",
-            Kind::DaemonSet => "DaemonSet",
-            Kind::Job => "Job",
-            Kind::CronJob => "CronJob",
-            Kind::Autoscaler => "HorizontalPodAutoscaler",
-            Kind::ScaledObject => "ScaledObject",
-            Kind::Attachment => "VolumeAttachment",
-        }
+        self.resource().kind
     }
 
-    /// `deployments.apps`, as RBAC has it.
-    pub fn resource(self) -> &'static str {
-        match self {
-            Kind::Claim => "persistentvolumeclaims",
-            Kind::Volume => "persistentvolumes",
-            Kind::Pod => "pods",
-            Kind::StatefulSet => "statefulsets.apps",
-            Kind::Deployment => "deployments.apps",
-            Kind::ReplicaSet => "replicasets.apps",
-            Kind::ReplicationController => "replicationcontrollers",
-            Kind::DaemonSet => "daemonsets.apps",
-            Kind::Job => "jobs.batch",
-            Kind::CronJob => "cronjobs.batch",
-            Kind::Autoscaler => "horizontalpodautoscalers.autoscaling",
-            Kind::ScaledObject => "scaledobjects.keda.sh",
-            Kind::Attachment => "volumeattachments.storage.k8s.io",
-        }
-    }
-
-    /// The kind of an owner, where it is one of those whose uids are read.
+    /// The kind of an owner; `None` for kinds whose uids are not read.
     pub fn of_owner(api_version: &str, kind: &str) -> Option<Kind> {
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        Kind::USERS.into_iter().find(|one| {
-            let of = match one {
-                Kind::Pod | Kind::ReplicationController => "",
-                Kind::Job | Kind::CronJob => "batch",
-                _ => "apps",
-            };
-            one.name() == kind && of == group
-        })
+        Kind::USERS.into_iter().find(|one| one.resource().is_of(api_version, kind))
     }
 }
 
@@ -110,11 +90,11 @@ pub struct Claim {
     pub uid: Text,
     pub created: Option<Timestamp>,
     pub deleting: Option<Timestamp>,
-    /// Empty where nobody wrote a status, as in a manifest.
+    /// Empty where there is no status, as in a manifest.
     pub phase: Text,
     pub class: Option<Text>,
     pub volume: Option<Text>,
-    /// What it really has; absent until bound.
+    /// The actual size; absent until bound.
     pub capacity: Option<Text>,
     pub request: Option<Text>,
     pub access_modes: Arc<[Text]>,
@@ -123,22 +103,23 @@ pub struct Claim {
     pub finalizers: Arc<[Text]>,
     /// The condition `Unused`, of servers that have it (KEP-5541).
     pub unused: Option<Unused>,
-    /// `Helm release db`, where its marks say that somebody keeps it.
+    /// Who applies it, by its labels and annotations: `Helm release db`.
     pub kept_by: Option<Text>,
-    /// A migration of ours has it in hand.
-    pub migrates: bool,
+    /// The operation of this program that hands it over.
+    pub mark: Option<Text>,
 }
 
-/// What the server itself says about the use of a claim.
+/// What the server itself reports about the use of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unused {
-    /// No pod that has not finished names it.
+    /// Whether the condition is true: no unfinished pod names the claim.
     pub holds: bool,
     pub since: Option<Timestamp>,
 }
 
 impl Unused {
-    /// The condition, if it is this one and says something.
+    /// Reads the condition `Unused`; `None` for any other, and while its status
+    /// is unknown.
     pub fn of(kind: &str, status: &str, since: Option<Timestamp>) -> Option<Unused> {
         let holds = match (kind, status) {
             ("Unused", "True") => true,
@@ -174,10 +155,14 @@ pub struct Volume {
     pub labels: Arc<Labels>,
     pub claim: Option<ClaimRef>,
     pub finalizers: Arc<[Text]>,
-    pub migrates: bool,
+    /// The note of the operation of this program that hands it over.
+    pub mark: Option<Text>,
+    /// What identifies the disk behind it; `None` for a kind of disk that this
+    /// program does not know. Two volumes with the same one are one disk.
+    pub disk: Option<Uid>,
 }
 
-/// Whom a volume belongs to, or belonged.
+/// The claim that a volume belongs or belonged to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimRef {
     pub namespace: Text,
@@ -190,9 +175,13 @@ pub struct ClaimRef {
 pub struct Pod {
     pub namespace: Text,
     pub name: Text,
-    /// Succeeded or Failed: it will never use anything again.
+    pub created: Option<Timestamp>,
+    /// Whether it has a node. Without one it has never mounted anything.
+    pub on_node: bool,
+    /// Succeeded or Failed: it no longer uses its claims. One that had a node
+    /// still keeps them from being deleted, until it is deleted itself.
     pub finished: bool,
-    /// By name; those of generic ephemeral volumes too.
+    /// The names of its claims, including those of generic ephemeral volumes.
     pub claims: Box<[Text]>,
 }
 
@@ -219,6 +208,10 @@ pub struct Set {
     pub labels: Labels,
     pub deletes_when_scaled: bool,
     pub deletes_when_deleted: bool,
+    /// Its controller: an operator's object, which decides about the replicas.
+    pub operator: Option<Owner>,
+    /// The note of a scaling of this program.
+    pub scaling: Option<Text>,
 }
 
 impl Set {
@@ -227,13 +220,13 @@ impl Set {
         (self.start..self.end()).contains(&ordinal)
     }
 
-    /// The first ordinal behind the range.
+    /// The first ordinal beyond the range.
     pub fn end(&self) -> u32 {
         self.start.saturating_add(self.replicas)
     }
 
-    /// How many replicas it takes until the ordinal exists; `None` for one
-    /// that no number reaches.
+    /// The number of replicas from which on the ordinal exists; `None` if no
+    /// number reaches it.
     pub fn replicas_for(&self, ordinal: u32) -> Option<u32> {
         ordinal.checked_sub(self.start)?.checked_add(1)
     }
@@ -250,7 +243,7 @@ pub struct Scaler {
     pub most: u32,
 }
 
-/// An object's identity in 16 bytes: tens of thousands are remembered.
+/// A uid in 16 bytes: tens of thousands are kept in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Uid(u128);
 
@@ -268,7 +261,7 @@ impl Uid {
         if digits == 32 { Uid(value) } else { Uid::hashed(text) }
     }
 
-    /// What is no UUID, such as in a test.
+    /// For a uid that is not a UUID, as in tests.
     fn hashed(text: &str) -> Uid {
         let half = |salt: u8| {
             let mut hasher = DefaultHasher::new();
@@ -279,10 +272,10 @@ impl Uid {
     }
 }
 
-/// Everything that was read, and what could not be.
+/// Everything that was read, and what could not be read.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// Where was looked; `None` is everywhere.
+    /// The namespace that was read; `None` for all.
     pub namespace: Option<Text>,
     pub claims: Vec<Claim>,
     pub volumes: Vec<Volume>,
@@ -295,15 +288,17 @@ pub struct Facts {
     pub attachments: HashMap<Text, Text>,
     /// The uids of all objects of [`Kind::USERS`] that were read.
     pub live: HashSet<Uid>,
-    /// From these lists nothing may be concluded, least of all that they are
-    /// empty.
+    /// The lists that could not be read. No conclusion may be drawn from them,
+    /// least of all that they are empty.
     pub missing: BTreeSet<Kind>,
-    /// The same, said to people.
+    /// The same with the reason, for the report.
     pub unread: Vec<Unread>,
-    /// API groups of the server whose objects may name claims in ways that
-    /// nobody but their controllers know.
+    /// API groups whose objects are known to name claims, in ways that only their
+    /// controllers know.
     pub foreign: Vec<String>,
-    /// The connection flags that were given, for commands that hints name.
+    /// The other API groups of custom resources. Nothing is known of them.
+    pub custom: Vec<String>,
+    /// The connection flags, for the commands in hints.
     pub flags: String,
 }
 
@@ -313,10 +308,10 @@ impl Facts {
         kinds.iter().copied().filter(|kind| self.missing.contains(kind)).collect()
     }
 
-    /// Remembers that a list could not be read.
+    /// Notes that a list could not be read.
     pub fn note_missing(&mut self, kind: Kind, why: String) {
         self.missing.insert(kind);
-        self.unread.push(Unread { resource: kind.resource().to_owned(), why });
+        self.unread.push(Unread { resource: kind.resource().name(), why });
     }
 }
 

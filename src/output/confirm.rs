@@ -1,49 +1,49 @@
-//! Asking before a change.
+//! Confirmation before a change.
 //!
-//! A [`Confirmed`] is proof that somebody agreed. Nothing else can make one,
-//! and no write to a cluster is possible without one.
+//! A [`Confirmed`] proves that the user has confirmed. Only this module can make
+//! one, and no write to a cluster is possible without one.
 
 use dialoguer::{Confirm, Input};
 
 use super::{Error, Exit, Terminal};
 
-/// Somebody agreed to this change.
+/// Proof that the user has confirmed the change.
 #[derive(Debug)]
 pub struct Confirmed(());
 
-/// How a user agrees ahead of time.
+/// Flags that confirm in advance.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Safety options")]
 pub struct ConsentArgs {
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Do it without asking, but only if the plan is still the one that was printed with this hash
+    /// Do not ask for confirmation, but go ahead only if the plan still has this hash
     #[arg(long, value_name = "HASH")]
     pub confirm_plan: Option<String>,
 }
 
-/// What is to be agreed to.
+/// What the user has to confirm.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// One line that ends in a question mark: `Scale web from 5 to 3?`
     pub text: &'a str,
-    /// The hash of the plan as it is now, for commands that print one.
+    /// The current hash of the plan, for commands that print one.
     pub plan: Option<&'a str>,
-    /// For what cannot be undone: the name that has to be typed.
+    /// The name that has to be typed before a change that cannot be undone.
     pub type_to_agree: Option<&'a str>,
-    /// Whether stdout carries a document for a program (`-o json`, `yaml`,
-    /// `jsonl`): then nobody is there to be asked.
+    /// Whether the output is for a program (`-o json`, `yaml`, `jsonl`): then
+    /// there is no prompt.
     pub for_a_program: bool,
 }
 
 impl Confirmed {
-    /// Takes the agreement that the flags express, or asks on the terminal.
+    /// Accepts the flags as confirmation, or asks on the terminal.
     ///
     /// # Errors
-    /// `Conflict` when the plan is another one now, `Refused` when the answer
-    /// is no, `Usage` when nobody can be asked.
+    /// `Conflict` when the plan has changed, `Refused` when the answer is no,
+    /// `Usage` when a prompt is not possible.
     pub fn ask(
         terminal: Terminal,
         consent: &ConsentArgs,
@@ -64,7 +64,7 @@ enum Asked {
     Open,
 }
 
-/// Everything that needs no terminal.
+/// Everything except the prompt itself.
 fn by_flags(
     terminal: Terminal,
     consent: &ConsentArgs,
@@ -75,18 +75,18 @@ fn by_flags(
             Some(plan) if plan == hash => Ok(Asked::Agreed),
             Some(plan) => Err(Error::new(
                 Exit::Conflict,
-                format!("the plan changed: it is {plan} now, and {hash} was confirmed"),
+                format!("the plan has changed: its hash is {plan} now, and {hash} was confirmed"),
             )
-            .caused_by("something in the cluster, or the flags, differ since then")
-            .hint(format!("look at the plan again, then pass --confirm-plan {plan}"))),
-            None => Err(Error::usage("there is no plan to confirm here").hint("use --yes")),
+            .caused_by("the cluster or the flags have changed since then")
+            .hint(format!("review the plan again, then pass --confirm-plan {plan}"))),
+            None => Err(Error::usage("this command has no plan to confirm").hint("use --yes")),
         };
     }
     if consent.yes {
         return Ok(Asked::Agreed);
     }
     let why = if question.for_a_program {
-        "the output is for a program"
+        "the output format is for programs"
     } else if !terminal.stdin_is_tty {
         "stdin is not a terminal"
     } else if !terminal.stderr_is_tty {
@@ -94,11 +94,10 @@ fn by_flags(
     } else {
         return Ok(Asked::Open);
     };
-    let error = Error::usage(format!("confirmation needed but {why}; re-run with --yes"));
+    let error = Error::usage(format!("confirmation is needed, but {why}; run it again with --yes"));
     Err(match question.plan {
-        Some(plan) => error.hint(format!(
-            "with --confirm-plan {plan} it is done only if nothing has changed until then"
-        )),
+        Some(plan) => error
+            .hint(format!("--confirm-plan {plan} goes ahead only if the plan is still the same")),
         None => error,
     })
 }
@@ -112,7 +111,7 @@ fn yes_or_no(text: &str) -> Result<Confirmed, Error> {
 }
 
 fn type_name(text: &str, name: &str) -> Result<Confirmed, Error> {
-    let prompt = format!("{text} This cannot be undone. Type {name} to go on");
+    let prompt = format!("{text} This cannot be undone. Type {name} to continue");
     let typed: String = Input::new()
         .with_prompt(prompt)
         .allow_empty(true)
@@ -157,8 +156,8 @@ mod tests {
         assert_eq!(error.exit, Exit::Usage);
         assert_eq!(
             error.to_string(),
-            "error: confirmation needed but stdin is not a terminal; re-run with --yes\n\
-             hint: with --confirm-plan 3f9a1c0b it is done only if nothing has changed until then"
+            "error: confirmation is needed, but stdin is not a terminal; run it again with --yes\n\
+             hint: --confirm-plan 3f9a1c0b goes ahead only if the plan is still the same"
         );
         let agreed = by_flags(terminal(false), &consent(true, None), QUESTION).unwrap();
         assert_eq!(agreed, Asked::Agreed);
@@ -177,13 +176,13 @@ mod tests {
     fn a_confirmed_plan_must_still_be_the_plan() {
         let same = consent(false, Some("3f9a1c0b"));
         assert_eq!(by_flags(terminal(false), &same, QUESTION).unwrap(), Asked::Agreed);
-        // `--yes` does not soften it.
+        // `--yes` does not override it.
         let other = consent(true, Some("00000000"));
         let error = by_flags(terminal(false), &other, QUESTION).unwrap_err();
         assert_eq!(error.exit, Exit::Conflict);
         assert_eq!(
             error.headline(),
-            "error: the plan changed: it is 3f9a1c0b now, and 00000000 was confirmed"
+            "error: the plan has changed: its hash is 3f9a1c0b now, and 00000000 was confirmed"
         );
         let without = Question { plan: None, ..QUESTION };
         let error = by_flags(terminal(false), &same, without).unwrap_err();

@@ -1,11 +1,11 @@
-//! The one document that `-o json` and `-o yaml` print, for every command.
+//! The document that every command prints with `-o json` and `-o yaml`.
 
 use serde::Serialize;
 
 use super::{Error, Exit};
 use crate::workload::{Finding, Unread};
 
-/// How the answer is written.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people, at most 100 columns
@@ -15,16 +15,16 @@ pub enum Format {
     Wide,
     /// One JSON document
     Json,
-    /// The same as YAML
+    /// One YAML document
     Yaml,
     /// TYPE/NAME only
     Name,
-    /// A JSON line an event, then the document on one line
+    /// One JSON line per event, then the document on one line
     Jsonl,
 }
 
 impl Format {
-    /// Whether a program reads it, so that no prompt may appear.
+    /// Whether the output is for a program, so that there must be no prompt.
     pub fn is_machine(self) -> bool {
         matches!(self, Format::Json | Format::Yaml | Format::Jsonl)
     }
@@ -36,13 +36,13 @@ impl Format {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<'a, P> {
-    /// `kubectl-stateful/KIND/v1`: what this document is.
+    /// `kubectl-stateful/KIND/v1`: the type of this document.
     schema: String,
     /// The name of the exit code.
     result: &'static str,
     exit_code: u8,
     reasons: &'a [Finding],
-    /// What could not be read: the answer is a lower bound.
+    /// What could not be read; the answer is a lower bound.
     incomplete: &'a [Unread],
     #[serde(flatten)]
     payload: P,
@@ -66,7 +66,7 @@ impl<'a, P: Serialize> Envelope<'a, P> {
         }
     }
 
-    /// The document in a machine format, with a newline at its end.
+    /// The document in a machine format, with a newline at the end.
     ///
     /// # Errors
     /// When the payload cannot be serialized, which is a bug.
@@ -86,16 +86,42 @@ impl<'a, P: Serialize> Envelope<'a, P> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure {
-    /// The first line of the error, as it stands on stderr.
+    /// The first line of the error, as printed on stderr, without `error: `.
     error: String,
+    /// Why, outermost first.
+    causes: Vec<String>,
+    /// What to run or do.
+    hint: Option<String>,
 }
 
 impl Failure {
     pub fn new(error: &Error) -> Failure {
-        Failure { error: error.headline().to_owned() }
+        let headline = error.headline();
+        Failure {
+            error: headline.strip_prefix("error: ").unwrap_or(headline).to_owned(),
+            causes: error.causes().to_vec(),
+            hint: error.advice().map(str::to_owned),
+        }
     }
 }
 
 fn unserializable(error: &dyn std::error::Error) -> Error {
-    Error::new(Exit::Error, format!("cannot write the answer: {error}"))
+    Error::new(Exit::Error, format!("cannot serialize the answer: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_error_once_and_has_the_causes_and_the_hint() {
+        let error = Error::new(Exit::Refused, "no").caused_by("why").hint("kubectl get sts");
+        let failure = serde_json::to_value(Failure::new(&error)).expect("JSON");
+        let wanted =
+            serde_json::json!({"error": "no", "causes": ["why"], "hint": "kubectl get sts"});
+        assert_eq!(failure, wanted);
+        let kubectls = Error::with_headline(Exit::Error, "Error from server (NotFound): x");
+        let failure = serde_json::to_value(Failure::new(&kubectls)).expect("JSON");
+        assert_eq!(failure["error"], "Error from server (NotFound): x");
+    }
 }

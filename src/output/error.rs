@@ -1,14 +1,14 @@
-//! What went wrong, said the way kubectl says it, then why, then what to type.
+//! Errors: kubectl's message, then the causes, then a hint.
 
 use std::fmt;
 
 use super::{Exit, text::printable};
 use crate::workload::Finding;
 
-/// A failure on its way to the user.
+/// An error for the user.
 ///
-/// `headline` is the whole first line (`Error from server (NotFound): …` or
-/// `error: …`), so that it can be compared with kubectl's word for word.
+/// `headline` is the complete first line (`Error from server (NotFound): …` or
+/// `error: …`), so that tests can compare it with kubectl's.
 #[derive(Debug)]
 pub struct Error {
     pub exit: Exit,
@@ -17,17 +17,17 @@ pub struct Error {
     hint: Option<String>,
     /// The findings behind a refusal, for `reasons[]` in JSON.
     pub reasons: Vec<Finding>,
-    /// Whoever read the answer has left: there is nobody to be told.
-    pub reader_left: bool,
+    /// Whether the reader of stdout has gone; then nothing is reported.
+    pub broken_pipe: bool,
 }
 
 impl Error {
-    /// A failure with kubectl's lowercase `error:` in front.
+    /// An error with kubectl's prefix `error:`.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Error {
         Error::with_headline(exit, format!("error: {message}"))
     }
 
-    /// A failure whose first line is already complete.
+    /// An error whose first line is complete.
     pub fn with_headline(exit: Exit, headline: impl Into<String>) -> Error {
         Error {
             exit,
@@ -35,29 +35,29 @@ impl Error {
             causes: Vec::new(),
             hint: None,
             reasons: Vec::new(),
-            reader_left: false,
+            broken_pipe: false,
         }
     }
 
-    /// Ends the run in silence: `| head` has what it wanted.
-    pub fn reader_left() -> Error {
-        Error { reader_left: true, ..Error::with_headline(Exit::Done, "") }
+    /// Ends the run without a message, as for `| head`.
+    pub fn broken_pipe() -> Error {
+        Error { broken_pipe: true, ..Error::with_headline(Exit::Done, "") }
     }
 
-    /// The words were off.
+    /// The command line is wrong.
     pub fn usage(message: impl fmt::Display) -> Error {
         Error::new(Exit::Usage, message)
     }
 
-    /// Adds one link to the cause chain, outermost first.
+    /// Adds a cause; call it for the outermost first.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Error {
         self.causes.push(cause.to_string());
         self
     }
 
-    /// Adds every source of `error`, outermost first, leaving out a link that
-    /// only repeats the one before it.
+    /// Adds `error` and its sources, outermost first, without those that only
+    /// repeat the line before.
     #[must_use]
     pub fn caused_by_chain(mut self, error: &(dyn std::error::Error + 'static)) -> Error {
         let mut next = Some(error);
@@ -72,14 +72,14 @@ impl Error {
         self
     }
 
-    /// The one line that says what to type next.
+    /// Sets the line that says what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The findings that made a guard say no.
+    /// Adds the findings of the guards that refused.
     #[must_use]
     pub fn because(mut self, reasons: Vec<Finding>) -> Error {
         self.reasons = reasons;
@@ -88,6 +88,16 @@ impl Error {
 
     pub fn headline(&self) -> &str {
         &self.headline
+    }
+
+    /// Why, outermost first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
+    /// The line that says what to do next.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 }
 

@@ -1,7 +1,7 @@
-//! Exit codes: one table for every command, part of the public contract.
+//! Exit codes: one table for all commands, part of the public contract.
 //!
-//! Scripts branch on these numbers, so a code never changes its meaning.
-//! `docs/exit-codes.md` and the table in `--help` are generated from here.
+//! Scripts depend on these numbers, so the meaning of a code never changes.
+//! docs/exit-codes.md and the table in `--help` are generated from here.
 
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ impl Exit {
         }
     }
 
-    /// The word that `result` carries in JSON.
+    /// The value of `result` in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Exit::Done => "done",
@@ -81,45 +81,47 @@ impl Exit {
         }
     }
 
-    /// What it means, for people.
+    /// The meaning, for people.
     pub fn meaning(self) -> &'static str {
         match self {
-            Exit::Done => "what was asked for holds now, also when it held before",
-            Exit::Error => "API, network, permission or bug; running it again is safe",
-            Exit::Usage => "the words are off: unknown flag, bad value, missing argument",
-            Exit::Found => "a command that was asked to judge found something",
-            Exit::Refused => "a guard said no; nothing was changed",
+            Exit::Done => "what was asked for is done, or was already so",
+            Exit::Error => "API, network or permission error, or a bug; it is safe to run it again",
+            Exit::Usage => "the command line is wrong: unknown flag, bad value, missing argument",
+            Exit::Found => "found something, where the command was asked to judge",
+            Exit::Refused => "a guard refused; nothing was changed",
             Exit::Failed => {
-                "a gate, hook or check failed after changes began; stopped at a safe point that is printed"
+                "a gate, hook or check failed after the first change; stopped at a safe point, which is printed"
             }
-            Exit::Timeout => "the deadline passed; stopped at a safe point, can be continued",
-            Exit::Conflict => "somebody else changed it, or another run holds the lock",
+            Exit::Timeout => "the deadline passed; stopped at a safe point, and can be continued",
+            Exit::Conflict => "something else changed the object, or another run has the lock",
             Exit::Incomplete => {
-                "not everything could be read (permissions, absent API); what is printed is a lower bound"
+                "not everything could be read (no permission, or the API is missing); the answer is a lower bound"
             }
-            Exit::Waiting => "paused for a person: promotion, approval, leader ahead, finalize",
-            Exit::Reverted => "it failed and was taken back, and that was verified",
-            Exit::Manual => "only a person can go on; data is kept, the objects are named",
+            Exit::Waiting => "a person has to decide: promotion, approval, leader ahead, finalize",
+            Exit::Reverted => "it failed and was rolled back, and the result was verified",
+            Exit::Manual => "only a person can go on; data is kept, and the objects are named",
             Exit::Interrupted => {
-                "SIGINT: the state is consistent, the command that continues is printed"
+                "SIGINT; the state is consistent, and the command that continues is printed"
             }
-            Exit::Terminated => "SIGTERM: the same as 130",
+            Exit::Terminated => "SIGTERM; otherwise the same as 130",
         }
     }
 
-    /// What a script does with it.
+    /// What a script should do.
     pub fn advice(self) -> &'static str {
         match self {
             Exit::Done => "go on",
             Exit::Error => "retry, then alert",
-            Exit::Usage => "fix the call",
-            Exit::Found => "look",
-            Exit::Refused => "read `reasons[]`, override one by one with `--allow ID`",
-            Exit::Failed => "abort, roll back or fix",
-            Exit::Timeout | Exit::Interrupted | Exit::Terminated => "continue",
-            Exit::Conflict => "look, plan again",
-            Exit::Incomplete => "grant or accept",
-            Exit::Waiting => "approve",
+            Exit::Usage => "fix the command line",
+            Exit::Found => "read the findings",
+            Exit::Refused => "read `reasons[]`; override one by one with `--allow ID`",
+            Exit::Failed => "fix it and continue, or abort or roll back",
+            Exit::Timeout | Exit::Interrupted | Exit::Terminated => {
+                "run the printed command to continue"
+            }
+            Exit::Conflict => "see what changed, then plan again",
+            Exit::Incomplete => "grant the permission, or accept the gap",
+            Exit::Waiting => "decide, then continue",
             Exit::Reverted => "open a ticket",
             Exit::Manual => "page a person",
         }

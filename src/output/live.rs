@@ -1,37 +1,42 @@
-//! A block of lines on a terminal that is drawn anew in place.
+//! A block of lines that is redrawn in place on a terminal.
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Error, Terminal};
+use super::{Error, Terminal, text::clip_styled};
 
-/// How many lines of a block stand on the terminal, above the cursor. There is
-/// one terminal, so there is one count, and whoever says something beside the
-/// block can make way for it first.
+/// The number of lines of the block above the cursor. There is one terminal, so
+/// there is one count, and other output can remove the block first.
 static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
-/// The block. Nothing else may write to stdout while it lives. What is said on
-/// stderr takes its place, stays readable, and the next drawing stands below.
+/// The block. Nothing else may write to stdout while it exists. Lines on stderr
+/// replace it and stay, and the next frame is drawn below them.
 #[derive(Debug)]
 pub struct Live {
     terminal: Terminal,
 }
 
-/// Takes the block off the terminal, so that something can be said there.
-pub(super) fn make_way() {
-    let drawn = DRAWN.swap(0, Ordering::Relaxed);
-    if drawn > 0 {
-        let mut stdout = io::stdout().lock();
-        // Who left cannot be told; the next drawing finds out.
-        let _ = write!(stdout, "\u{1b}[{drawn}A\r\u{1b}[J").and_then(|()| stdout.flush());
+/// Removes the block from the terminal, so that other lines can be written.
+pub(super) fn make_way(terminal: Terminal) {
+    let erased = erase();
+    if !erased.is_empty() {
+        // A closed stdout is reported by the next frame.
+        let _ = terminal.answer(&erased);
+    }
+}
+
+/// The control sequence that removes the block, if there is one.
+fn erase() -> String {
+    match DRAWN.swap(0, Ordering::Relaxed) {
+        0 => String::new(),
+        drawn => format!("\u{1b}[{drawn}A\r\u{1b}[J"),
     }
 }
 
 impl Drop for Live {
-    /// The last drawing stays where it is.
+    /// The last frame stays on the terminal.
     fn drop(&mut self) {
         DRAWN.store(0, Ordering::Relaxed);
     }
@@ -42,16 +47,17 @@ impl Live {
         Live { terminal }
     }
 
-    /// Replaces what was drawn before. All goes out in one write, lines are
-    /// overwritten one by one, and nothing wraps: so nothing
-    /// flickers and the count of lines stays true.
+    /// Replaces the last frame. It is one write, lines are overwritten one by
+    /// one, and wrapping is off: so nothing flickers, and the line count is
+    /// right. Lines are cut to the terminal, because without wrapping the rest of
+    /// a line is printed over its last column.
     ///
     /// # Errors
     /// When the terminal cannot be written.
     pub fn draw(&mut self, text: &str) -> Result<(), Error> {
-        let rows = self.terminal.size().map_or(24, |(_, rows)| rows);
+        let (columns, rows) = self.terminal.size().unwrap_or((80, 24));
         let lines: Vec<&str> = text.lines().collect();
-        // The last row belongs to the cursor.
+        // The last row is for the cursor.
         let room = rows.saturating_sub(1).max(2);
         let (shown, hidden) = if lines.len() > room {
             (&lines[..room - 1], lines.len() - room + 1)
@@ -65,17 +71,26 @@ impl Live {
             let _ = write!(frame, "\u{1b}[{drawn}A\r");
         }
         for line in shown {
-            // Cleared first: behind a line that fills the row, the cursor still
-            // stands on its last character and would clear that.
+            // Clear first: after a line that fills the row, the cursor is still
+            // on its last character, which would be cleared.
             frame.push_str("\u{1b}[K");
-            frame.push_str(line);
+            frame.push_str(&clip_styled(line, columns));
             frame.push('\n');
         }
         if hidden > 0 {
-            let _ = writeln!(frame, "\u{1b}[K… {hidden} more lines than this terminal has rows");
+            let _ = writeln!(frame, "\u{1b}[K… {hidden} more lines do not fit on this terminal");
         }
         frame.push_str("\u{1b}[J\u{1b}[?7h");
         DRAWN.store(shown.len() + usize::from(hidden > 0), Ordering::Relaxed);
         self.terminal.answer(&frame)
+    }
+
+    /// Replaces the block with the final text: all lines, and long ones wrap,
+    /// because a truncated command cannot be copied.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written.
+    pub fn finish(self, text: &str) -> Result<(), Error> {
+        self.terminal.conclude(&(erase() + text))
     }
 }

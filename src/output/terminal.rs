@@ -1,17 +1,23 @@
-//! Where words go: the answer to stdout, everything else to stderr.
+//! Output streams: the answer goes to stdout, everything else to stderr.
 
 use std::{
+    borrow::Cow,
     env,
     io::{self, IsTerminal, Write},
 };
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Error, Exit, live, text::printable};
+use super::{
+    Error, Exit, live,
+    template::Template,
+    text::{in_ascii, printable},
+};
+use crate::workload::Unread;
 
-/// What the two output streams can do. Made once, at the start.
+/// The properties of stdin, stdout and stderr, detected once at the start.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "streams can do things or not")]
+#[expect(clippy::struct_excessive_bools, reason = "properties of streams")]
 pub struct Terminal {
     pub stdin_is_tty: bool,
     pub stdout_is_tty: bool,
@@ -19,11 +25,21 @@ pub struct Terminal {
     stdout_color: bool,
     stderr_color: bool,
     quiet: bool,
-    /// `-v`: 4 prints the equivalent kubectl lines, 6 requests, 8 bodies.
+    /// Whether the locale has no signs but those of ASCII.
+    ascii: bool,
+    /// Whether the answer is text of ours for people. A document, and what is
+    /// copied from a file, stays as it is.
+    for_people: bool,
+    /// What becomes of a document.
+    template: Option<&'static Template>,
+    /// `-v`: 4 prints the equivalent kubectl commands, 6 requests, 8 bodies.
     pub verbosity: u8,
+    /// Tests read what was written: [`captured`].
+    #[cfg(test)]
+    captured: bool,
 }
 
-/// The few styles there are; every one must also read without colour.
+/// The text styles. The output must be readable without them.
 #[derive(Clone, Copy, Debug)]
 pub enum Paint {
     Bold,
@@ -47,7 +63,7 @@ impl Paint {
     }
 }
 
-/// Paints text, or does not: decided once for a stream.
+/// Applies styles, or not: decided once per stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Palette(bool);
 
@@ -80,12 +96,28 @@ impl Terminal {
             stdout_color: color(stdout_is_tty),
             stderr_color: color(stderr_is_tty),
             quiet: false,
+            ascii: !is_utf8(["LC_ALL", "LC_CTYPE", "LANG"].map(|name| env::var(name).ok())),
+            for_people: false,
+            template: None,
             verbosity,
+            #[cfg(test)]
+            captured: false,
         }
     }
 
-    /// For completion, where a stray word would land in somebody's prompt:
-    /// nothing is said at any level.
+    /// Whether nothing may be printed beside the answer.
+    pub fn is_silent(&self) -> bool {
+        self.quiet
+    }
+
+    /// Says whether the answer is text for people.
+    #[must_use]
+    pub fn for_people(self, for_people: bool) -> Terminal {
+        Terminal { for_people, ..self }
+    }
+
+    /// For completion, where any message would end up in the user's prompt:
+    /// prints nothing to stderr at any level.
     pub fn silent() -> Terminal {
         Terminal {
             stdin_is_tty: false,
@@ -94,8 +126,20 @@ impl Terminal {
             stdout_color: false,
             stderr_color: false,
             quiet: true,
+            ascii: false,
+            for_people: false,
+            template: None,
             verbosity: 0,
+            #[cfg(test)]
+            captured: false,
         }
+    }
+
+    /// Puts every answer, which is a document then, through a template.
+    #[must_use]
+    pub fn through(self, template: Template) -> Terminal {
+        // There is one for the whole run.
+        Terminal { template: Some(Box::leak(Box::new(template))), ..self }
     }
 
     pub fn stdout_palette(&self) -> Palette {
@@ -106,81 +150,177 @@ impl Terminal {
         Palette(self.stderr_color)
     }
 
-    /// Columns and rows of the terminal that stdout is, where it is one.
+    /// The columns and rows of stdout, if it is a terminal.
     pub fn size(&self) -> Option<(usize, usize)> {
         if !self.stdout_is_tty {
             return None;
         }
-        let (rows, columns) = dialoguer::console::Term::stdout().size_checked()?;
+        #[cfg(test)]
+        if self.captured {
+            return Some((40, 6));
+        }
+        let size = dialoguer::console::Term::stdout().size_checked();
+        // A terminal has this size until it says otherwise.
+        let (rows, columns) = size.filter(|(_, columns)| *columns > 0).unwrap_or((24, 80));
         Some((usize::from(columns), usize::from(rows)))
     }
 
-    /// Columns of the terminal that stderr is, where it is one.
+    /// The columns of stderr, if it is a terminal.
     pub fn stderr_columns(&self) -> Option<usize> {
         if !self.stderr_is_tty {
             return None;
         }
-        let (_, columns) = dialoguer::console::Term::stderr().size_checked()?;
-        Some(usize::from(columns))
+        let size = dialoguer::console::Term::stderr().size_checked();
+        Some(size.map_or(80, |(_, columns)| usize::from(columns)))
     }
 
-    /// Writes the answer. Who reads it may stop early (`| head`): that is
-    /// their choice, and ends the run in silence.
+    /// Writes the answer to stdout.
     ///
     /// # Errors
-    /// [`Error::reader_left`] then; and when stdout cannot be written for
-    /// another reason, such as a full disk.
+    /// [`Error::broken_pipe`] when the reader has gone (`| head`), which ends
+    /// the run without a message; another error when stdout cannot be written,
+    /// such as on a full disk.
     pub fn answer(&self, text: &str) -> Result<(), Error> {
+        #[cfg(test)]
+        if self.captured {
+            captured::STDOUT.with_borrow_mut(|written| written.push_str(text));
+            return Ok(());
+        }
+        let rendered = self.template.map(|template| template.render(text)).transpose()?;
+        let text = rendered.as_deref().unwrap_or(text);
+        let text =
+            if self.ascii && self.for_people { Cow::Owned(in_ascii(text)) } else { text.into() };
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Error::reader_left()),
-            Err(error) => Err(Error::new(Exit::Error, format!("cannot write the answer: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Error::broken_pipe()),
+            Err(error) => Err(Error::new(Exit::Error, format!("cannot write to stdout: {error}"))),
             Ok(()) => Ok(()),
         }
     }
 
-    /// The same where the work is done, or goes on, whoever listens: the exit
-    /// code is what it is.
+    /// The same, but ignores a broken pipe: for answers whose exit code must not
+    /// depend on it.
     ///
     /// # Errors
     /// When stdout cannot be written.
     pub fn conclude(&self, text: &str) -> Result<(), Error> {
         match self.answer(text) {
-            Err(error) if error.reader_left => Ok(()),
+            Err(error) if error.broken_pipe => Ok(()),
             other => other,
         }
     }
 
-    /// Says something beside the answer: progress, notes.
+    /// Writes a line to stderr: progress, notes.
     pub fn say(&self, text: &str) {
         if self.quiet {
             return;
         }
         self.make_way();
-        // Nowhere is left to report that stderr is gone.
-        let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+        #[cfg(test)]
+        if self.captured {
+            captured::STDERR.with_borrow_mut(|said| said.push(printable(text).into_owned()));
+            return;
+        }
+        // An error of stderr cannot be reported anywhere.
+        let _ = writeln!(io::stderr().lock(), "{}", self.worded(text));
     }
 
-    /// `Warning: …`, as kubectl prints the server's warnings.
+    /// Text for stderr, which is always for people.
+    fn worded<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match printable(text) {
+            text if self.ascii => Cow::Owned(in_ascii(&text)),
+            text => text,
+        }
+    }
+
+    /// Writes `Warning: …`, as kubectl prints warnings of the server.
     pub fn warn(&self, text: &str) {
         let label = self.stderr_palette().paint(Paint::Yellow, "Warning:");
         if !self.quiet {
             self.make_way();
-            let _ = writeln!(io::stderr().lock(), "{label} {}", printable(text));
+            let _ = writeln!(io::stderr().lock(), "{label} {}", self.worded(text));
         }
     }
 
-    /// What is drawn in place stands where a line of stderr would go.
+    /// A line for each kind that could not be read, where stdout has no room for it.
+    pub fn warn_of_unread(&self, unread: &[Unread]) {
+        for one in unread {
+            self.warn(&format!("{} could not be read: {}", one.resource, one.why));
+        }
+    }
+
+    /// Removes a live block, which is where the line on stderr has to go.
     fn make_way(self) {
         if self.stderr_is_tty {
-            live::make_way();
+            live::make_way(self);
         }
     }
 
-    /// Says something only from this verbosity on.
+    /// Writes a line to stderr from this verbosity on.
     pub fn verbose(&self, level: u8, text: &str) {
         if self.verbosity >= level {
             self.say(text);
         }
+    }
+}
+
+/// Whether the locale in these variables, the most important first, shows more
+/// than ASCII. Where nothing says so, as in many containers, terminals do.
+fn is_utf8(locale: [Option<String>; 3]) -> bool {
+    let mut named = locale.into_iter().flatten().filter(|name| !name.is_empty());
+    named.next().is_none_or(|name| {
+        let name = name.to_ascii_lowercase();
+        name.contains("utf-8") || name.contains("utf8")
+    })
+}
+
+/// A terminal that records its output, for tests on one thread.
+#[cfg(test)]
+pub mod captured {
+    use std::cell::RefCell;
+
+    use super::Terminal;
+
+    thread_local! {
+        pub(super) static STDOUT: RefCell<String> = const { RefCell::new(String::new()) };
+        pub(super) static STDERR: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Either both streams are a terminal of 40 columns and 6 rows, or neither.
+    pub fn terminal(is_tty: bool) -> Terminal {
+        let silent = Terminal::silent();
+        Terminal {
+            stdout_is_tty: is_tty,
+            stderr_is_tty: is_tty,
+            quiet: false,
+            captured: true,
+            ..silent
+        }
+    }
+
+    /// What was written to stdout since the last call.
+    pub fn stdout() -> String {
+        STDOUT.take()
+    }
+
+    /// What was written to stderr since the last call.
+    pub fn stderr() -> Vec<String> {
+        STDERR.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_utf8;
+
+    #[test]
+    fn the_first_variable_that_is_set_names_the_locale() {
+        let locale = |all: &str, kind: &str, lang: &str| {
+            is_utf8([all, kind, lang].map(|name| (!name.is_empty()).then(|| name.to_owned())))
+        };
+        assert!(locale("", "", "") && locale("", "", "de_DE.UTF-8") && locale("", "C.utf8", "C"));
+        assert!(
+            !locale("", "", "C") && !locale("C", "", "de_DE.UTF-8") && !locale("", "", "POSIX")
+        );
     }
 }

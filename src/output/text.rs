@@ -1,16 +1,16 @@
-//! Text on its way to a person: control characters out, plurals, widths.
+//! Text for people: control characters, plurals, ages, widths.
 
 use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use unicode_width::UnicodeWidthChar;
 
-/// Text from a cluster or a file, made safe to print.
+/// Makes text from a cluster or a file safe to print.
 ///
-/// Names, annotations, messages and logs may carry escape sequences that move
-/// the cursor, retitle the window or hide a line. Every control character but
-/// newline and tab is shown as U+FFFD, and so are the bidirectional overrides
-/// that can make a line read as something it is not.
+/// Names, annotations, messages and logs may contain escape sequences that move
+/// the cursor, change the title or hide a line. Control characters except
+/// newline and tab become U+FFFD, and so do bidirectional overrides, which can
+/// make a line look like another.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {
         return Cow::Borrowed(text);
@@ -26,10 +26,15 @@ fn is_printable(c: char) -> bool {
     }
 }
 
-/// The same for a table cell or a one-line message: runs of white space,
-/// newlines among them, become one blank.
+/// The same for a table cell or a one-line message: all white space, including
+/// newlines, becomes single blanks.
 pub fn one_line(text: &str) -> String {
     printable(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A command to paste, on one line: what stands between its words is part of it.
+pub fn verbatim(command: &str) -> String {
+    printable(command).replace(['\n', '\t'], "\u{fffd}")
 }
 
 /// `1 pod`, `3 pods`.
@@ -38,8 +43,9 @@ pub fn count(number: usize, noun: &str) -> String {
 }
 
 /// `web-2`, `web-1 and web-2`, `web-1, web-2 and 7 more`.
-pub fn list(names: &[&str]) -> String {
-    match names {
+pub fn list(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.as_slice() {
         [] => String::new(),
         [one] => (*one).to_owned(),
         [one, two] => format!("{one} and {two}"),
@@ -48,7 +54,7 @@ pub fn list(names: &[&str]) -> String {
     }
 }
 
-/// An age the way kubectl writes it: two units at most, coarser with time.
+/// An age in kubectl's format: at most two units, coarser with time.
 pub fn age(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -60,7 +66,7 @@ pub fn age(duration: SignedDuration) -> String {
         }
     };
     match seconds {
-        // A clock that is a little behind the server's.
+        // Our clock is behind the server's.
         ..0 => "0s".to_owned(),
         0..120 => format!("{seconds}s"),
         120..600 => two(minutes, "m", seconds % 60, "s"),
@@ -74,17 +80,17 @@ pub fn age(duration: SignedDuration) -> String {
     }
 }
 
-/// Time of day in UTC: logs of several machines are read side by side.
+/// The time of day in UTC, so that logs of several machines can be compared.
 pub fn clock(time: Timestamp) -> String {
     time.round(Unit::Second).unwrap_or(time).strftime("%H:%M:%SZ").to_string()
 }
 
-/// How many columns a terminal gives this text.
+/// The width of text in terminal columns.
 pub fn width(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// Cuts to at most `columns`, ending in `…` where something was cut.
+/// Truncates text to `columns`, with `…` at the end.
 pub fn clip(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
@@ -103,8 +109,73 @@ pub fn clip(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Breaks text at blanks into lines of at most `columns`; a word longer than
-/// that keeps a line of its own, because commands and names must stay whole.
+/// The same for a line with styles, which take no columns.
+pub fn clip_styled(line: &str, columns: usize) -> Cow<'_, str> {
+    let mut pieces = Vec::new();
+    let mut rest = line;
+    while let Some(at) = rest.find('\u{1b}') {
+        let (text, style) = rest.split_at(at);
+        let end = style.find('m').map_or(style.len(), |end| end + 1);
+        pieces.push((text, &style[..end]));
+        rest = &style[end..];
+    }
+    pieces.push((rest, ""));
+    if pieces.iter().map(|(text, _)| width(text)).sum::<usize>() <= columns {
+        return Cow::Borrowed(line);
+    }
+    let mut room = columns;
+    let mut kept = String::new();
+    for (place, (text, style)) in pieces.iter().enumerate() {
+        let more: usize = pieces[place + 1..].iter().map(|(text, _)| width(text)).sum();
+        if room > 0 {
+            // The mark needs a column, if this is where the line is cut.
+            let cuts = width(text) > room || (width(text) == room && more > 0);
+            if cuts {
+                kept.push_str(&clip(&format!("{text} "), room));
+            } else {
+                kept.push_str(text);
+            }
+            room = if cuts { 0 } else { room - width(text) };
+        }
+        // A style that began must end.
+        kept.push_str(style);
+    }
+    Cow::Owned(kept)
+}
+
+/// The same text where a terminal shows only ASCII: our own signs are replaced.
+/// What stands in columns keeps its place if there are blanks to take.
+pub fn in_ascii(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let sign = match letter {
+            '→' => "->",
+            '…' => "...",
+            '├' | '│' => "|",
+            '└' => "`",
+            '─' => "-",
+            '✓' => "+",
+            '✗' => "x",
+            other => {
+                plain.push(other);
+                continue;
+            }
+        };
+        plain.push_str(sign);
+        for _ in 1..sign.len() {
+            let mut ahead = letters.clone();
+            if (ahead.next(), ahead.next()) == (Some(' '), Some(' ')) {
+                letters.next();
+            }
+        }
+    }
+    plain
+}
+
+/// Wraps text at blanks to `columns`. A longer word gets a line of its own,
+/// because commands and names must not be broken. No line but the first begins with
+/// `kubectl`: it would look like one to type.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -112,6 +183,12 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
             Some(line) if width(line) + 1 + width(word) <= columns => {
                 line.push(' ');
                 line.push_str(word);
+            }
+            Some(line) if word == "kubectl" => {
+                let before = line.rfind(' ').map(|at| line.split_off(at).trim_start().to_owned());
+                lines.push(
+                    before.map_or_else(|| word.to_owned(), |before| format!("{before} {word}")),
+                );
             }
             _ => lines.push(word.to_owned()),
         }
@@ -132,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn prose_about_kubectl_does_not_look_like_a_line_to_type() {
+        let text = "its manifest is applied again, by kubectl apply: then it starts beside the set";
+        assert_eq!(
+            wrap(text, 34),
+            [
+                "its manifest is applied again,",
+                "by kubectl apply: then it starts",
+                "beside the set"
+            ]
+        );
+        assert_eq!(wrap("kubectl get pods", 8), ["kubectl", "get pods"]);
+    }
+
+    #[test]
     fn messages_of_many_lines_become_one() {
         assert_eq!(one_line("  a\n\tb   c "), "a b c");
     }
@@ -140,6 +231,40 @@ mod tests {
     fn clipping_counts_columns_not_bytes() {
         assert_eq!(clip("データベース", 5), "デー…");
         assert_eq!(clip("short", 5), "short");
+    }
+
+    #[test]
+    fn a_styled_line_is_cut_by_what_is_seen() {
+        let red = |text: &str| format!("\u{1b}[31m{text}\u{1b}[0m");
+        assert_eq!(clip_styled("short", 5), "short");
+        assert_eq!(clip_styled(&red("short"), 5), red("short"));
+        assert_eq!(
+            clip_styled(&format!("web-0 {}", red("Broken")), 9),
+            format!("web-0 {}", red("Br…"))
+        );
+        assert_eq!(
+            clip_styled(&format!("{} and more", red("web-0")), 7),
+            format!("{} …", red("web-0"))
+        );
+        assert_eq!(
+            clip_styled(&format!("{}{}", red("web-0"), red("web-1")), 5),
+            format!("{}{}", red("web-…"), red(""))
+        );
+        assert_eq!(clip_styled("データベース", 5), "デー…");
+    }
+
+    #[test]
+    fn signs_have_a_form_in_ascii() {
+        assert_eq!(in_ascii("├─ web-0  ✓ passed"), "|- web-0  + passed");
+        assert_eq!(in_ascii("│  └─ web-…    x"), "|  `- web-...  x");
+        assert_eq!(in_ascii("3 → 2"), "3 -> 2");
+        assert_eq!(in_ascii("größer"), "größer", "what is not ours stays");
+    }
+
+    #[test]
+    fn a_command_keeps_its_blanks_and_is_one_line() {
+        assert_eq!(verbatim("sed 's/^  a/  b/'"), "sed 's/^  a/  b/'");
+        assert_eq!(verbatim("a\nkubectl delete\u{1b}[2J"), "a\u{fffd}kubectl delete\u{fffd}[2J");
     }
 
     #[test]

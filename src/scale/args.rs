@@ -3,47 +3,58 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Rehearsal, parse_timeout},
-    completion,
-    output::{ConsentArgs, Format},
+    cluster::parse_timeout,
+    flags::{AllowArgs, ConfirmationArgs, Given, OutputArg, SetArg, TimeoutArg},
     steps::pod_command::Command,
 };
 
-/// Take ordinals of a StatefulSet away, or add some, one at a time
+/// Remove ordinals from a StatefulSet or add some, one at a time
 ///
-/// Before anything is written it says which ordinals leave, what becomes of
-/// their disks, and what speaks against it. Then the replicas go down one by
-/// one: the hooks, the pod really gone, the others well, and on. Killed at any
-/// moment the set is at rest, and the same command goes on. docs/scale.md has
-/// recipes for etcd, Cassandra, Redis, ZooKeeper and others.
+/// Before anything is written, the plan shows which ordinals leave, what happens
+/// to their disks, and what is in the way. Then the replicas change one at a
+/// time: the hooks run, the pod is gone, the others are available, and then the
+/// next ordinal. If the command is killed at any point, the set is at rest, and
+/// the same command continues. docs/scale.md has recipes for etcd, Cassandra,
+/// Redis, ZooKeeper and others.
 #[derive(Args, Clone, Debug)]
 #[command(
+    mut_arg("timeout", |arg| {
+        arg.value_name("TIME")
+            .help("How long one wait may take; 0s waits forever")
+            .help_heading("Pace")
+    }),
     after_help = EXAMPLES,
-    group = ArgGroup::new("goal").args(["replicas", "by"]).required(true)
+    group = ArgGroup::new("goal").args(["replicas", "by", "abort"]).required(true)
 )]
 pub struct ScaleArgs {
-    /// The set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", required = true, num_args = 1..=2, add = completion::sets())]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub given: Given,
 
-    /// How many replicas there are to be
+    #[command(flatten)]
+    pub set: SetArg,
+
+    /// The new number of replicas
     #[arg(long, value_name = "N")]
     pub replicas: Option<u32>,
 
-    /// How many more, or, with a minus, how many fewer
+    /// How many replicas to add, or with a minus sign, to remove
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub by: Option<i64>,
 
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
+    /// Go back to the number of replicas before a scale operation that has not finished
+    #[arg(long)]
+    pub abort: bool,
+
+    #[command(flatten)]
+    pub output: OutputArg,
 
     #[command(flatten)]
     pub hooks: HookArgs,
 
-    /// How long all must have been well before the next step
+    /// How long all pods must have been available before the next step
     #[arg(
         long,
         value_name = "TIME",
@@ -53,17 +64,10 @@ pub struct ScaleArgs {
     )]
     pub settle: Duration,
 
-    /// How long one wait may take; 0s waits for ever
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "10m",
-        value_parser = parse_timeout,
-        help_heading = "Pace"
-    )]
-    pub timeout: Duration,
+    #[command(flatten)]
+    pub timeout: TimeoutArg,
 
-    /// Keep the claims of what leaves: sets whenScaled to Retain first, and verifies it
+    /// Keep the claims of ordinals that leave: set whenScaled to Retain first, and verify it
     #[arg(long, help_heading = "Data")]
     pub retain: bool,
 
@@ -71,50 +75,46 @@ pub struct ScaleArgs {
     #[arg(long, value_name = "CLASS", help_heading = "Data")]
     pub snapshot: Option<String>,
 
-    /// Scaling up, set claims that are left from before aside: new disks, nothing deleted
+    /// When scaling up, set old claims aside: new disks, and nothing is deleted
     #[arg(long, help_heading = "Data")]
     pub fresh: bool,
 
-    /// Override a guard by its id; may be repeated
-    #[arg(long, value_name = "ID", help_heading = "Safety options")]
-    pub allow: Vec<String>,
+    #[command(flatten)]
+    pub allow: AllowArgs,
 
     #[command(flatten)]
-    pub rehearsal: Rehearsal,
-
-    #[command(flatten)]
-    pub consent: ConsentArgs,
+    pub confirmation: ConfirmationArgs,
 }
 
-/// What runs around each ordinal.
+/// The hooks around each step.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Hooks")]
 pub struct HookArgs {
-    /// Run this here before each ordinal leaves or comes; it must succeed
+    /// Run this command on this machine before each step; it must succeed
     #[arg(long, value_name = "COMMAND")]
     pub before: Option<String>,
 
-    /// Run this in the pod that is to leave; it must succeed: 'nodetool decommission'
+    /// Run this in the pod that leaves, before the step; it must succeed: 'nodetool decommission'
     #[arg(long, value_name = "COMMAND")]
     pub before_exec: Option<Command>,
 
     /// The container for --before-exec [default: the pod's default container]
-    #[arg(short, long, value_name = "CONTAINER", requires = "before_exec", add = completion::containers())]
+    #[arg(short, long, value_name = "CONTAINER", requires = "before_exec")]
     pub container: Option<String>,
 
-    /// Ask this of the pod that is to leave; it must answer 2xx: POST:8080/drain
+    /// Send this request to the pod that leaves, before the step; it must answer 2xx: POST:8080/drain
     #[arg(long, value_name = "METHOD:PORT/PATH", value_parser = super::http::Request::parse)]
     pub before_http: Option<super::http::Request>,
 
-    /// Run this here once the ordinal is gone, or has come, and all others are well
+    /// Run this command on this machine after each step, once all other pods are available
     #[arg(long, value_name = "COMMAND")]
     pub after: Option<String>,
 
-    /// Run this here before the next step; it must succeed
+    /// Run this command on this machine before the next step; it must succeed
     #[arg(long, value_name = "COMMAND")]
     pub check: Option<String>,
 
-    /// Run this here when it stops after a hook before an ordinal that then stays: undo the drain
+    /// Run this command on this machine if the run stops after a hook and before its step: undo the drain
     #[arg(long, value_name = "COMMAND")]
     pub on_abort: Option<String>,
 
@@ -123,13 +123,36 @@ pub struct HookArgs {
     pub hook_timeout: Duration,
 }
 
+impl ScaleArgs {
+    /// The flags that change what is done, for the hash of the plan. What they
+    /// make of the set and its disks is in the plan itself.
+    pub fn as_json(&self) -> Value {
+        let timeout = self.timeout.longest;
+        json!([self.hooks.as_json(), self.settle, timeout, self.retain, self.snapshot, self.fresh])
+    }
+}
+
 impl HookArgs {
-    /// Whether anything runs before an ordinal leaves or comes.
+    /// Whether a hook runs before a step.
     pub fn has_before(&self) -> bool {
         self.before.is_some() || self.before_exec.is_some() || self.before_http.is_some()
     }
 
-    /// Whether anything runs or is asked after it.
+    /// Everything about them that changes what is done.
+    pub fn as_json(&self) -> Value {
+        json!([
+            self.before,
+            self.before_exec,
+            self.container,
+            self.before_http.as_ref().map(ToString::to_string),
+            self.after,
+            self.check,
+            self.on_abort,
+            self.hook_timeout,
+        ])
+    }
+
+    /// Whether a hook or check runs after a step.
     pub fn has_after(&self) -> bool {
         self.after.is_some() || self.check.is_some()
     }
@@ -137,14 +160,17 @@ impl HookArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  # What would happen, and what speaks against it
+  # What would happen, and what is in the way
   kubectl stateful scale web --replicas 3 --dry-run
 
-  # Two members fewer, each out of the cluster before its pod goes
+  # Remove two members, each of which leaves its cluster before its pod goes
   kubectl stateful scale cassandra --by -2 --before-exec 'nodetool decommission' --hook-timeout 2h
 
-  # Keep the disks of a set that deletes them, and take a snapshot of each
+  # Keep the disks of a set that would delete them, and take a snapshot of each
   kubectl stateful scale db --replicas 1 --retain --snapshot csi-snapclass --yes
 
-  # Back up, with new disks beside the old ones
-  kubectl stateful scale web --replicas 5 --fresh";
+  # Scale up again, with new disks; the old ones are set aside
+  kubectl stateful scale web --replicas 5 --fresh
+
+  # Go back to where an interrupted operation began
+  kubectl stateful scale web --abort";

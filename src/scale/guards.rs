@@ -1,79 +1,54 @@
-//! What speaks against a scaling before anything is written. Pure.
+//! The guards of `scale`: what is checked before anything is written. Pure.
+
+use jiff::Timestamp;
 
 use super::{
+    data,
     plan::broken,
-    preview::{self, Fate, Preview, Way, Wish},
-    record::{Record, Unusable},
+    preview::{self, Disk, Fate, Ordinal, Preview, ScaleRequest, Way},
+    record::{ANNOTATION, Record},
     rules,
 };
 use crate::{
     output::text::{age, list},
     workload::{
-        Budget, Finding, MIGRATION_MARK, Manager, ManagerKind, PodManagement, Retention, Severity,
-        Snapshots, Survey, managers,
+        Budget, Claim, Finding, MIGRATION_MARK, Manager, ManagerKind, Pod, PodManagement, Severity,
+        Snapshots, Survey, Unusable, VolumeSeen, has_volume, managers, remove_annotation,
     },
 };
 
-/// Sets the severity that remains after `--allow`: what was allowed is still
-/// said, as a warning.
-pub fn allow(findings: &mut [Finding], survey: &Survey, allowed: &[String]) {
-    let ordered = survey.set.pod_management == PodManagement::OrderedReady;
-    for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Error) {
-        let may = rules::ALLOWABLE.iter().any(|rule| rule.id == finding.id);
-        // What the controller does not do, nobody can allow.
-        let in_vain = ordered && finding.id == rules::MEMBER_UNHEALTHY.id;
-        if may && !in_vain && allowed.iter().any(|id| id.eq_ignore_ascii_case(finding.id)) {
-            finding.severity = Severity::Warning;
-        }
-    }
-}
-
-/// Whether something says no.
-pub fn refuses(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.severity == Severity::Error)
-}
-
-/// Everything that speaks against it, the weightiest first. `record` is the
-/// scaling that is there already.
+/// All findings, the most severe first. `record` is the scale operation that is
+/// already under way; `pods` are those of the namespace, where an ordinal would
+/// mount a claim of before.
 pub fn check(
     survey: &Survey,
     preview: &Preview,
-    wish: &Wish,
+    request: &ScaleRequest,
     record: Option<&Record>,
+    pods: &[Pod],
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     unread(survey, &mut found);
-    under_way(survey, wish, record, &mut found);
-    if wish.to < survey.set.replicas {
-        data(survey, preview, wish, &mut found);
-        leaving(survey, wish, &mut found);
-        numbers(survey, wish, &mut found);
-    } else if wish.to > survey.set.replicas {
-        coming(survey, preview, wish, record, &mut found);
+    under_way(survey, request, record, &mut found);
+    if request.to < survey.set.replicas {
+        data(survey, preview, request, &mut found);
+        leaving(survey, request, &mut found);
+        numbers(survey, request, &mut found);
+    } else if request.to > survey.set.replicas {
+        coming(survey, preview, request, pods, &mut found);
     }
-    if wish.to != survey.set.replicas {
-        state(survey, wish, &mut found);
+    if request.to != survey.set.replicas {
+        state(survey, request, record, &mut found);
         others(survey, &mut found);
     }
     found.sort_by_key(|finding| finding.severity);
     found
 }
 
-/// An annotation that cannot be used.
+/// The finding for an annotation that cannot be used.
 pub fn unusable(survey: &Survey, why: &Unusable) -> Finding {
-    let set = survey.set;
-    let message = match why {
-        Unusable::Unreadable(why) => format!("the annotation of a scaling cannot be read: {why}"),
-        Unusable::OfAnotherSet => {
-            "the annotation of a scaling belongs to a set of this name that was deleted".to_owned()
-        }
-    };
-    rules::RECORD_UNUSABLE.found(set.reference(), message).hint(take_off(survey))
-}
-
-fn take_off(survey: &Survey) -> String {
-    let key = super::record::ANNOTATION;
-    format!("kubectl annotate sts {} {key}- {}", survey.set.name, survey.at())
+    let drop = remove_annotation(survey, ANNOTATION);
+    why.found(&rules::RECORD_UNUSABLE, survey, "a scaling", drop)
 }
 
 fn unread(survey: &Survey, found: &mut Vec<Finding>) {
@@ -82,8 +57,8 @@ fn unread(survey: &Survey, found: &mut Vec<Finding>) {
         let vital = ["pods", "persistentvolumeclaims"].contains(&unread.resource.as_str());
         let rule = match unread.resource.as_str() {
             _ if vital => &rules::BLIND,
-            // Without the volumes their fate is unknown, which has its own id;
-            // events and classes only say more than would be said without.
+            // Unread volumes have their own finding; events and classes only add
+            // detail.
             "persistentvolumes" | "events" | "storageclasses.storage.k8s.io" => continue,
             _ => &rules::UNREAD,
         };
@@ -91,8 +66,13 @@ fn unread(survey: &Survey, found: &mut Vec<Finding>) {
     }
 }
 
-/// What is under way on the set.
-fn under_way(survey: &Survey, wish: &Wish, record: Option<&Record>, found: &mut Vec<Finding>) {
+/// Whether another operation is under way on the set.
+fn under_way(
+    survey: &Survey,
+    request: &ScaleRequest,
+    record: Option<&Record>,
+    found: &mut Vec<Finding>,
+) {
     let set = survey.set;
     if set.deleting.is_some() {
         let message = format!("{} is being deleted", set.name);
@@ -108,72 +88,90 @@ fn under_way(survey: &Survey, wish: &Wish, record: Option<&Record>, found: &mut 
         let message = format!("{} belongs to a migration that is under way", set.name);
         found.push(rules::MIGRATION.found(set.reference(), message).hint(hint));
     }
-    if let Some(record) = record.filter(|record| record.to != wish.to) {
+    if let Some(record) = record.filter(|record| record.to != request.to && !request.aborts) {
         let message = format!(
-            "{} has begun to scale {} from {} to {}, and it is at {}",
-            record.run, set.name, record.from, record.to, set.replicas
-        );
-        let hint = format!(
-            "kubectl stateful scale {} --replicas {} {}; or, when nobody is at it any more: {}",
+            "{} began to scale {} {}, and it is at {} now; --replicas {} finishes that, and --abort \
+             goes back",
+            record.run,
             set.name,
-            record.to,
-            survey.at(),
-            take_off(survey)
+            record.words(),
+            set.replicas,
+            record.to
         );
+        let hint = format!("kubectl stateful scale {} --abort {}", set.name, survey.at());
         found.push(rules::OTHER_GOAL.found(set.reference(), message).hint(hint));
     }
 }
 
-/// What is lost.
-fn data(survey: &Survey, preview: &Preview, wish: &Wish, found: &mut Vec<Finding>) {
+/// Whether data would be lost.
+fn data(survey: &Survey, preview: &Preview, request: &ScaleRequest, found: &mut Vec<Finding>) {
     let set = survey.set;
-    let keep = || {
-        format!(
-            "kubectl stateful scale {} --replicas {} --retain {}",
-            set.name,
-            wish.to,
-            survey.at()
-        )
-    };
     for (item, disk) in preview.disks() {
         let volume = disk.volume.as_deref().unwrap_or("<none>");
         let on = format!("persistentvolumeclaim/{}", disk.claim);
+        let claim = survey.facts.claim(&disk.claim);
+        let leaving = claim.is_some_and(|claim| claim.deleting.is_some());
+        let goes = if leaving {
+            format!("claim {} is being deleted already, and goes with {}", disk.claim, item.name)
+        } else {
+            format!("claim {} is deleted with {} by the garbage collector", disk.claim, item.name)
+        };
+        let keep = if leaving {
+            survey.keep_volume(volume)
+        } else {
+            let (name, at) = (&set.name, survey.at());
+            format!("kubectl stateful scale {name} --replicas {} --retain {at}", request.to)
+        };
         match disk.fate {
             Fate::Destroyed => {
+                let by = preview::deleter(survey, disk);
+                let message = format!("{goes}, and volume {volume} with all data on it by {by}");
+                found.push(rules::DESTROYS_DATA.found(on, message).hint(keep));
+            }
+            Fate::VolumeGoes => {
                 let message = format!(
-                    "claim {} is deleted with {} by the garbage collector, and volume {volume} \
-                     with all data on it by {}",
-                    disk.claim,
-                    item.name,
-                    preview::destroyer(survey, disk)
+                    "{goes}, and so does volume {volume}, which is being deleted too: nothing in the \
+                     cluster names its disk then"
                 );
-                found.push(rules::DESTROYS_DATA.found(on, message).hint(keep()));
+                let look = format!("kubectl get pv {volume} -o yaml{}", survey.cluster_wide());
+                found.push(rules::DESTROYS_DATA.found(on, message).hint(look));
             }
             Fate::Unknown => {
-                let message = format!(
-                    "claim {} is deleted with {}, and what becomes of volume {volume} is not known",
-                    disk.claim, item.name
-                );
-                found.push(rules::DESTROYS_DATA.found(on, message).hint(keep()));
+                let message =
+                    format!("{goes}, and it is not known what happens to volume {volume}");
+                found.push(rules::DESTROYS_DATA.found(on, message).hint(keep));
             }
             Fate::ClaimGoes => {
-                let message = format!(
-                    "claim {} is deleted with {}; volume {volume} is kept, Released",
-                    disk.claim, item.name
-                );
-                found.push(rules::CLAIM_GOES.found(on, message).hint(keep()));
+                let message = format!("{goes}; volume {volume} is kept, Released");
+                let finding = rules::CLAIM_GOES.found(on, message);
+                found.push(if leaving { finding } else { finding.hint(keep) });
+            }
+            Fate::Kept => {
+                let pv = disk.volume.as_deref().and_then(|volume| survey.facts.volume(volume));
+                if pv.is_some_and(|pv| pv.deleting.is_some()) {
+                    let message = format!(
+                        "volume {volume} is being deleted, and stays only as long as claim {} does",
+                        disk.claim
+                    );
+                    found.push(rules::VOLUME_LEAVING.found(on, message));
+                }
             }
             _ => {}
         }
     }
-    if wish.snapshot.is_some() && set.when_scaled == Retention::Delete && !wish.retain {
-        let message =
-            "whenScaled is Delete: the claim goes with the pod, before its snapshot".to_owned();
-        found.push(rules::SNAPSHOT_NEEDS_CLAIM.found(set.reference(), message).hint(keep()));
+    let goes = |disk: &Disk| disk.fate.loss() > 0;
+    if let Some((_, disk)) = preview.disks().find(|(_, disk)| goes(disk))
+        && request.snapshot.is_some()
+    {
+        let message = format!(
+            "claim {} is deleted with its pod, before its snapshot is taken (whenScaled {:?})",
+            disk.claim, set.when_scaled
+        );
+        found.push(rules::SNAPSHOT_NEEDS_CLAIM.found(set.reference(), message));
     }
 }
 
-/// Whether snapshots of what leaves can be taken by this class.
+/// Whether this class can take snapshots of the leaving claims.
 pub fn snapshots(
     survey: &Survey,
     preview: &Preview,
@@ -184,13 +182,13 @@ pub fn snapshots(
     let on = survey.set.reference();
     let class = match offered.named(class) {
         Ok(Some(class)) => class,
-        // Nothing of it can be known before, and a wait for one shows it.
+        // The classes cannot be read, so only the wait for a snapshot shows it.
         Ok(None) => return,
         Err(why) => return found.push(rules::NO_SNAPSHOTS.found(on, why)),
     };
     if class.deletes {
         let message = format!(
-            "class {} deletes what a snapshot holds when its VolumeSnapshot is deleted",
+            "class {} deletes the data of a snapshot when its VolumeSnapshot is deleted",
             class.name
         );
         found.push(rules::SNAPSHOT_DELETES.found(on, message));
@@ -204,13 +202,13 @@ pub fn snapshots(
     }
 }
 
-/// The ordinals that leave, where one of them is broken.
-fn leaving(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
+/// Whether ordinals that leave are broken.
+fn leaving(survey: &Survey, request: &ScaleRequest, found: &mut Vec<Finding>) {
     let set = survey.set;
     if set.pod_management != PodManagement::OrderedReady {
         return;
     }
-    let broken = broken(survey, wish.to);
+    let broken = broken(survey, request.to);
     let names: Vec<&str> = broken.iter().map(|(_, slot)| slot.name.as_str()).collect();
     match broken.as_slice() {
         [(index, slot)] if index + 1 < set.replicas => {
@@ -219,7 +217,7 @@ fn leaving(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
                 "{} is broken ({}): replicas go from {} to {index} in one step, and the {above} \
                  above it still leave one by one",
                 slot.name,
-                slot.pod.map_or_else(|| "Missing".to_owned(), crate::workload::Pod::state),
+                slot.pod.map_or_else(|| "Missing".to_owned(), Pod::state),
                 set.replicas
             );
             found.push(rules::PASSES_BROKEN.found(format!("pod/{}", slot.name), message));
@@ -228,80 +226,128 @@ fn leaving(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
         several => {
             let highest = several.last().map_or("", |(_, slot)| slot.name.as_str());
             let message = format!(
-                "{} are broken: the controller would wait at {highest} without end",
+                "{} are broken: the controller would wait at {highest} forever",
                 list(&names)
             );
             found.push(rules::TWO_BROKEN.found(set.reference(), message).hint(format!(
-                "--allow {} deletes the higher ones once they are to leave",
+                "--allow {} deletes the higher pods when their turn comes",
                 rules::TWO_BROKEN.id
             )));
         }
     }
 }
 
-/// The ordinals that come, where something is there already.
+/// Whether new ordinals would get an old claim.
 fn coming(
     survey: &Survey,
     preview: &Preview,
-    wish: &Wish,
-    record: Option<&Record>,
+    request: &ScaleRequest,
+    pods: &[Pod],
     found: &mut Vec<Finding>,
 ) {
     let set = survey.set;
-    // Then it may be ourselves who deleted it, and its end is waited for.
-    let is_set_aside = wish.fresh && record.is_some();
     for (item, disk) in preview.disks() {
         let on = format!("persistentvolumeclaim/{}", disk.claim);
         let Some(claim) = survey.facts.claim(&disk.claim) else { continue };
         if claim.deleting.is_some() {
-            if is_set_aside {
+            // An earlier run has deleted the claim, and this one waits for its end.
+            if disk.fate == Fate::SetAside && claim.phase == "Lost" {
                 continue;
             }
             let message = format!("claim {} that {} needs is being deleted", disk.claim, item.name);
-            found.push(rules::CLAIM_LEAVING.found(on, message));
+            let finding = rules::CLAIM_LEAVING.found(on, message);
+            let volume = claim.volume.as_deref();
+            found.push(match volume.and_then(|volume| survey.facts.volume(volume)) {
+                Some(volume) if volume.reclaim_policy != "Retain" => {
+                    finding.hint(survey.keep_volume(&volume.name))
+                }
+                _ => finding,
+            });
             continue;
         }
-        if disk.fate != Fate::Mounted {
-            continue;
+        let users = data::users(set, item, disk, pods);
+        if !users.is_empty() {
+            found.push(data::in_use(item, disk, &users));
         }
-        let old = disk.created.map_or_else(String::new, |created| {
-            format!(", made {} ago", age(survey.now.duration_since(created)))
-        });
-        let idle = match disk.unused_since {
-            Some(since) => format!("unused for {}", age(survey.now.duration_since(since))),
-            None => "not known when it was last used".to_owned(),
-        };
-        let message = format!(
-            "{} would mount claim {} again with the data on it (volume {}{old}, {idle})",
-            item.name,
-            disk.claim,
-            disk.volume.as_deref().unwrap_or("<none>")
-        );
-        let hint = format!(
-            "wanted: --allow {}; not wanted: kubectl stateful scale {} --replicas {} --fresh {}",
-            rules::READOPTS_DATA.id,
-            set.name,
-            preview.to,
-            survey.at()
-        );
-        found.push(rules::READOPTS_DATA.found(on, message).hint(hint));
+        if disk.fate == Fate::Mounted {
+            found.extend(readopts(survey, preview, item, disk, claim, request));
+        }
     }
 }
 
-/// Whether the set is at rest and well.
-fn state(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
+/// The finding for a claim of before that an ordinal would mount. One that never
+/// had a volume has no data on it.
+fn readopts(
+    survey: &Survey,
+    preview: &Preview,
+    item: &Ordinal,
+    disk: &Disk,
+    claim: &Claim,
+    request: &ScaleRequest,
+) -> Option<Finding> {
+    let on = format!("persistentvolumeclaim/{}", disk.claim);
+    let name = claim.volume.as_deref()?;
+    let volume = survey.facts.volume(name);
+    let seen = VolumeSeen::new(volume, survey.facts.volumes.is_some());
+    if !has_volume(claim, seen) {
+        let message = format!(
+            "{} would wait for claim {} without end: the claim has lost its volume {name}",
+            item.name, disk.claim
+        );
+        let hint = format!("kubectl delete pvc {} {}", disk.claim, survey.at());
+        return Some(rules::READOPTS_DATA.found(on, message).hint(hint));
+    }
+    let ago = |time: Timestamp| age(survey.now.duration_since(time));
+    let old = match (disk.volume_created, disk.created) {
+        (Some(volume), _) => format!(" of {} ago", ago(volume)),
+        (None, Some(claim)) => format!(", age unknown; the claim is of {} ago", ago(claim)),
+        (None, None) => String::new(),
+    };
+    let idle = match disk.unused_since {
+        Some(since) => format!("unused for {}", ago(since)),
+        None => "last use unknown".to_owned(),
+    };
+    let message = format!(
+        "{} would mount claim {} again with the data on it (volume {name}{old}, {idle}); --allow {} \
+         uses it, and --fresh sets it aside",
+        item.name,
+        disk.claim,
+        rules::READOPTS_DATA.id
+    );
+    let finding = rules::READOPTS_DATA.found(on, message);
+    // Going back, the ordinals are those that have just left.
+    if request.aborts {
+        return Some(finding.at(Severity::Warning));
+    }
+    let (name, at) = (&survey.set.name, survey.at());
+    Some(
+        finding
+            .hint(format!("kubectl stateful scale {name} --replicas {} --fresh {at}", preview.to)),
+    )
+}
+
+/// Whether the set is healthy and no rollout is under way.
+fn state(
+    survey: &Survey,
+    request: &ScaleRequest,
+    record: Option<&Record>,
+    found: &mut Vec<Finding>,
+) {
     let set = survey.set;
-    let stays = wish.to.min(set.replicas);
+    // An earlier run of the same has added ordinals, and this one waits for them.
+    let added = record.filter(|record| !record.is_down()).map(|record| record.from);
+    let stays = request.to.min(set.replicas).min(added.unwrap_or(u32::MAX));
     let status = format!("kubectl stateful status {} {}", set.name, survey.at());
     if survey.pods_known {
-        let unwell: Vec<&str> = survey
+        let unavailable: Vec<&str> = survey
             .indexes()
             .filter(|(index, slot)| *index < stays && !slot.is_available(set, survey.now))
             .map(|(_, slot)| slot.name.as_str())
             .collect();
-        if !unwell.is_empty() {
-            let (verb, what) = if unwell.len() == 1 { ("is", "stays") } else { ("are", "stay") };
-            let message = format!("{} {verb} not available, and {what}", list(&unwell));
+        if !unavailable.is_empty() {
+            let (verb, what) =
+                if unavailable.len() == 1 { ("is", "stays") } else { ("are", "stay") };
+            let message = format!("{} {what}, and {verb} not available", list(&unavailable));
             found
                 .push(rules::MEMBER_UNHEALTHY.found(set.reference(), message).hint(status.clone()));
         }
@@ -317,47 +363,51 @@ fn state(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
         let message = if held {
             format!("partition {} holds ordinals on the old revision", set.partition())
         } else {
-            format!("{} do not run what the template names", list(&behind))
+            format!("{} do not run the current template", list(&behind))
         };
         found.push(rules::ROLLOUT.found(set.reference(), message).hint(status));
     }
 }
 
-/// Budgets and majorities.
-fn numbers(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
+/// Disruption budgets and quorums.
+fn numbers(survey: &Survey, request: &ScaleRequest, found: &mut Vec<Finding>) {
     let set = survey.set;
     let covers = |budget: &&Budget| budget.covers(&set.template.labels);
     for budget in survey.facts.budgets.iter().flatten().filter(covers) {
         let on = format!("poddisruptionbudget/{}", budget.name);
         if budget.observed && budget.expected_pods > 0 && budget.disruptions_allowed < 1 {
             let message = format!(
-                "{} allows no pod to be down: {} of {} healthy, {} wanted",
+                "{} allows no pod to be down: {} of {} healthy, {} required",
                 budget.name, budget.current_healthy, budget.expected_pods, budget.desired_healthy
             );
             found.push(rules::NO_HEADROOM.found(on, message));
-        } else if budget.min_available.is_some_and(|least| least >= wish.to) && wish.to > 0 {
+        } else if budget.min_available.is_some_and(|least| least >= request.to) && request.to > 0 {
             let least = budget.min_available.unwrap_or_default();
             let message = format!(
-                "{} wants {least} available, and there will be {}: no node with such a pod can be \
-                 drained then",
-                budget.name, wish.to
+                "{} requires {least} available pods, and there will be {}: no node with such a pod can \
+                 be drained then",
+                budget.name, request.to
             );
             found.push(rules::BUDGET_LATER.found(on, message));
         }
     }
-    match wish.to {
+    match request.to {
         0 => {
             let message = format!("{} is scaled to zero", set.name);
             found.push(rules::TO_ZERO.found(set.reference(), message));
         }
         to if set.replicas >= 3 && (to < 3 || to.is_multiple_of(2)) => {
-            let bears = |members: u32| (members - 1) / 2;
+            let tolerates = |members: u32| (members - 1) / 2;
             let message = match to {
-                1 => "a single member bears no loss".to_owned(),
-                2 => "of two voting members a majority is both: losing either one stops them"
+                1 => "a single member tolerates no loss".to_owned(),
+                2 => "two voting members are both needed for a majority: losing either one stops them"
                     .to_owned(),
                 to => {
-                    format!("{to} voting members bear the loss of {}, as {} do", bears(to), to - 1)
+                    format!(
+                        "{to} voting members tolerate the loss of {}, no more than {} do",
+                        tolerates(to),
+                        to - 1
+                    )
                 }
             };
             found.push(rules::QUORUM.found(set.reference(), message));
@@ -366,7 +416,7 @@ fn numbers(survey: &Survey, wish: &Wish, found: &mut Vec<Finding>) {
     }
 }
 
-/// Who else writes the replicas.
+/// Whether something else manages the replicas.
 fn others(survey: &Survey, found: &mut Vec<Finding>) {
     for manager in managers(survey.set, &survey.facts.autoscalers) {
         let Manager { kind, name, evidence } = &manager;
@@ -376,7 +426,7 @@ fn others(survey: &Survey, found: &mut Vec<Finding>) {
             ManagerKind::ScaledObject => &rules::KEDA,
             ManagerKind::Helm => &rules::HELM,
             ManagerKind::ArgoCD | ManagerKind::Flux => &rules::GITOPS,
-            // It sizes pods, and counts none.
+            // It resizes pods and does not change the replicas.
             ManagerKind::VerticalPodAutoscaler => continue,
         };
         let message = format!("{} {name} manages this set ({evidence})", kind.label());

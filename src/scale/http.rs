@@ -1,4 +1,4 @@
-//! `POST:8080/drain`: what is asked of a pod before it leaves. Pure.
+//! `POST:8080/drain`: the request to a pod before it leaves. Pure.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ impl Request {
         Ok(Request { method, https, port: port.to_owned(), path: format!("/{path}") })
     }
 
-    /// The number of the port; of pods the server does not know ports by name.
+    /// The number of the port. The API server resolves no port names of pods.
     ///
     /// # Errors
     /// When the template has no port of that name.

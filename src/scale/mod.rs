@@ -1,29 +1,29 @@
-//! `scale`: ordinals taken away, or added, one at a time.
+//! `scale`: removes or adds ordinals, one at a time.
 //!
 //! How a scale-down goes:
 //!
-//! 1. [`preview`] says what would happen to every ordinal that leaves, and to
-//!    its disks; [`guards`] say what speaks against it. Nothing is written
-//!    before both are shown and agreed to.
-//! 2. A [`record`] in one annotation says from where to where, and who is at
-//!    it. With `--retain` the set first keeps the claims of what leaves.
-//! 3. [`plan::next`] names the next move: hooks before, one ordinal less, the
-//!    pod really gone, snapshots, the others well, hooks after. It is pure, and
-//!    looks at pods, never at what the status counts. A step changes the
-//!    replicas by one, also under Parallel, where the controller would take all
-//!    at once; only past ordinals that OrderedReady would wait for without end
-//!    it goes in one step.
-//! 4. Killed anywhere, the set is at rest on the number that it has, and the
-//!    same command goes on. At the end the annotation goes.
+//! 1. [`preview`] shows what would happen to every ordinal that leaves, and to
+//!    its disks; [`guards`] say what speaks against it. Nothing is written before
+//!    the user has confirmed both.
+//! 2. A [`record`] in an annotation keeps from where to where, and which run does
+//!    it. With `--retain` the set first keeps the claims of leaving ordinals.
+//! 3. [`plan::next`] decides the next move: hooks before, one ordinal less, the
+//!    pod really gone, snapshots, the others available, hooks after. It is pure,
+//!    and looks at pods, never at the counts in the status. A step changes the
+//!    replicas by one, also under Parallel, where the controller would remove all
+//!    ordinals at once. Only broken ordinals that OrderedReady would wait for
+//!    forever are passed in one step.
+//! 4. A killed run leaves the set at the replicas that it has, and the same command
+//!    continues. At the end the annotation is removed.
 //!
-//! A scale-up is the same the other way: one ordinal more when the others are
-//! well. Claims that are left from before are mounted again by name, so that is
-//! asked about first; [`fresh`] sets such a claim aside, under another name on
-//! the same volume.
+//! A scale-up adds one ordinal when the others are available. An old claim of the
+//! same name would be mounted again, so the user is asked first; [`fresh`] sets
+//! such a claim aside, under another name on the same volume.
 //!
-//! `run/` carries out what these modules decide, `report` shows it.
+//! `run/` carries out what these modules decide, [`report`] shows it.
 
 pub mod args;
+pub mod data;
 pub mod fresh;
 pub mod guards;
 pub mod http;
@@ -31,6 +31,7 @@ pub mod plan;
 pub mod preview;
 pub mod record;
 pub mod report;
+pub mod rest;
 pub mod rules;
 pub mod run;
 pub mod writes;

@@ -1,13 +1,12 @@
-//! Where a scaling is, and its next move. Pure.
+//! The state of a scaling, and its next move. Pure.
 //!
-//! What the StatefulSet controller does decides what may be done (its code,
-//! `stateful_set_control.go`, and tests on a real one): under OrderedReady it
-//! takes an ordinal away only while every ordinal that stays is available, the
-//! highest first, and one that is not Ready itself only where it is the lowest
-//! such one. So a broken ordinal in the middle of those that leave holds
-//! everything up when the replicas go down one by one, and goes by itself when
-//! they pass it in one step; of two broken ones the higher waits for the lower
-//! without end, and is deleted here.
+//! The StatefulSet controller decides what is possible (`stateful_set_control.go`,
+//! and tests against a real one). Under OrderedReady it removes the highest
+//! ordinal first, and only while every remaining ordinal is available. It removes
+//! an ordinal that is not Ready only if that is the lowest such ordinal. So a
+//! broken ordinal in the middle of those that leave blocks a scale-down by one,
+//! and goes by itself when the replicas pass it in one step. Of two broken
+//! ordinals the higher one waits for the lower one forever, and is deleted here.
 
 use std::collections::BTreeSet;
 
@@ -19,57 +18,61 @@ use crate::{
         Exit,
         text::{age, list},
     },
+    steps::PodToDelete,
     workload::{Facts, Finding, Pod, PodManagement, Slot, Survey, Trouble},
 };
 
 /// A set and the scaling of it, at one moment.
-pub struct Stand<'a> {
+pub struct State<'a> {
     pub survey: Survey<'a>,
     pub record: &'a Record,
 }
 
-/// What decides when the next step may be taken.
+/// The options that decide when the next step may be taken.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "terms hold or they do not")]
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct Terms {
-    /// How long one wait may take; none waits for ever.
+    /// How long one wait may take; `None` waits forever.
     pub timeout: Option<SignedDuration>,
-    /// How long the set must have been well before the next step.
+    /// How long the set must have been available before the next step.
     pub settle: SignedDuration,
-    /// Whether something runs before a step, in the ordinal or here.
+    /// Whether a hook runs before a step, in the pod or here.
     pub before: bool,
-    /// Whether something is asked or run after it.
+    /// Whether a hook or a check runs after it.
     pub after: bool,
     /// Whether snapshots are taken of what an ordinal leaves behind.
     pub snapshots: bool,
     /// Whether claims of the coming ordinals are set aside first.
     pub fresh: bool,
-    /// Whether members that stay may be unavailable: somebody allowed it.
+    /// Whether remaining pods may be unavailable, because `--allow` says so.
     pub unhealthy: bool,
-    /// Whether pods that leave and that the controller waits for in vain may be
-    /// deleted: somebody allowed it.
+    /// Whether a leaving pod that the controller would wait for forever may be
+    /// deleted, because `--allow` says so.
     pub clears: bool,
+    /// Whether a claim that other pods use may be mounted, because `--allow` says
+    /// so.
+    pub shares: bool,
 }
 
-/// What one run has seen so far; another run begins anew and loses nothing but
+/// What one run has seen so far. A new run starts without it, which costs only
 /// time.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// Since when all members have been available.
-    well_since: Option<Timestamp>,
+    /// Since when all pods have been available.
+    available_since: Option<Timestamp>,
     /// What was waited for last, and since when.
     waiting: Option<(Waiting, Timestamp)>,
-    /// The replicas that the hooks before a step agreed to.
+    /// The replicas of the step that the hooks before it agreed to.
     pub prepared: Option<u32>,
-    /// The replicas whose snapshots are ready.
-    pub kept: Option<u32>,
-    /// The replicas up to which the claims that come were set aside.
-    pub aside: Option<u32>,
-    /// The replicas up to which everything after the step is done.
+    /// The replicas after the step whose snapshots are ready.
+    pub snapshots: Option<u32>,
+    /// The replicas up to which old claims have been set aside.
+    pub set_aside: Option<u32>,
+    /// The replicas up to which hooks and checks after the step are done.
     pub concluded: Option<u32>,
 }
 
-/// Kinds of waits, so that each has its own time.
+/// What is waited for; each wait has its own time limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Waiting {
     Seen(u32),
@@ -81,38 +84,29 @@ enum Waiting {
 /// The next move.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Move {
-    /// Nothing to do before the cluster changes, or the clock passes `until`.
+    /// Nothing to do until the cluster changes, or until `until`.
     Wait { what: String, until: Option<Timestamp> },
-    /// Run the hooks before the step to so many replicas.
+    /// Run the hooks before the step to these replicas.
     Prepare { replicas: u32 },
-    /// Set the claims of the ordinal that comes next aside.
+    /// Set the old claims of the next ordinal aside.
     SetAside { replicas: u32 },
     /// Change the replicas.
     Step { replicas: u32 },
-    /// Delete a pod that is to leave and that the controller would wait for
-    /// without end.
-    Clear { pod: Leaver },
-    /// Take snapshots of what the ordinals left behind.
-    Keep { replicas: u32 },
-    /// Run what comes after the step.
+    /// Delete a leaving pod that the controller would wait for forever.
+    Clear { pod: PodToDelete },
+    /// Take snapshots of the claims that the ordinals left behind.
+    Snapshot { replicas: u32 },
+    /// Run the hooks and checks after the step.
     Conclude { replicas: u32 },
-    /// All is done: forget the scaling.
+    /// All is done: remove the record.
     Finish,
     /// Something is in the way.
     Stop { exit: Exit, finding: Finding },
 }
 
-/// A pod that is deleted by us, as it was judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leaver {
-    pub name: String,
-    pub uid: String,
-    pub resource_version: String,
-}
-
-impl<'a> Stand<'a> {
-    pub fn new(facts: &'a Facts, record: &'a Record, now: Timestamp) -> Stand<'a> {
-        Stand { survey: Survey::new(facts, now), record }
+impl<'a> State<'a> {
+    pub fn new(facts: &'a Facts, record: &'a Record, now: Timestamp) -> State<'a> {
+        State { survey: Survey::new(facts, now), record }
     }
 
     fn replicas(&self) -> u32 {
@@ -123,26 +117,26 @@ impl<'a> Stand<'a> {
         self.survey.set.pod_management == PodManagement::OrderedReady
     }
 
-    /// The lowest ordinal below `replicas` that is not available.
-    fn unwell(&self, replicas: u32) -> Option<&Slot<'a>> {
+    /// The lowest ordinal below index `replicas` that is not available.
+    fn unavailable(&self, replicas: u32) -> Option<&Slot<'a>> {
         let set = self.survey.set;
         let mut below = self.survey.indexes().filter(|(index, _)| *index < replicas);
         below.find(|(_, slot)| !slot.is_available(set, self.survey.now)).map(|(_, slot)| slot)
     }
 
-    /// The same of those that somebody waits for: an ordinal that leaves soon
-    /// and is past hope is nobody's member any more.
-    fn missed(&self, replicas: u32) -> Option<&Slot<'a>> {
+    /// The same, without hopeless ordinals that leave soon: under Parallel nothing
+    /// waits for them.
+    fn waited_for(&self, replicas: u32) -> Option<&Slot<'a>> {
         let (set, to) = (self.survey.set, self.record.to);
         let given_up = |index: u32, slot: &Slot| {
             let hopeless = slot.pod.is_none_or(|pod| self.survey.is_hopeless(pod, PATIENCE));
             index >= to && hopeless && !self.is_ordered()
         };
         let mut below = self.survey.indexes().filter(|(index, _)| *index < replicas);
-        let missed = below.find(|(index, slot)| {
+        let found = below.find(|(index, slot)| {
             !slot.is_available(set, self.survey.now) && !given_up(*index, slot)
         });
-        missed.map(|(_, slot)| slot)
+        found.map(|(_, slot)| slot)
     }
 
     /// The pod names of the indexes from `from` on, below `to`, the highest
@@ -154,22 +148,22 @@ impl<'a> Stand<'a> {
 }
 
 impl Memory {
-    /// Takes in what is seen now.
-    pub fn observe(&mut self, stand: &Stand) {
-        let well = stand.missed(stand.replicas()).is_none() && stand.survey.leaving.is_empty();
-        self.well_since = match (well, self.well_since) {
-            (true, since) => since.or(Some(stand.survey.now)),
+    /// Takes in the current state.
+    pub fn observe(&mut self, state: &State) {
+        let available =
+            state.waited_for(state.replicas()).is_none() && state.survey.leaving.is_empty();
+        self.available_since = match (available, self.available_since) {
+            (true, since) => since.or(Some(state.survey.now)),
             (false, _) => None,
         };
     }
 
-    /// The replicas up to which everything after a step is done, of a set that
-    /// has this many.
+    /// The replicas up to which hooks and checks after a step are done.
     pub fn concluded_at(&self, record: &Record, replicas: u32) -> u32 {
         if self.has_concluded(record, replicas) { replicas } else { record.concluded }
     }
 
-    /// Whether everything after the step to these replicas is done.
+    /// Whether hooks and checks after the step to these replicas are done.
     fn has_concluded(&self, record: &Record, replicas: u32) -> bool {
         let reached =
             |done: u32| if record.is_down() { done <= replicas } else { done >= replicas };
@@ -178,28 +172,32 @@ impl Memory {
 }
 
 /// The next move.
-pub fn next(stand: &Stand, terms: &Terms, memory: &mut Memory) -> Move {
-    let (set, record) = (stand.survey.set, stand.record);
+pub fn next(state: &State, terms: &Terms, memory: &mut Memory) -> Move {
+    let (set, record) = (state.survey.set, state.record);
     let now = set.replicas;
-    if !stand.survey.pods_known {
-        let message = "pods cannot be read: nothing is known of who has left";
+    if !state.survey.pods_known {
+        let message = "pods cannot be read, so nobody knows which ordinals have left";
         return stop(Exit::Error, rules::BLIND.found(set.reference(), message));
     }
     if !set.is_observed() {
         let what = "the controller to see the change".to_owned();
-        return wait(stand, terms, memory, Waiting::Seen(now), what, None);
+        return wait(state, terms, memory, Waiting::Seen(now), what, None);
     }
-    if let Some(target) = passes(stand) {
+    if record.from == record.to {
+        // An earlier scaling that somebody else has ended: only its note is left.
+        return Move::Finish;
+    }
+    if let Some(target) = skips_broken(state) {
         return step_to(target, terms, memory);
     }
-    if let Some(next) = until_gone(stand, terms, memory) {
+    if let Some(next) = until_gone(state, terms, memory) {
         return next;
     }
     let concluded = memory.has_concluded(record, now);
-    if !concluded && record.is_down() && terms.snapshots && memory.kept != Some(now) {
-        return Move::Keep { replicas: now };
+    if !concluded && record.is_down() && terms.snapshots && memory.snapshots != Some(now) {
+        return Move::Snapshot { replicas: now };
     }
-    if let Some(next) = until_well(stand, terms, memory) {
+    if let Some(next) = until_well(state, terms, memory) {
         return next;
     }
     if !concluded {
@@ -208,8 +206,8 @@ pub fn next(stand: &Stand, terms: &Terms, memory: &mut Memory) -> Move {
     if now == record.to {
         return Move::Finish;
     }
-    let target = if record.is_down() { lower(stand) } else { now + 1 };
-    if !record.is_down() && terms.fresh && memory.aside != Some(target) {
+    let target = if record.is_down() { lower(state) } else { now + 1 };
+    if !record.is_down() && terms.fresh && memory.set_aside != Some(target) {
         return Move::SetAside { replicas: target };
     }
     step_to(target, terms, memory)
@@ -222,37 +220,36 @@ fn step_to(replicas: u32, terms: &Terms, memory: &Memory) -> Move {
     Move::Step { replicas }
 }
 
-/// An ordinal that has broken after the last step and that leaves anyway: under
-/// OrderedReady the controller waits for it before it takes away those above it,
-/// so they go together.
-fn passes(stand: &Stand) -> Option<u32> {
-    let survey = &stand.survey;
+/// The replicas to step down to where an ordinal that is to leave anyway has
+/// broken after the last step: under OrderedReady the controller waits for it
+/// before it removes those above it, so they leave in one step.
+fn skips_broken(state: &State) -> Option<u32> {
+    let survey = &state.survey;
     let waits = !survey.leaving.is_empty()
         && !survey.leaving.iter().any(|slot| slot.pod.is_some_and(Pod::is_terminating));
-    if !stand.record.is_down() || !stand.is_ordered() || !waits {
+    if !state.record.is_down() || !state.is_ordered() || !waits {
         return None;
     }
-    let (index, slot) = *broken(survey, stand.record.to).first()?;
-    let blocker = stand.unwell(stand.replicas())?;
+    let (index, slot) = *broken(survey, state.record.to).first()?;
+    let blocker = state.unavailable(state.replicas())?;
     (blocker.ordinal == slot.ordinal).then_some(index)
 }
 
-/// How long a pod that is to leave may be unready before nobody waits for it.
+/// How long a leaving pod may be unready before it counts as hopeless.
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// The replicas to go down to next: one less, or past an ordinal that
-/// OrderedReady would wait for and that does not recover.
-pub fn lower(stand: &Stand) -> u32 {
-    let now = stand.replicas();
+/// The replicas to go down to next: one less, or past a hopeless ordinal that
+/// OrderedReady would wait for.
+pub fn lower(state: &State) -> u32 {
+    let now = state.replicas();
     let one_less = now.saturating_sub(1);
-    if !stand.is_ordered() {
+    if !state.is_ordered() {
         return one_less;
     }
-    broken(&stand.survey, stand.record.to).first().map_or(one_less, |(index, _)| *index)
+    broken(&state.survey, state.record.to).first().map_or(one_less, |(index, _)| *index)
 }
 
-/// The ordinals from index `to` on that are not available and past hope, the
-/// lowest first.
+/// The hopeless ordinals from index `to` on, the lowest first.
 pub fn broken<'s, 'a>(survey: &'s Survey<'a>, to: u32) -> Vec<(u32, &'s Slot<'a>)> {
     let leaving = survey.indexes().filter(|(index, _)| *index >= to);
     let broken = leaving.filter(|(_, slot)| {
@@ -262,98 +259,90 @@ pub fn broken<'s, 'a>(survey: &'s Survey<'a>, to: u32) -> Vec<(u32, &'s Slot<'a>
     broken.collect()
 }
 
-/// Waits for the pods of ordinals that are no more.
-fn until_gone(stand: &Stand, terms: &Terms, memory: &mut Memory) -> Option<Move> {
-    let survey = &stand.survey;
+/// Waits for the pods of removed ordinals to be gone.
+fn until_gone(state: &State, terms: &Terms, memory: &mut Memory) -> Option<Move> {
+    let survey = &state.survey;
     if survey.leaving.is_empty() {
         return None;
     }
     let names: Vec<&str> = survey.leaving.iter().map(|slot| slot.name.as_str()).collect();
     if terms.clears
-        && stand.is_ordered()
-        && stand.unwell(stand.replicas()).is_none()
-        && let Some(pod) = waits_in_vain(stand)
+        && state.is_ordered()
+        && state.unavailable(state.replicas()).is_none()
+        && let Some(pod) = waits_forever(state)
     {
-        return Some(Move::Clear { pod: leaver(pod) });
+        return Some(Move::Clear { pod: PodToDelete::of(pod) });
     }
     let mut what = format!("{} to be gone", list(&names));
-    let blocker = stand.unwell(stand.replicas()).filter(|_| stand.is_ordered());
+    let blocker = state.unavailable(state.replicas()).filter(|_| state.is_ordered());
     let going = survey.leaving.iter().any(|slot| slot.pod.is_some_and(Pod::is_terminating));
     if let Some(blocker) = blocker.filter(|_| !going) {
-        let state = blocker.pod.map_or_else(|| "Missing".to_owned(), Pod::state);
-        what = format!("{what}: the controller waits for {} first ({state})", blocker.name);
+        let pod_state = blocker.pod.map_or_else(|| "Missing".to_owned(), Pod::state);
+        what = format!("{what}: the controller waits for {} first ({pod_state})", blocker.name);
     }
     let kind = Waiting::Gone(names.iter().map(|name| (*name).to_owned()).collect());
-    Some(wait(stand, terms, memory, kind, what, None))
+    Some(wait(state, terms, memory, kind, what, None))
 }
 
-/// The highest of those that leave, where it is not Ready and another one below
-/// it is not either: the controller then waits for the lower one, which waits
-/// for its turn.
-fn waits_in_vain<'a>(stand: &Stand<'a>) -> Option<&'a Pod> {
-    let set = stand.survey.set;
-    let leaving = &stand.survey.leaving;
+/// The highest leaving pod, where it is not available and a lower one is not
+/// either: the controller waits for the lower one first, which has its turn only
+/// after the higher one.
+fn waits_forever<'a>(state: &State<'a>) -> Option<&'a Pod> {
+    let set = state.survey.set;
+    let leaving = &state.survey.leaving;
     if leaving.iter().any(|slot| slot.pod.is_some_and(Pod::is_terminating)) {
         return None;
     }
     let highest = leaving.last()?;
-    let lowest = leaving.iter().find(|slot| !slot.is_available(set, stand.survey.now))?;
-    let broken = !highest.is_available(set, stand.survey.now);
+    let lowest = leaving.iter().find(|slot| !slot.is_available(set, state.survey.now))?;
+    let broken = !highest.is_available(set, state.survey.now);
     highest.pod.filter(|_| broken && lowest.ordinal < highest.ordinal)
 }
 
-fn leaver(pod: &Pod) -> Leaver {
-    Leaver {
-        name: pod.name.clone(),
-        uid: pod.uid.clone(),
-        resource_version: pod.resource_version.clone(),
-    }
-}
-
-/// Waits for the members, and for as long after as they are to have been well.
-fn until_well(stand: &Stand, terms: &Terms, memory: &mut Memory) -> Option<Move> {
-    let (now, record) = (stand.replicas(), stand.record);
-    // What leaves anyway need not be well.
-    let stays = if record.is_down() { lower(stand).min(now) } else { now };
+/// Waits until the remaining pods are available, and have been for `settle`.
+fn until_well(state: &State, terms: &Terms, memory: &mut Memory) -> Option<Move> {
+    let (now, record) = (state.replicas(), state.record);
+    // Ordinals that leave anyway need not be available.
+    let stays = if record.is_down() { lower(state).min(now) } else { now };
     let stays = if now == record.to { now } else { stays };
-    if let Some(slot) = stand.missed(stays).filter(|_| !terms.unhealthy) {
+    if let Some(slot) = state.waited_for(stays).filter(|_| !terms.unhealthy) {
         let trouble = slot.pod.filter(|pod| !pod.is_terminating()).and_then(Pod::trouble);
-        // A new ordinal that is plainly broken does not get better by waiting.
-        let fresh = !record.is_down() && slot.ordinal + 1 == stand.survey.set.ordinals().end;
-        if let Some(trouble) = trouble.filter(|trouble| fresh && is_plain(trouble)) {
-            let message = format!("{} does not come up: {}", slot.name, said(&trouble));
+        // A new ordinal that is broken does not recover by waiting.
+        let is_new = !record.is_down() && slot.ordinal + 1 == state.survey.set.ordinals().end;
+        if let Some(trouble) = trouble.filter(|trouble| is_new && is_lasting(trouble)) {
+            let message = format!("{} does not come up: {}", slot.name, describe(&trouble));
             let finding = rules::DOES_NOT_COME_UP
                 .found(format!("pod/{}", slot.name), message)
-                .hint(format!("kubectl describe pod/{} {}", slot.name, stand.survey.at()));
+                .hint(format!("kubectl describe pod/{} {}", slot.name, state.survey.at()));
             return Some(stop(Exit::Failed, finding));
         }
-        let state = slot.pod.map_or_else(|| "Missing".to_owned(), Pod::state);
-        let what = format!("{} to be available ({state})", slot.name);
-        // A pod that is Ready for minReadySeconds makes no event.
+        let pod_state = slot.pod.map_or_else(|| "Missing".to_owned(), Pod::state);
+        let what = format!("{} to be available ({pod_state})", slot.name);
+        // No event tells when a pod has been Ready for minReadySeconds.
         let soon = slot.pod.filter(|pod| pod.is_ready());
-        let soon = soon.and_then(|_| stand.survey.now.checked_add(A_MOMENT).ok());
-        return Some(wait(stand, terms, memory, Waiting::Well(now), what, soon));
+        let soon = soon.and_then(|_| state.survey.now.checked_add(TICK).ok());
+        return Some(wait(state, terms, memory, Waiting::Well(now), what, soon));
     }
-    let since = memory.well_since.filter(|_| !terms.unhealthy)?;
+    let since = memory.available_since.filter(|_| !terms.unhealthy)?;
     let until = since.checked_add(terms.settle).unwrap_or(Timestamp::MAX);
-    if terms.settle.is_zero() || stand.survey.now >= until || now == record.from {
+    if terms.settle.is_zero() || state.survey.now >= until || now == record.from {
         return None;
     }
-    let what = format!("{} to stay well for {}", stand.survey.set.name, age(terms.settle));
-    Some(wait(stand, terms, memory, Waiting::Settled(now), what, Some(until)))
+    let what = format!("{} to stay available for {}", state.survey.set.name, age(terms.settle));
+    Some(wait(state, terms, memory, Waiting::Settled(now), what, Some(until)))
 }
 
-const A_MOMENT: SignedDuration = SignedDuration::from_secs(1);
+const TICK: SignedDuration = SignedDuration::from_secs(1);
 
-/// Whether it will not mend itself soon.
-fn is_plain(trouble: &Trouble) -> bool {
+/// Whether waiting does not help.
+fn is_lasting(trouble: &Trouble) -> bool {
     matches!(
         trouble,
         Trouble::ImagePull { .. } | Trouble::CrashLoop { .. } | Trouble::ContainerConfig { .. }
     )
 }
 
-fn said(trouble: &Trouble) -> String {
+fn describe(trouble: &Trouble) -> String {
     match trouble {
         Trouble::ImagePull { image, message, .. } => format!("{image} cannot be pulled: {message}"),
         Trouble::CrashLoop { container, restarts, .. } => {
@@ -369,14 +358,14 @@ fn said(trouble: &Trouble) -> String {
 }
 
 fn wait(
-    stand: &Stand,
+    state: &State,
     terms: &Terms,
     memory: &mut Memory,
     kind: Waiting,
     what: String,
     until: Option<Timestamp>,
 ) -> Move {
-    let now = stand.survey.now;
+    let now = state.survey.now;
     let since = match &memory.waiting {
         Some((last, since)) if *last == kind => *since,
         _ => now,
@@ -387,7 +376,7 @@ fn wait(
     if !settles && let Some(end) = end {
         if now >= end {
             let waited = age(now.duration_since(since));
-            let on = stand.survey.set.reference();
+            let on = state.survey.set.reference();
             return stop(
                 Exit::Timeout,
                 rules::DEADLINE.found(on, format!("waited {waited} for {what}")),

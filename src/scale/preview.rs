@@ -2,20 +2,25 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::workload::{Class, Finding, Pod, Retention, Slot, SlotClaim, Survey, digest};
+use super::data;
+use crate::workload::{
+    Claim, Class, Finding, Pod, Retention, Slot, SlotClaim, Survey, VolumeSeen, digest,
+};
 
-/// What was asked for.
+/// The options that decide what becomes of the disks.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct ScaleRequest {
     pub to: u32,
     /// Keep the claims, whatever the set says.
     pub retain: bool,
     /// Take a snapshot of every claim, of this class.
     pub snapshot: Option<String>,
-    /// Set claims that are left from before aside.
+    /// Set claims of earlier ordinals aside.
     pub fresh: bool,
+    /// Go back to where a scaling began.
+    pub aborts: bool,
 }
 
 /// What a scaling would do.
@@ -27,6 +32,8 @@ pub struct Preview {
     pub to: u32,
     /// The ordinals that leave or come, in the order in which they do.
     pub items: Vec<Ordinal>,
+    /// What an earlier run has begun, and this one finishes.
+    pub rest: Vec<String>,
 }
 
 /// One ordinal that leaves or comes.
@@ -65,8 +72,12 @@ pub struct Disk {
     pub storage_class: Option<String>,
     /// Of the volume.
     pub reclaim_policy: Option<String>,
+    /// When the claim was created.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub created: Option<Timestamp>,
+    /// When the volume was created: a claim can be younger than its data.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub volume_created: Option<Timestamp>,
     /// Since when no pod uses it, where the server says so.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub unused_since: Option<Timestamp>,
@@ -80,48 +91,81 @@ pub struct Disk {
 pub enum Fate {
     /// The claim stays, and its volume with it.
     Kept,
-    /// The claim is deleted with its pod; the volume stays, for nobody.
+    /// The claim is deleted with its pod; the volume stays, Released.
     ClaimGoes,
     /// The claim is deleted with its pod, and the volume with the claim.
     Destroyed,
-    /// The claim is deleted with its pod; what its volume does then is not
-    /// known.
+    /// The claim is deleted with its pod, and the volume, which is being deleted
+    /// already, with the claim. Its policy is Retain: the disk stays in the
+    /// storage system, and nothing in the cluster names it.
+    VolumeGoes,
+    /// The claim and its volume are gone. The policy of the volume was Retain: it was
+    /// taken away, or somebody has deleted the volume, and its disk may be left.
+    Gone,
+    /// The claim is deleted with its pod; nobody knows what becomes of its volume.
     Unknown,
-    /// There is no claim, and so nothing to lose.
+    /// The claim has no volume of its own, and so no data.
+    NoVolume,
+    /// The claim of a generic ephemeral volume, which is deleted with its pod.
+    Ephemeral,
+    /// There is no claim, and so no data.
     Absent,
-    /// There is no claim yet: a new one is made.
+    /// There is no claim yet; a new one is made.
     New,
-    /// A claim that is left from before is mounted again.
+    /// An old claim is mounted again.
     Mounted,
-    /// It is set aside under another name, and a new one is made.
+    /// At the end: what has become of it could not be read.
+    NotRead,
+    /// The old claim is set aside under another name, and a new one is made.
     SetAside,
 }
 
 impl Fate {
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Fate::Kept => "kept",
             Fate::ClaimGoes => "claim deleted, volume kept",
             Fate::Destroyed => "DESTROYED",
+            Fate::VolumeGoes => "claim and volume deleted",
+            Fate::Gone => "GONE with its volume",
             Fate::Unknown => "claim deleted, volume unknown",
+            Fate::NoVolume => "no volume",
+            Fate::Ephemeral => "ephemeral: deleted with its pod",
             Fate::Absent => "no claim",
             Fate::New => "new",
             Fate::Mounted => "mounted again",
+            Fate::NotRead => "not read",
             Fate::SetAside => "set aside",
+        }
+    }
+
+    /// How much is lost: nothing, the claim, or the way to the data.
+    pub fn loss(self) -> u8 {
+        match self {
+            Fate::ClaimGoes => 1,
+            Fate::Destroyed | Fate::VolumeGoes | Fate::Gone | Fate::Unknown => data::LOST,
+            _ => 0,
         }
     }
 }
 
+impl Disk {
+    /// Whether an ordinal that comes mounts a claim of before.
+    pub fn is_mounted_again(&self) -> bool {
+        self.fate == Fate::Mounted
+    }
+}
+
 impl Preview {
-    pub fn new(survey: &Survey, wish: &Wish) -> Preview {
-        let (from, to) = (survey.set.replicas, wish.to);
+    pub fn new(survey: &Survey, request: &ScaleRequest) -> Preview {
+        let (from, to) = (survey.set.replicas, request.to);
         let items = if to < from {
             let leaving = survey.indexes().filter(|(index, _)| *index >= to).rev();
-            leaving.map(|(_, slot)| leaves(survey, wish, slot)).collect()
+            leaving.map(|(_, slot)| leaves(survey, request, slot)).collect()
         } else {
-            (from..to).map(|index| comes(survey, wish, index)).collect()
+            (from..to).map(|index| comes(survey, request, index)).collect()
         };
-        Preview { from, to, items }
+        Preview { from, to, items, rest: Vec::new() }
     }
 
     /// The disks, each with the ordinal that it belongs to.
@@ -129,19 +173,33 @@ impl Preview {
         self.items.iter().flat_map(|item| item.claims.iter().map(move |disk| (item, disk)))
     }
 
-    /// Whether the same ordinals would come back to the same disks.
+    /// Whether the same ordinals would come back to the same disks, as far as is
+    /// known.
     pub fn can_be_undone(&self) -> bool {
-        let lost = [Fate::ClaimGoes, Fate::Destroyed, Fate::Unknown];
-        !self.disks().any(|(_, disk)| lost.contains(&disk.fate))
+        !self.disks().any(|(_, disk)| disk.fate.loss() > 0 || disk.fate == Fate::NotRead)
     }
 
     pub fn claims_of(&self, fate: Fate) -> Vec<&str> {
         self.disks().filter(|(_, disk)| disk.fate == fate).map(|(_, disk)| &*disk.claim).collect()
     }
 
-    /// What the plan stands on, in a few characters: when it differs, the world
-    /// or the words are others.
-    pub fn hash(&self, survey: &Survey, findings: &[Finding]) -> String {
+    /// The claim with this uid is set aside, whatever the request says: an earlier
+    /// run has begun with it.
+    pub fn is_set_aside(&mut self, uid: &str) {
+        let disks = self.items.iter_mut().flat_map(|item| &mut item.claims);
+        for disk in disks.filter(|disk| disk.uid.as_deref() == Some(uid)) {
+            disk.fate = Fate::SetAside;
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.rest.is_empty()
+    }
+
+    /// A short hash of everything that the plan was made from, and of the `flags`
+    /// that change what is done.
+    pub fn hash(&self, survey: &Survey, findings: &[Finding], flags: &Value) -> String {
         let found: Vec<_> =
             findings.iter().map(|finding| json!([finding.id, finding.severity])).collect();
         let items = self.items.iter().map(|item| {
@@ -149,28 +207,41 @@ impl Preview {
             json!([item.ordinal, item.class, disks.collect::<Vec<_>>()])
         });
         let items: Vec<_> = items.collect();
-        digest(&json!([survey.set.uid, self.from, self.to, items, found]), 8)
+        let of = json!([survey.set.uid, self.from, self.to, items, self.rest, found, flags]);
+        digest(&of, 8)
     }
 }
 
-fn leaves(survey: &Survey, wish: &Wish, slot: &Slot) -> Ordinal {
-    let disks = slot.claims.iter().map(|claim| {
-        let fate = if survey.set.when_scaled == Retention::Retain || wish.retain {
-            Fate::Kept
-        } else {
-            match claim.volume.map(|volume| volume.reclaim_policy.as_str()) {
-                Some("Retain") => Fate::ClaimGoes,
-                // Delete; Recycle is long gone, and wipes.
-                Some(_) => Fate::Destroyed,
-                None => Fate::Unknown,
-            }
-        };
-        disk(claim, fate)
+fn leaves(survey: &Survey, request: &ScaleRequest, slot: &Slot) -> Ordinal {
+    let keeps = survey.set.when_scaled == Retention::Retain || request.retain;
+    let known = survey.facts.volumes.is_some();
+    let own = slot.claims.iter().map(|slot_claim| {
+        let fate = slot_claim.claim.map_or(Fate::Absent, |claim| {
+            data::when_pod_leaves(keeps, claim, VolumeSeen::new(slot_claim.volume, known))
+        });
+        disk(slot_claim, fate)
     });
-    ordinal(survey, Way::Leaves, slot.ordinal, slot.pod, disks.collect())
+    let mut disks: Vec<Disk> = own.collect();
+    disks.extend(ephemeral(survey, slot));
+    ordinal(survey, Way::Leaves, slot.ordinal, slot.pod, disks)
 }
 
-fn comes(survey: &Survey, wish: &Wish, index: u32) -> Ordinal {
+/// The claims that were created with the pod, and are deleted with it.
+fn ephemeral(survey: &Survey, slot: &Slot) -> Vec<Disk> {
+    let Some(pod) = slot.pod else { return Vec::new() };
+    let is_own = |name: &String| slot.claims.iter().any(|own| own.name == *name);
+    let belongs = |claim: &&Claim| claim.owners.iter().any(|owner| owner.uid == pod.uid);
+    let named = pod.claims.iter().filter(|name| !is_own(name));
+    let claims = named.filter_map(|name| survey.facts.claim(name)).filter(belongs);
+    let disks = claims.map(|claim| {
+        let volume = claim.volume.as_deref().and_then(|volume| survey.facts.volume(volume));
+        let slot_claim = SlotClaim { name: claim.name.clone(), claim: Some(claim), volume };
+        disk(&slot_claim, Fate::Ephemeral)
+    });
+    disks.collect()
+}
+
+fn comes(survey: &Survey, request: &ScaleRequest, index: u32) -> Ordinal {
     let set = survey.set;
     let number = set.start.saturating_add(index);
     let disks = set.claim_templates.iter().map(|template| {
@@ -179,7 +250,7 @@ fn comes(survey: &Survey, wish: &Wish, index: u32) -> Ordinal {
         let volume = claim
             .and_then(|claim| claim.volume.as_deref())
             .and_then(|volume| survey.facts.volume(volume));
-        let fate = match (claim, wish.fresh) {
+        let fate = match (claim, request.fresh) {
             (None, _) => Fate::New,
             (Some(_), true) => Fate::SetAside,
             (Some(_), false) => Fate::Mounted,
@@ -219,16 +290,17 @@ fn disk(slot: &SlotClaim, fate: Fate) -> Disk {
         storage_class: claim.and_then(|claim| claim.class.clone()),
         reclaim_policy: volume.map(|volume| volume.reclaim_policy.clone()),
         created: claim.and_then(|claim| claim.created),
+        volume_created: volume.and_then(|volume| volume.created),
         unused_since: claim.and_then(|claim| claim.unused_since),
-        fate: if claim.is_none() && fate != Fate::New { Fate::Absent } else { fate },
+        fate,
     }
 }
 
-/// Who throws a volume away when its claim goes, as far as that is known.
-pub fn destroyer(survey: &Survey, disk: &Disk) -> String {
+/// What deletes a volume after its claim, as far as that is known.
+pub fn deleter(survey: &Survey, disk: &Disk) -> String {
     let class = disk.storage_class.as_deref().and_then(|class| survey.facts.class(class));
     match class.filter(|class| Class::provisions(class)) {
         Some(class) => format!("its provisioner ({})", class.provisioner),
-        None => "whoever reclaims it".to_owned(),
+        None => "the storage system".to_owned(),
     }
 }

@@ -1,18 +1,18 @@
-//! What a scaling remembers between two runs: one small annotation on the set.
+//! What a scaling keeps between two runs: one small annotation on the set.
 //!
-//! The pods and the replicas say where it is; this says where it came from,
-//! where it goes, and which step has been concluded: hooks after it, snapshots
-//! and checks cannot be read from anywhere.
+//! Pods and replicas show where it is. The record has where it began, where it
+//! goes, and which step is concluded, because nothing else shows whether hooks,
+//! snapshots and checks after a step are done.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::workload::StatefulSet;
+use crate::workload::{StatefulSet, Unusable, record_of};
 
-/// Where it stands.
-pub const ANNOTATION: &str = "kubectl-stateful.dev/scale";
+/// The annotation that holds the record.
+pub use crate::workload::SCALE_ANNOTATION as ANNOTATION;
 
-/// The format this program writes, and the only one that it reads.
+/// The format this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;
 
 /// A scaling under way.
@@ -20,29 +20,24 @@ const FORMAT: u8 = 1;
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     format: u8,
-    /// uid of the set: a copy of the annotation on a set that was made again
-    /// says nothing about it.
+    /// uid of the set: a set that was recreated with the annotation has no
+    /// scaling.
     set: String,
     /// The replicas before the first step.
     pub from: u32,
     /// The replicas in the end.
     pub to: u32,
-    /// The replicas that were written last: others mean somebody else.
+    /// The replicas that were written last. Any other number was set by somebody
+    /// else.
     pub at: u32,
-    /// The replicas up to which everything after the step is done, too.
+    /// The replicas up to which hooks and checks after the step are done, too.
     pub concluded: u32,
     pub started: Timestamp,
-    /// The run that wrote last. Another one in its place has taken over.
+    /// The run that wrote last. A run that finds another one here stops.
     pub run: String,
-}
-
-/// Why the annotation cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unusable {
-    /// Not JSON of ours, or of another version of this program.
-    Unreadable(String),
-    /// Written for another set of this name.
-    OfAnotherSet,
+    /// Whether it goes back to where an earlier scaling began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aborts: bool,
 }
 
 impl Record {
@@ -57,7 +52,18 @@ impl Record {
             concluded: set.replicas,
             started: now,
             run: run.to_owned(),
+            aborts: false,
         }
+    }
+
+    /// The record of going back from here to where this scaling began.
+    #[must_use]
+    pub fn abort(&self) -> Record {
+        if self.aborts {
+            return self.clone();
+        }
+        let (from, to) = (self.at, self.from);
+        Record { from, to, concluded: from, aborts: true, ..self.clone() }
     }
 
     /// The record on a set, where there is one.
@@ -65,21 +71,40 @@ impl Record {
     /// # Errors
     /// When there is one that cannot be used.
     pub fn of(set: &StatefulSet) -> Result<Option<Record>, Unusable> {
-        let Some(text) = set.annotations.get(ANNOTATION) else { return Ok(None) };
-        let record: Record =
-            serde_json::from_str(text).map_err(|why| Unusable::Unreadable(why.to_string()))?;
-        if record.format != FORMAT {
-            let why = format!("format {} is not {FORMAT}", record.format);
-            return Err(Unusable::Unreadable(why));
-        }
-        if record.set == set.uid { Ok(Some(record)) } else { Err(Unusable::OfAnotherSet) }
+        record_of(set, ANNOTATION, FORMAT)
     }
 
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// `from 3 to 2`, or that it goes back.
+    pub fn words(&self) -> String {
+        let Record { from, to, .. } = self;
+        match (self.aborts, from == to) {
+            (false, _) => format!("from {from} to {to}"),
+            (true, false) => format!("back from {from} to {to}"),
+            (true, true) => format!("back to {to}"),
+        }
+    }
+
     pub fn is_down(&self) -> bool {
         self.to < self.from
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scaling_that_goes_back_is_not_called_one_from_two_to_two() {
+        let text = r#"{"format":1,"set":"u","from":2,"to":3,"at":2,"concluded":2,
+                       "started":"2026-01-01T00:00:00Z","run":"me"}"#;
+        let record: Record = serde_json::from_str(text).expect("a record");
+        assert_eq!(record.words(), "from 2 to 3");
+        assert_eq!(record.abort().words(), "back to 2");
+        let further = Record { at: 3, ..record };
+        assert_eq!(further.abort().words(), "back from 3 to 2");
     }
 }

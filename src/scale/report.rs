@@ -1,16 +1,24 @@
-//! A scaling for people and for programs: what would happen, and what did.
+//! The plan of a scale operation, and its end, as text and as a document.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::preview::{Disk, Fate, Ordinal, Preview, Way};
+use super::{
+    fresh::Names,
+    preview::{Disk, Fate, Ordinal, Preview, Way},
+    rules,
+};
 use crate::{
     orphans,
     output::{
-        Envelope, Error, Exit, Format, Look, Paint, layout, table,
+        Envelope, Error, Exit, Format, Look, Paint, layout,
+        table::{self, Give, NAME},
         text::{age, count, one_line},
     },
-    workload::{Facts, Finding, PodManagement, Retention, Severity, Survey, Unread},
+    workload::{
+        Claim, Facts, Finding, PodManagement, Retention, Rule, Severity, Survey, Unread,
+        canonical_ordinal,
+    },
 };
 
 /// The payload of `-o json`.
@@ -21,7 +29,7 @@ pub struct View {
     pub namespace: String,
     pub name: String,
     pub uid: String,
-    /// The replicas at this moment.
+    /// The current replicas.
     pub replicas: u32,
     /// How many of them are available.
     pub available: u32,
@@ -31,15 +39,17 @@ pub struct View {
     #[serde(flatten)]
     pub preview: Preview,
     /// The hash for --confirm-plan.
-    pub plan: String,
+    pub hash: String,
     /// What this run wrote, in order.
     pub writes: Vec<String>,
-    /// The line that goes on, or does it.
+    /// The claims that were set aside, and are there.
+    pub aside: Vec<AsideView>,
+    /// The command line that continues, or that does what was planned.
     pub next: Option<String>,
-    /// The line that takes it back.
+    /// The command line that undoes it.
     pub undo: Option<String>,
-    /// After a scale-down, what nothing needs any more of the set; `null`
-    /// where that was not looked for, or could not be read.
+    /// After a scale-down, the orphans of the set; `null` where they were not
+    /// looked for, or could not be read.
     pub orphans: Option<orphans::report::View>,
     #[serde(skip)]
     pub took: Option<SignedDuration>,
@@ -47,16 +57,59 @@ pub struct View {
     unread: Vec<Unread>,
 }
 
+/// A claim that was set aside, under its other name.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AsideView {
+    pub claim: String,
+    /// The claim that it was.
+    pub was: String,
+    pub volume: Option<String>,
+    pub size: Option<String>,
+}
+
+impl AsideView {
+    /// The claim that is there under the other name.
+    pub fn of(names: &Names, claims: &[Claim]) -> Option<AsideView> {
+        let is_it = |claim: &&Claim| {
+            claim.name == names.aside && claim.deleting.is_none() && claim.phase == "Bound"
+        };
+        let claim = claims.iter().find(is_it)?;
+        Some(AsideView {
+            claim: claim.name.clone(),
+            was: names.claim.clone(),
+            volume: claim.volume.clone(),
+            size: claim.capacity.clone(),
+        })
+    }
+
+    /// The ordinal that it belonged to.
+    pub fn ordinal(&self) -> Option<u32> {
+        canonical_ordinal(self.was.rsplit('-').next()?)
+    }
+
+    /// The command lines that give the volume its old name back, once the ordinal
+    /// is gone: the disk that it got instead is kept, Released.
+    pub fn back(&self, set: &str, at: &str) -> [String; 2] {
+        let ordinal = self.ordinal().unwrap_or_default();
+        [
+            format!("kubectl stateful orphans delete {}{at}", self.was),
+            format!("kubectl stateful orphans adopt pvc/{} --to {set}/{ordinal}{at}", self.claim),
+        ]
+    }
+}
+
 impl View {
-    pub fn new(facts: &Facts, preview: Preview, plan: String, now: Timestamp) -> View {
+    pub fn new(facts: &Facts, preview: Preview, hash: String, now: Timestamp) -> View {
         let (set, survey) = (&facts.set, Survey::new(facts, now));
-        let well = survey.slots.iter().filter(|slot| slot.is_available(set, now)).count();
+        let available = survey.slots.iter().filter(|slot| slot.is_available(set, now)).count();
         View {
             namespace: set.namespace.clone(),
             name: set.name.clone(),
             uid: set.uid.clone(),
             replicas: set.replicas,
-            available: u32::try_from(well).unwrap_or(u32::MAX),
+            available: u32::try_from(available).unwrap_or(u32::MAX),
             pod_management: match set.pod_management {
                 PodManagement::OrderedReady => "OrderedReady",
                 PodManagement::Parallel => "Parallel",
@@ -66,8 +119,9 @@ impl View {
                 Retention::Delete => "Delete",
             },
             preview,
-            plan,
+            hash,
             writes: Vec::new(),
+            aside: Vec::new(),
             next: None,
             undo: None,
             orphans: None,
@@ -77,7 +131,7 @@ impl View {
     }
 }
 
-/// The answer in the asked format; `over` tells an end from a plan.
+/// Renders the end of a scale operation (`over`), or the plan of one.
 ///
 /// # Errors
 /// When the document cannot be serialized, which is a bug.
@@ -101,7 +155,7 @@ pub fn render(
     }
 }
 
-/// What would happen.
+/// The plan of a scale operation.
 pub fn plan(view: &View, findings: &[Finding], look: Look) -> String {
     let mut lines = vec![header(view, look), String::new()];
     lines.extend(ordinals(&view.preview, look));
@@ -112,54 +166,63 @@ pub fn plan(view: &View, findings: &[Finding], look: Look) -> String {
     lines.push(match &view.next {
         _ if refused => format!("{label}  refused: nothing was changed"),
         Some(next) => {
-            format!("{label}  {}: nothing was changed; to do it:\n         {next}", view.plan)
+            format!("{label}  {}: nothing was changed; to do it:\n         {next}", view.hash)
         }
-        None => format!("{label}  {}", view.plan),
+        None => format!("{label}  {}", view.hash),
     });
     lines.join("\n") + "\n"
 }
 
-/// The set while it is scaled: a line for each ordinal, and what is waited for.
+/// The live view: a line for each ordinal, and what the run waits for.
 pub fn live(view: &View, survey: &Survey, waiting: &str, look: Look) -> String {
     let mut lines = vec![header(view, look), String::new()];
     let mut rows = vec![["POD", "STATE", "NODE"].map(str::to_owned).to_vec()];
     for slot in survey.slots.iter().chain(&survey.leaving) {
         let state = slot.pod.map_or_else(|| "Missing".to_owned(), crate::workload::Pod::state);
         let node = slot.pod.and_then(|pod| pod.node.as_deref());
-        rows.push(vec![one_line(&slot.name), state, word(node)]);
+        rows.push(vec![one_line(&slot.name), state, cell(node)]);
     }
-    lines.extend(table::columns(rows));
+    lines.extend(table::fitted(rows, &[Give::Drop("NODE")], look.room()));
     lines.push(String::new());
     let label = layout::label("waits", Paint::Dim, look);
     lines.extend(layout::hanging(&label, waiting, look.columns));
     lines.join("\n") + "\n"
 }
 
-/// How it ended.
+/// The end of a scale operation.
 fn end(view: &View, exit: Exit, findings: &[Finding], look: Look) -> String {
     let name =
         look.palette.paint(Paint::Bold, &one_line(&format!("{}/{}", view.namespace, view.name)));
     let (paint, what) = match exit {
-        Exit::Done if view.preview.items.is_empty() => {
+        Exit::Done if view.preview.from == view.replicas => {
             (Paint::Green, format!("{} already", count_replicas(view.replicas)))
         }
         Exit::Done => (Paint::Green, format!("scaled {} → {}", view.preview.from, view.replicas)),
+        // The set is as it was to be, and the disks are not.
+        Exit::Conflict | Exit::Incomplete if has(findings, &[&rules::NOT_KEPT, &rules::UNREAD]) => {
+            let what = if has(findings, &[&rules::NOT_KEPT]) { "NOT KEPT" } else { "not read" };
+            let Preview { from, .. } = view.preview;
+            (Paint::Yellow, format!("scaled {from} → {}, data {what}", view.replicas))
+        }
         _ => (
             Paint::Yellow,
             format!(
-                "stopped at {} on the way {} → {}",
+                "stopped at {}, scaling {} → {}",
                 view.replicas, view.preview.from, view.preview.to
             ),
         ),
     };
     let took = view.took.map_or_else(String::new, |took| format!("    in {}", age(took)));
-    let well = format!("{} of {} available", view.available, view.replicas);
-    let mut lines =
-        vec![format!("StatefulSet {name}    {}    {well}{took}", look.palette.paint(paint, &what))];
-    // What stays is in the report of orphans, where there is one.
+    let available = format!("{} of {} available", view.available, view.replicas);
+    let mut lines = vec![format!(
+        "StatefulSet {name}    {}    {available}{took}",
+        look.palette.paint(paint, &what)
+    )];
+    // Claims that are kept are in the report of orphans, if there is one.
     let reported = |fate: Fate| fate == Fate::Kept && view.orphans.is_some();
     let tables = [
-        left_behind(view, |disk| !reported(disk.fate)),
+        set_aside(&view.aside, look),
+        left_behind(view, look, |disk| !reported(disk.fate)),
         view.orphans.as_ref().map_or_else(Vec::new, |of| orphans::report::table_and_sum(of, look)),
     ];
     for table in tables.into_iter().filter(|table| !table.is_empty()) {
@@ -178,12 +241,38 @@ fn end(view: &View, exit: Exit, findings: &[Finding], look: Look) -> String {
     lines.join("\n") + "\n"
 }
 
+fn has(findings: &[Finding], rules: &[&Rule]) -> bool {
+    findings.iter().any(|finding| rules.iter().any(|rule| rule.id == finding.id))
+}
+
 fn count_replicas(replicas: u32) -> String {
     count(usize::try_from(replicas).unwrap_or(usize::MAX), "replica")
 }
 
-/// The claims of ordinals that are gone, and what became of them.
-fn left_behind(view: &View, shown: impl Fn(&Disk) -> bool) -> Vec<String> {
+/// The claims that were set aside.
+fn set_aside(aside: &[AsideView], look: Look) -> Vec<String> {
+    if aside.is_empty() {
+        return Vec::new();
+    }
+    let mut rows = vec![["SET ASIDE", "AS", "VOLUME", "SIZE"].map(str::to_owned).to_vec()];
+    rows.extend(aside.iter().map(|one| {
+        let names = [one_line(&one.was), one_line(&one.claim)];
+        let disk = [cell(one.volume.as_deref()), cell(one.size.as_deref())];
+        names.into_iter().chain(disk).collect()
+    }));
+    // The name under which a claim is there now is for the next command: it is whole.
+    // The name that the claim has now ends in what tells it from others: it is whole.
+    let gives = [
+        Give::Drop("SIZE"),
+        Give::Cut("VOLUME", NAME),
+        Give::Cut("SET ASIDE", NAME),
+        Give::Drop("VOLUME"),
+    ];
+    table::fitted(rows, &gives, look.room())
+}
+
+/// The claims of ordinals that are gone, and what happened to them.
+fn left_behind(view: &View, look: Look, shown: impl Fn(&Disk) -> bool) -> Vec<String> {
     let start = view.preview.items.iter().map(|item| item.ordinal).min().unwrap_or_default();
     // Ordinals count from the set's start, replicas from zero.
     let lowest = view.preview.from.min(view.preview.to);
@@ -197,31 +286,40 @@ fn left_behind(view: &View, shown: impl Fn(&Disk) -> bool) -> Vec<String> {
         for disk in item.claims.iter().filter(|disk| disk.fate != Fate::Absent && shown(disk)) {
             rows.push(vec![
                 one_line(&disk.claim),
-                word(disk.volume.as_deref()),
-                word(disk.size.as_deref()),
-                word(disk.storage_class.as_deref()),
-                word(disk.reclaim_policy.as_deref()),
-                disk.fate.word().to_owned(),
+                cell(disk.volume.as_deref()),
+                cell(disk.size.as_deref()),
+                cell(disk.storage_class.as_deref()),
+                cell(disk.reclaim_policy.as_deref()),
+                disk.fate.label().to_owned(),
             ]);
         }
     }
-    if rows.len() == 1 { Vec::new() } else { table::columns(rows) }
+    let gives = [
+        Give::Drop("CLASS"),
+        Give::Drop("SIZE"),
+        Give::Cut("VOLUME", NAME),
+        Give::Cut("LEFT BEHIND", NAME),
+    ];
+    if rows.len() == 1 { Vec::new() } else { table::fitted(rows, &gives, look.room()) }
 }
 
 fn header(view: &View, look: Look) -> String {
     let name = one_line(&format!("{}/{}", view.namespace, view.name));
     let name = look.palette.paint(Paint::Bold, &name);
     let Preview { from, to, .. } = view.preview;
-    let well = format!("{} of {} available", view.available, view.replicas);
+    let available = format!("{} of {} available", view.available, view.replicas);
     format!(
-        "StatefulSet {name}    {from} → {to}    {well}    {}, whenScaled {}",
+        "StatefulSet {name}    {from} → {to}    {available}    {}, whenScaled {}",
         view.pod_management, view.when_scaled
     )
 }
 
 fn ordinals(preview: &Preview, look: Look) -> Vec<String> {
+    let rest = preview.rest.iter().map(|one| format!("to finish: {}", one_line(one)));
     if preview.items.is_empty() {
-        return vec!["nothing to do: that many there are".to_owned()];
+        let nothing = ["nothing to do: the set has this number of replicas".to_owned()];
+        let nothing = nothing.into_iter().filter(|_| preview.rest.is_empty());
+        return nothing.chain(rest).collect();
     }
     let verb = if preview.to < preview.from { "LEAVES" } else { "COMES" };
     let mut heading = vec![verb, "STATE", "NODE", "CLAIM", "VOLUME", "SIZE", "POLICY", "DATA"];
@@ -232,12 +330,14 @@ fn ordinals(preview: &Preview, look: Look) -> Vec<String> {
     let mut rows = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for item in &preview.items {
         let pod = |first: bool| {
-            let show = |text: Option<&str>| if first { word(text) } else { String::new() };
+            let show = |text: Option<&str>| if first { cell(text) } else { String::new() };
             vec![show(Some(&item.name)), show(item.state.as_deref()), show(item.node.as_deref())]
         };
         if item.claims.is_empty() {
             let mut row = pod(true);
-            row.extend(["<none>", "<none>", "<none>", "<none>", "no claim"].map(str::to_owned));
+            row.extend(
+                ["<none>", "<none>", "<none>", "<none>", "none of its own"].map(str::to_owned),
+            );
             rows.push(row);
         }
         for (place, disk) in item.claims.iter().enumerate() {
@@ -246,26 +346,35 @@ fn ordinals(preview: &Preview, look: Look) -> Vec<String> {
             rows.push(row);
         }
     }
-    table::columns(rows)
+    let gives = [
+        Give::Drop("NODE"),
+        Give::Drop("SIZE"),
+        Give::Cut("VOLUME", NAME),
+        Give::Cut("CLAIM", NAME),
+        Give::Cut(verb, NAME),
+        Give::Drop("STATE"),
+        Give::Drop("VOLUME"),
+    ];
+    rest.chain(table::fitted(rows, &gives, look.room())).collect()
 }
 
 fn cells(disk: &Disk, look: Look) -> Vec<String> {
     let mut cells = vec![
         one_line(&disk.claim),
-        word(disk.volume.as_deref()),
-        word(disk.size.as_deref()),
-        word(disk.reclaim_policy.as_deref()),
-        disk.fate.word().to_owned(),
+        cell(disk.volume.as_deref()),
+        cell(disk.size.as_deref()),
+        cell(disk.reclaim_policy.as_deref()),
+        disk.fate.label().to_owned(),
     ];
     if look.wide {
-        cells.push(word(disk.storage_class.as_deref()));
+        cells.push(cell(disk.storage_class.as_deref()));
         let since = disk.unused_since.map(|since| age(look.now.duration_since(since)));
-        cells.push(word(since.as_deref()));
+        cells.push(cell(since.as_deref()));
     }
     cells
 }
 
-fn word(text: Option<&str>) -> String {
+fn cell(text: Option<&str>) -> String {
     text.map_or_else(|| "<none>".to_owned(), one_line)
 }
 
@@ -276,4 +385,71 @@ fn found(findings: &[Finding], worst: &str, look: Look) -> Vec<String> {
         lines.insert(0, String::new());
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::text::width;
+
+    fn preview(to: u32, fate: Fate) -> Preview {
+        let disk = Disk {
+            claim: "data-elasticsearch-master-production-2".to_owned(),
+            uid: None,
+            volume: Some("pvc-3f9a1c0b-7d1e-4c43-9a4e-5b0b6f6d0a01".to_owned()),
+            size: Some("100Gi".to_owned()),
+            storage_class: Some("managed-csi-premium".to_owned()),
+            reclaim_policy: Some("Delete".to_owned()),
+            created: None,
+            volume_created: None,
+            unused_since: None,
+            fate,
+        };
+        let item = Ordinal {
+            kind: "Pod",
+            namespace: "shop".to_owned(),
+            name: "elasticsearch-2".to_owned(),
+            class: Way::Leaves,
+            ordinal: 2,
+            state: Some("CrashLoopBackOff".to_owned()),
+            node: Some("ip-10-0-1-17.eu-central-1.compute.internal".to_owned()),
+            claims: vec![disk],
+        };
+        Preview { from: 3, to, items: vec![item], rest: Vec::new() }
+    }
+
+    /// What becomes of the data is never cut, nor is the policy that decides it.
+    #[test]
+    fn tables_fit_and_what_becomes_of_the_data_stays() {
+        let plain = Look::plain(Timestamp::UNIX_EPOCH);
+        let fates = [
+            Fate::Kept,
+            Fate::ClaimGoes,
+            Fate::Destroyed,
+            Fate::VolumeGoes,
+            Fate::Gone,
+            Fate::Mounted,
+            Fate::SetAside,
+        ];
+        for (columns, fate) in [100, 80].into_iter().flat_map(|at| fates.map(|fate| (at, fate))) {
+            let lines = ordinals(&preview(2, fate), Look { columns, ..plain });
+            for line in &lines {
+                assert!(width(line) <= columns, "{columns}: {line}");
+            }
+            assert!(lines[0].contains("POLICY") && lines[0].ends_with("DATA"), "{lines:?}");
+            assert!(lines[1].contains("Delete") && lines[1].ends_with(fate.label()), "{lines:?}");
+        }
+        let wide = ordinals(&preview(2, Fate::Kept), Look { wide: true, columns: 80, ..plain });
+        assert!(wide[1].contains("pvc-3f9a1c0b-7d1e-4c43-9a4e-5b0b6f6d0a01"), "{wide:?}");
+        assert!(wide[1].contains("ip-10-0-1-17.eu-central-1.compute.internal"), "{wide:?}");
+        let aside = AsideView {
+            claim: "data-elasticsearch-master-production-2-aside-1a2b3c".to_owned(),
+            was: "data-elasticsearch-master-production-2".to_owned(),
+            volume: Some("pvc-3f9a1c0b-7d1e-4c43-9a4e-5b0b6f6d0a01".to_owned()),
+            size: Some("100Gi".to_owned()),
+        };
+        for line in set_aside(&[aside], Look { columns: 80, ..plain }) {
+            assert!(width(&line) <= 80, "{line}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
-//! What a scaling may find, each with the text of its page in docs/findings.md.
+//! The findings of `scale`, each with the text of its page in docs/findings.md.
 
-use crate::workload::{Rule, Severity};
+use crate::workload::{Rule, rule};
 
 /// Every rule of `scale`, in the order of their pages.
 pub fn all() -> Vec<&'static Rule> {
@@ -11,6 +11,7 @@ pub fn all() -> Vec<&'static Rule> {
 pub const ALLOWABLE: &[&Rule] = &[
     &DESTROYS_DATA,
     &READOPTS_DATA,
+    &CLAIM_IN_USE,
     &MEMBER_UNHEALTHY,
     &TWO_BROKEN,
     &ROLLOUT,
@@ -25,6 +26,7 @@ pub const ALLOWABLE: &[&Rule] = &[
 const GUARDS: &[&Rule] = &[
     &DESTROYS_DATA,
     &READOPTS_DATA,
+    &CLAIM_IN_USE,
     &CLAIM_LEAVING,
     &MEMBER_UNHEALTHY,
     &TWO_BROKEN,
@@ -47,360 +49,456 @@ const GUARDS: &[&Rule] = &[
     &NO_RIGHTS,
 ];
 
-const CONFLICTS: &[&Rule] = &[&REPLICAS_CHANGED, &REPLACED, &TAKEN_OVER];
+const CONFLICTS: &[&Rule] = &[&REPLICAS_CHANGED, &REPLACED, &TAKEN_OVER, &DATA_CHANGED, &NOT_KEPT];
 
 const FAILURES: &[&Rule] =
     &[&HOOK_FAILED, &CHECK_FAILED, &SNAPSHOT_FAILED, &DOES_NOT_COME_UP, &NOT_RETAINED, &DEADLINE];
 
-const NOTES: &[&Rule] =
-    &[&CLAIM_GOES, &SNAPSHOT_DELETES, &PASSES_BROKEN, &QUORUM, &BUDGET_LATER, &HELM, &TO_ZERO];
+const NOTES: &[&Rule] = &[
+    &CLAIM_GOES,
+    &VOLUME_LEAVING,
+    &SNAPSHOT_DELETES,
+    &PASSES_BROKEN,
+    &QUORUM,
+    &BUDGET_LATER,
+    &HELM,
+    &TO_ZERO,
+];
 
-pub const DESTROYS_DATA: Rule = Rule {
-    id: "SCALE-DESTROYS-DATA",
-    severity: Severity::Error,
-    means: "The set deletes the claims of ordinals that leave (whenScaled: Delete), and their \
-            volumes are deleted with them. The moment the pod is gone nothing brings the data back.",
-    evidence: "`spec.persistentVolumeClaimRetentionPolicy.whenScaled` is Delete, and the reclaim \
-               policy of the volume is not Retain, or could not be read.",
-    remedy: "`--retain` keeps the claims: the set is told so, and it is verified, before the first \
-             pod goes. Only where the data is really not wanted: `--allow SCALE-DESTROYS-DATA`.",
-};
+rule!(
+    pub DESTROYS_DATA,
+    "SCALE-DESTROYS-DATA",
+    Error,
+    "The claims of ordinals that leave are deleted, and their volumes with them: because the set \
+     says so (whenScaled: Delete), or because someone has deleted the claim already and only its \
+     pod keeps it. Once the pod is gone, nothing brings the data back.",
+    "`spec.persistentVolumeClaimRetentionPolicy.whenScaled` is Delete, or the claim has a \
+     deletionTimestamp; and the reclaim policy of the volume is not Retain, or could not be read, \
+     or the volume is being deleted too.",
+    "`--retain` keeps the claims: it changes the set, and verifies the change, before the first \
+     pod goes. It does not help a claim that is being deleted already: set the reclaim policy of \
+     its volume to Retain, with the command in the hint. Only if the data is really not wanted: \
+     `--allow SCALE-DESTROYS-DATA`."
+);
 
-pub const READOPTS_DATA: Rule = Rule {
-    id: "SCALE-READOPTS-DATA",
-    severity: Severity::Error,
-    means: "A claim with the name that a coming ordinal looks for is left from before. The \
-            controller mounts it without a look at what is on it: an old member may come back into \
-            a cluster that has removed it, with the data of that time.",
-    evidence: "The claim TEMPLATE-SET-ORDINAL exists. Since when it is unused is known where the \
-               server keeps the claim's condition Unused (1.36 and later).",
-    remedy: "If the old data is wanted, as after a scale-down that is undone: `--allow \
-             SCALE-READOPTS-DATA`. If not: `--fresh` sets the claim aside under another name, and \
-             the ordinal gets a new disk.",
-};
+rule!(
+    pub READOPTS_DATA,
+    "SCALE-READOPTS-DATA",
+    Error,
+    "A claim with the name that a new ordinal looks for is left from before. The controller \
+     mounts it without checking what is on it: an old member may come back, with old data, into \
+     a cluster that has removed it.",
+    "The claim TEMPLATE-SET-ORDINAL exists, and has a volume. The age is that of the volume: the \
+     claim can be younger than its data. The idle time is known if the server keeps the condition \
+     Unused of claims (alpha in 1.36, on by default from 1.37).",
+    "If the old data is wanted, for example to undo a scale-down: `--allow SCALE-READOPTS-DATA`. \
+     If not: `--fresh` sets the claim aside under another name, and the ordinal gets a new disk."
+);
 
-pub const CLAIM_LEAVING: Rule = Rule {
-    id: "SCALE-CLAIM-LEAVING",
-    severity: Severity::Error,
-    means: "A claim that a coming ordinal needs is being deleted. Until it is gone its pod is not \
-            made, and the data on it goes.",
-    evidence: "The claim's deletionTimestamp.",
-    remedy: "Wait until it is gone. Whoever wants its data sets the volume's reclaim policy to \
-             Retain before it is too late.",
-};
+rule!(
+    pub CLAIM_IN_USE,
+    "SCALE-CLAIM-IN-USE",
+    Error,
+    "A claim that a new ordinal would mount is in use by a pod that is not of this set. Two \
+     programs would write to one disk, which destroys most file systems and databases.",
+    "A pod of the namespace names the claim, and has not finished.",
+    "Delete that pod first. Only if the disk is made for several writers (ReadWriteMany): \
+     `--allow SCALE-CLAIM-IN-USE`."
+);
 
-pub const MEMBER_UNHEALTHY: Rule = Rule {
-    id: "SCALE-MEMBER-UNHEALTHY",
-    severity: Severity::Error,
-    means: "An ordinal that stays is not available. Under OrderedReady the controller takes \
-            nothing away, and adds nothing, before it is; and a quorum may hang on those that \
-            leave.",
-    evidence: "The pod is missing, terminating, not Ready, or not so for minReadySeconds.",
-    remedy: "Mend it first; `kubectl stateful status` says what is wrong. Under Parallel the \
-             controller goes on all the same, and so does `--allow SCALE-MEMBER-UNHEALTHY`.",
-};
+rule!(
+    pub CLAIM_LEAVING,
+    "SCALE-CLAIM-LEAVING",
+    Error,
+    "A claim that a new ordinal needs is being deleted. Its pod is not created before the claim \
+     is gone, and the data on it is lost.",
+    "The claim's deletionTimestamp.",
+    "Wait until it is gone. If the data is wanted, set the reclaim policy of the volume to \
+     Retain now."
+);
 
-pub const TWO_BROKEN: Rule = Rule {
-    id: "SCALE-TWO-BROKEN",
-    severity: Severity::Error,
-    means: "Of the ordinals that leave several are broken. Under OrderedReady the controller waits \
-            at the higher one for the lower, and at the lower for its turn: without end, until \
-            somebody deletes the higher pod.",
-    evidence: "More than one pod of those ordinals is not available, and plainly broken or unready \
-               for more than a minute.",
-    remedy: "With `--allow SCALE-TWO-BROKEN` the replicas pass all of them in one step, and the \
-             higher pods are deleted here, each by its uid. No claim is touched.",
-};
+rule!(
+    pub MEMBER_UNHEALTHY,
+    "SCALE-MEMBER-UNHEALTHY",
+    Error,
+    "An ordinal that stays is not available. Under OrderedReady the controller neither removes \
+     nor adds a pod until it is. A quorum may depend on the ordinals that leave.",
+    "The pod is missing, terminating, not Ready, or Ready for less than minReadySeconds.",
+    "Fix it first; `kubectl stateful status` shows what is wrong. Under Parallel the controller \
+     continues anyway, and so does `--allow SCALE-MEMBER-UNHEALTHY`."
+);
 
-pub const ROLLOUT: Rule = Rule {
-    id: "SCALE-ROLLOUT-IN-PROGRESS",
-    severity: Severity::Error,
-    means: "A rollout is not through, or held by a partition. Which revision an ordinal that is \
-            added gets depends on the partition, and a rollout loses its highest ordinals first.",
-    evidence: "Pods of more than one revision, or a partition above zero.",
-    remedy: "End the rollout first. To scale all the same: `--allow SCALE-ROLLOUT-IN-PROGRESS`.",
-};
+rule!(
+    pub TWO_BROKEN,
+    "SCALE-TWO-BROKEN",
+    Error,
+    "Several of the ordinals that leave are broken. Under OrderedReady the controller waits at \
+     the higher one for the lower one to become available, and does not get to the lower one \
+     before the higher one is gone. That takes until someone deletes the higher pod.",
+    "More than one pod of those ordinals is not available, and broken or not Ready for more than \
+     a minute.",
+    "With `--allow SCALE-TWO-BROKEN` the replicas pass all of them in one step, and this program \
+     deletes the higher pods, each by its uid. No claim is touched."
+);
 
-pub const CANARY: Rule = Rule {
-    id: "SCALE-CANARY",
-    severity: Severity::Error,
-    means: "A canary is under way on the set. Its partition is counted against the replicas that \
-            it began with; it would end as a conflict.",
-    evidence: "The annotation kubectl-stateful.dev/canary.",
-    remedy: "`kubectl stateful canary promote --full` or `canary abort` first.",
-};
+rule!(
+    pub ROLLOUT,
+    "SCALE-ROLLOUT-IN-PROGRESS",
+    Error,
+    "A rollout has not finished, or is held by a partition. The revision of an added ordinal \
+     depends on the partition, and scaling down removes the ordinals that a rollout updates \
+     first.",
+    "Pods of more than one revision, or a partition above zero.",
+    "Finish the rollout first. To scale anyway: `--allow SCALE-ROLLOUT-IN-PROGRESS`."
+);
 
-pub const MIGRATION: Rule = Rule {
-    id: "SCALE-MIGRATION",
-    severity: Severity::Error,
-    means: "The set belongs to a migration that is under way.",
-    evidence: "The label kubectl-stateful.dev/migration.",
-    remedy: "`kubectl stateful migrate finalize` or `migrate rollback` first.",
-};
+rule!(
+    pub CANARY,
+    "SCALE-CANARY",
+    Error,
+    "A canary is under way on the set. Its partition was computed from the replicas that it \
+     began with, so scaling would end it as a conflict.",
+    "The annotation kubectl-stateful.dev/canary.",
+    "`kubectl stateful canary promote --full` or `canary abort` first."
+);
 
-pub const OTHER_GOAL: Rule = Rule {
-    id: "SCALE-OTHER-GOAL",
-    severity: Severity::Error,
-    means: "A scaling to another number was begun and not ended, and this command goes the other \
-            way.",
-    evidence: "The annotation kubectl-stateful.dev/scale.",
-    remedy: "End it first, with the command that the message names; or take the annotation off \
-             when nobody is at it any more: the set is at rest.",
-};
+rule!(
+    pub MIGRATION,
+    "SCALE-MIGRATION",
+    Error,
+    "The set belongs to a migration that is under way.",
+    "The label kubectl-stateful.dev/migration.",
+    "`kubectl stateful migrate finalize` or `migrate rollback` first."
+);
 
-pub const OWNER: Rule = Rule {
-    id: "SCALE-OWNER",
-    severity: Severity::Error,
-    means: "The set belongs to a controller, which takes back what is changed here, or does worse: \
-            an operator has its own way to take a member away.",
-    evidence: "`metadata.ownerReferences` with controller: true.",
-    remedy: "Scale the owner. To do it all the same: `--allow SCALE-OWNER`.",
-};
+rule!(
+    pub OTHER_GOAL,
+    "SCALE-OTHER-GOAL",
+    Error,
+    "A scale operation to another number was begun and has not finished.",
+    "The annotation kubectl-stateful.dev/scale.",
+    "Finish it first, or go back to where it began, with `kubectl stateful scale STATEFULSET \
+     --abort`. Either takes over from a run that is gone."
+);
 
-pub const HPA: Rule = Rule {
-    id: "SCALE-HPA",
-    severity: Severity::Error,
-    means: "An autoscaler decides over the replicas, and takes back any other number at its next \
-            turn.",
-    evidence: "A HorizontalPodAutoscaler names the set as its target.",
-    remedy: "Change its minReplicas and maxReplicas instead. To do it all the same: `--allow \
-             SCALE-HPA`; if it pulls back meanwhile, the scaling stops as a conflict.",
-};
+rule!(
+    pub OWNER,
+    "SCALE-OWNER",
+    Error,
+    "The set belongs to a controller, which reverts what is changed here, or worse: an operator \
+     has its own way to remove a member.",
+    "`metadata.ownerReferences` with controller: true.",
+    "Scale the owner. To scale anyway: `--allow SCALE-OWNER`."
+);
 
-pub const KEDA: Rule = Rule {
-    id: "SCALE-KEDA",
-    severity: Severity::Error,
-    means: "KEDA decides over the replicas, and takes back any other number.",
-    evidence: "A ScaledObject names the set as its target.",
-    remedy: "Pause it: `kubectl annotate scaledobject NAME \
-             autoscaling.keda.sh/paused-replicas=N`. To do it all the same: `--allow SCALE-KEDA`.",
-};
+rule!(
+    pub HPA,
+    "SCALE-HPA",
+    Error,
+    "An autoscaler controls the replicas, and reverts any other number at its next sync.",
+    "A HorizontalPodAutoscaler names the set as its target.",
+    "Change its minReplicas and maxReplicas instead. To scale anyway: `--allow SCALE-HPA`; if \
+     the autoscaler changes the replicas in the middle, the command stops as a conflict."
+);
 
-pub const GITOPS: Rule = Rule {
-    id: "SCALE-GITOPS",
-    severity: Severity::Error,
-    means: "Argo CD or Flux applies this set, and brings the replicas of the repository back.",
-    evidence: "Its tracking label or annotation, or its entry in managedFields.",
-    remedy: "Change the number in the repository, or have it leave `spec.replicas` alone, or \
-             suspend it. To do it all the same: `--allow SCALE-GITOPS`.",
-};
+rule!(
+    pub KEDA,
+    "SCALE-KEDA",
+    Error,
+    "KEDA controls the replicas, and reverts any other number.",
+    "A ScaledObject names the set as its target.",
+    "Pause it: `kubectl annotate scaledobject NAME autoscaling.keda.sh/paused-replicas=N`. To \
+     scale anyway: `--allow SCALE-KEDA`."
+);
 
-pub const HELM: Rule = Rule {
-    id: "SCALE-HELM",
-    severity: Severity::Warning,
-    means: "The set is part of a Helm release: the next upgrade brings the number of the values \
-            back.",
-    evidence: "The annotation or labels that Helm leaves.",
-    remedy: "Set the number in the values as well.",
-};
+rule!(
+    pub GITOPS,
+    "SCALE-GITOPS",
+    Error,
+    "Argo CD or Flux applies this set, and restores the replicas of the repository.",
+    "Its tracking label or annotation, or its entry in managedFields.",
+    "Change the number in the repository, or make it ignore `spec.replicas`, or suspend it. To \
+     scale anyway: `--allow SCALE-GITOPS`."
+);
 
-pub const NO_HEADROOM: Rule = Rule {
-    id: "SCALE-NO-HEADROOM",
-    severity: Severity::Error,
-    means: "A PodDisruptionBudget allows no pod to be down. Kubernetes does not ask it when a set \
-            is scaled; whoever wrote it wanted to be asked.",
-    evidence: "`status.disruptionsAllowed` of a budget that selects the pods is 0.",
-    remedy: "Mend what is down, or change the budget. To do it all the same: `--allow \
-             SCALE-NO-HEADROOM`.",
-};
+rule!(
+    pub HELM,
+    "SCALE-HELM",
+    Warning,
+    "The set is part of a Helm release: the next upgrade restores the number in the values.",
+    "The annotation or labels that Helm leaves.",
+    "Set the number in the values as well."
+);
 
-pub const NO_SNAPSHOTS: Rule = Rule {
-    id: "SCALE-NO-SNAPSHOTS",
-    severity: Severity::Error,
-    means: "--snapshot needs what this cluster does not have: the snapshot API, the class, or a \
-            right.",
-    evidence: "The groups that the server serves, and its VolumeSnapshotClasses.",
-    remedy: "Name a class that is there, of the driver of the volumes; or leave --snapshot away: \
-             the claims are kept.",
-};
+rule!(
+    pub NO_HEADROOM,
+    "SCALE-NO-HEADROOM",
+    Error,
+    "A PodDisruptionBudget allows no pod to be down. Kubernetes does not ask budgets when a set \
+     is scaled, but whoever wrote this one expects it to hold.",
+    "`status.disruptionsAllowed` of a budget that selects the pods is 0.",
+    "Fix the pods that are down, or change the budget. To scale anyway: `--allow \
+     SCALE-NO-HEADROOM`."
+);
 
-pub const SNAPSHOT_NEEDS_CLAIM: Rule = Rule {
-    id: "SCALE-SNAPSHOT-NEEDS-CLAIM",
-    severity: Severity::Error,
-    means: "A snapshot is taken when the pod is gone, for before it would be of a disk in use; but \
-            the set deletes the claim at that moment.",
-    evidence: "`whenScaled` is Delete, and --retain was not given.",
-    remedy: "Add --retain.",
-};
+rule!(
+    pub NO_SNAPSHOTS,
+    "SCALE-NO-SNAPSHOTS",
+    Error,
+    "--snapshot needs something that this cluster does not have: the snapshot API, the class, or \
+     a right.",
+    "The API groups of the server, and its VolumeSnapshotClasses.",
+    "Name an existing class of the driver of the volumes, or leave out --snapshot: the claims \
+     are kept."
+);
 
-pub const NOT_ASIDE: Rule = Rule {
-    id: "SCALE-NOT-ASIDE",
-    severity: Severity::Error,
-    means: "--fresh cannot set a claim aside: it has no volume, is in use, or bears the mark of \
-            something else that is under way.",
-    evidence: "The claim, its volume, and the pods that name it.",
-    remedy: "Mend what the message says; or delete the claim, if nothing on it is wanted.",
-};
+rule!(
+    pub SNAPSHOT_NEEDS_CLAIM,
+    "SCALE-SNAPSHOT-NEEDS-CLAIM",
+    Error,
+    "A snapshot is taken when the pod is gone, because before that the disk is in use. But the \
+     claim is deleted at that moment.",
+    "`whenScaled` is Delete, and --retain was not given; or the claim is being deleted already.",
+    "Add --retain. Of a claim that is being deleted, take the snapshot now, by hand."
+);
 
-pub const BEING_DELETED: Rule = Rule {
-    id: "SCALE-BEING-DELETED",
-    severity: Severity::Error,
-    means: "The set is being deleted.",
-    evidence: "Its deletionTimestamp.",
-    remedy: "Nothing is to be scaled any more.",
-};
+rule!(
+    pub NOT_ASIDE,
+    "SCALE-NOT-ASIDE",
+    Error,
+    "--fresh cannot set a claim aside: it has no volume, is in use, is part of another \
+     operation, or its other name is taken. As a warning: the same, for a claim that an earlier \
+     run has begun to set aside; it is left as it is.",
+    "The claim, its volume, and the pods that name it.",
+    "Fix what the message says, or delete the claim if its data is not wanted."
+);
 
-pub const RECORD_UNUSABLE: Rule = Rule {
-    id: "SCALE-RECORD-UNUSABLE",
-    severity: Severity::Error,
-    means: "The annotation of a scaling is there and cannot be used: somebody changed it, another \
-            version of this program wrote it, or it was copied from another set.",
-    evidence: "The annotation kubectl-stateful.dev/scale.",
-    remedy: "Take it off; the set is at rest, and the command begins anew.",
-};
+rule!(
+    pub BEING_DELETED,
+    "SCALE-BEING-DELETED",
+    Error,
+    "The set is being deleted.",
+    "Its deletionTimestamp.",
+    "There is nothing left to scale."
+);
 
-pub const UNREAD: Rule = Rule {
-    id: "SCALE-UNREAD",
-    severity: Severity::Error,
-    means: "Something that might speak against it could not be read.",
-    evidence: "The server refused a list, or does not serve the kind in the version that this \
-               program knows; its message is given.",
-    remedy: "Get the right to read it, or find out by hand. To do without: `--allow SCALE-UNREAD`.",
-};
+rule!(
+    pub RECORD_UNUSABLE,
+    "SCALE-RECORD-UNUSABLE",
+    Error,
+    "The annotation of a scale operation exists and cannot be used: someone changed it, another \
+     version of this program wrote it, or it was copied from another set.",
+    "The annotation kubectl-stateful.dev/scale.",
+    "Remove it. The set is at rest, and the command starts again."
+);
 
-pub const BLIND: Rule = Rule {
-    id: "SCALE-BLIND",
-    severity: Severity::Error,
-    means: "The pods or claims of the set cannot be read: nobody could say who has left, or what \
-            is lost.",
-    evidence: "The server's answer to the list.",
-    remedy: "Get the right to read them.",
-};
+rule!(
+    pub UNREAD,
+    "SCALE-UNREAD",
+    Error,
+    "Something that might be a reason to refuse could not be read.",
+    "The server refused a list, or does not serve the kind in the version that this program \
+     knows; its message is shown.",
+    "Get the right to read it, or check by hand. To scale anyway: `--allow SCALE-UNREAD`."
+);
 
-pub const NO_RIGHTS: Rule = Rule {
-    id: "SCALE-NO-RIGHTS",
-    severity: Severity::Error,
-    means: "A right is missing that is needed half way.",
-    evidence: "The server's answer to a SelfSubjectAccessReview.",
-    remedy: "Get the right, before anything begins.",
-};
+rule!(
+    pub BLIND,
+    "SCALE-BLIND",
+    Error,
+    "The pods or claims of the set cannot be read, so it would not be known which pods are gone \
+     and which data is lost.",
+    "The server's answer to the list.",
+    "Get the right to read them."
+);
 
-pub const REPLICAS_CHANGED: Rule = Rule {
-    id: "SCALE-REPLICAS-CHANGED",
-    severity: Severity::Error,
-    means: "Somebody else changed the replicas in the middle: a person, an autoscaler, a \
-            repository. Nothing more is changed.",
-    evidence: "`spec.replicas` is another number than the one that was written last.",
-    remedy: "See who it was, then decide anew.",
-};
+rule!(
+    pub NO_RIGHTS,
+    "SCALE-NO-RIGHTS",
+    Error,
+    "The user does not have a right that is needed later.",
+    "The server's answer to a SelfSubjectAccessReview.",
+    "Get the right before you begin."
+);
 
-pub const REPLACED: Rule = Rule {
-    id: "SCALE-REPLACED",
-    severity: Severity::Error,
-    means: "The set was deleted in the middle, or deleted and made again.",
-    evidence: "It is not there, or its uid is another.",
-    remedy: "Look at what is there now.",
-};
+rule!(
+    pub REPLICAS_CHANGED,
+    "SCALE-REPLICAS-CHANGED",
+    Error,
+    "Something else changed the replicas in the middle: a person, an autoscaler, a repository. \
+     Nothing more is changed.",
+    "`spec.replicas` is not the number that was written last.",
+    "Find out what changed it, then decide again."
+);
 
-pub const TAKEN_OVER: Rule = Rule {
-    id: "SCALE-TAKEN-OVER",
-    severity: Severity::Error,
-    means: "Another run goes on with this scaling, or has ended it.",
-    evidence: "The annotation on the set names another run, or is gone.",
-    remedy: "Leave it to that run.",
-};
+rule!(
+    pub REPLACED,
+    "SCALE-REPLACED",
+    Error,
+    "The set was deleted in the middle, or deleted and created again.",
+    "It does not exist, or its uid is another.",
+    "Look at the current set."
+);
 
-pub const HOOK_FAILED: Rule = Rule {
-    id: "SCALE-HOOK-FAILED",
-    severity: Severity::Error,
-    means: "A command before or after a step failed. Before a step: the ordinal is still there, \
-            and what --on-abort names has been run.",
-    evidence: "Its exit code, or that it took too long.",
-    remedy: "Mend what it says and run the same command again: it begins with that ordinal.",
-};
+rule!(
+    pub TAKEN_OVER,
+    "SCALE-TAKEN-OVER",
+    Error,
+    "Another run continues this scale operation, or has finished it.",
+    "The annotation on the set names another run, or is gone.",
+    "Leave it to that run."
+);
 
-pub const CHECK_FAILED: Rule = Rule {
-    id: "SCALE-CHECK-FAILED",
-    severity: Severity::Error,
-    means: "The check between two steps says no. The next ordinal is still there.",
-    evidence: "Its exit code, or that it took too long.",
-    remedy: "See what it says; run the same command again to go on.",
-};
+rule!(
+    pub DATA_CHANGED,
+    "SCALE-DATA-CHANGED",
+    Error,
+    "A claim, its volume, or what the set does with claims is no longer as the plan said, so that \
+     the next ordinal would lose data, or come up on another disk. That ordinal was not touched.",
+    "Read right before the step: the claim's uid and deletionTimestamp, `whenScaled`, and where it \
+     matters the volume's policy.",
+    "Run the same command again: it plans from what is there now, and refuses what would be lost."
+);
 
-pub const SNAPSHOT_FAILED: Rule = Rule {
-    id: "SCALE-SNAPSHOT-FAILED",
-    severity: Severity::Error,
-    means: "A snapshot of what an ordinal left behind did not become ready. The claim is there.",
-    evidence: "`status.error` of the VolumeSnapshot.",
-    remedy: "Delete the failed snapshot and run the same command again, without --snapshot if need \
-             be.",
-};
+rule!(
+    pub NOT_KEPT,
+    "SCALE-NOT-KEPT",
+    Error,
+    "Something that was to be kept is not. Someone else deleted the claim, or changed the set or \
+     the volume, while the pod was leaving or coming.",
+    "Read at the end: the claim by its uid, its deletionTimestamp and owners, and the volume.",
+    "If the volume is kept, `kubectl stateful orphans adopt pv/VOLUME --to STATEFULSET/ORDINAL` \
+     gives it to the ordinal again. If a pod still holds a claim that is being deleted, set the \
+     reclaim policy of its volume to Retain at once."
+);
 
-pub const DOES_NOT_COME_UP: Rule = Rule {
-    id: "SCALE-DOES-NOT-COME-UP",
-    severity: Severity::Error,
-    means: "The ordinal that was added does not become available.",
-    evidence: "The state of its containers.",
-    remedy: "Mend it and run the same command again; or scale back by one.",
-};
+rule!(
+    pub HOOK_FAILED,
+    "SCALE-HOOK-FAILED",
+    Error,
+    "A command before or after a step failed. Before a step: the ordinal still exists, and the \
+     --on-abort command has run.",
+    "Its exit code, or that it took too long.",
+    "Fix the cause and run the same command again: it begins with that ordinal."
+);
 
-pub const NOT_RETAINED: Rule = Rule {
-    id: "SCALE-NOT-RETAINED",
-    severity: Severity::Error,
-    means: "--retain was written, and a claim that is to be kept still has an owner that takes it \
-            along. No pod was taken away.",
-    evidence: "`ownerReferences` of the claims of the ordinals that leave.",
-    remedy: "See who owns the claim: the set's controller gives up only what it took itself.",
-};
+rule!(
+    pub CHECK_FAILED,
+    "SCALE-CHECK-FAILED",
+    Error,
+    "The check between two steps failed. The next ordinal still exists.",
+    "Its exit code, or that it took too long.",
+    "Read its output, then run the same command again to continue."
+);
 
-pub const DEADLINE: Rule = Rule {
-    id: "SCALE-DEADLINE",
-    severity: Severity::Error,
-    means: "A wait took longer than --timeout. The set is at rest on the number that it has.",
-    evidence: "The clock.",
-    remedy: "`kubectl stateful status` says what it waits for; the same command goes on.",
-};
+rule!(
+    pub SNAPSHOT_FAILED,
+    "SCALE-SNAPSHOT-FAILED",
+    Error,
+    "A snapshot of the claim of an ordinal that has left did not become ready. The claim still \
+     exists.",
+    "`status.error` of the VolumeSnapshot.",
+    "Delete the failed snapshot and run the same command again, if necessary without --snapshot."
+);
 
-pub const CLAIM_GOES: Rule = Rule {
-    id: "SCALE-CLAIM-GOES",
-    severity: Severity::Warning,
-    means: "The set deletes the claims of ordinals that leave; their volumes are kept, Released, \
-            and come back to an ordinal only by hand.",
-    evidence: "`whenScaled` is Delete, and the reclaim policy of the volume is Retain.",
-    remedy: "`--retain` keeps the claims. Afterwards: `kubectl stateful orphans adopt`.",
-};
+rule!(
+    pub DOES_NOT_COME_UP,
+    "SCALE-DOES-NOT-COME-UP",
+    Error,
+    "The ordinal that was added does not become available.",
+    "The state of its containers.",
+    "Fix it and run the same command again, or scale back by one."
+);
 
-pub const SNAPSHOT_DELETES: Rule = Rule {
-    id: "SCALE-SNAPSHOT-DELETES",
-    severity: Severity::Warning,
-    means: "The snapshot lasts as long as its VolumeSnapshot object: with the namespace, or by \
-            somebody's hand, both go.",
-    evidence: "`deletionPolicy: Delete` of the VolumeSnapshotClass.",
-    remedy: "Use a class whose deletionPolicy is Retain, if there is one.",
-};
+rule!(
+    pub NOT_RETAINED,
+    "SCALE-NOT-RETAINED",
+    Error,
+    "The set keeps the claims of ordinals that leave (whenScaled: Retain), but a claim still belongs \
+     to its pod, and would be deleted with it. That pod was not removed.",
+    "`ownerReferences` of the claim, read right before the step.",
+    "The StatefulSet controller removes this reference within seconds: find out why it does not, and \
+     run the same command again."
+);
 
-pub const PASSES_BROKEN: Rule = Rule {
-    id: "SCALE-PASSES-BROKEN",
-    severity: Severity::Warning,
-    means: "An ordinal that leaves is broken and not the highest. One by one the controller would \
-            wait for it, so the replicas pass it in one step; the pods above still go one by one.",
-    evidence: "OrderedReady, and a pod that is plainly broken or unready for more than a minute.",
-    remedy: "Nothing, if that is meant. Hooks of all the ordinals run before that step.",
-};
+rule!(
+    pub DEADLINE,
+    "SCALE-DEADLINE",
+    Error,
+    "A wait took longer than --timeout. The set is at rest at its current number of replicas.",
+    "The clock.",
+    "`kubectl stateful status` shows what it waits for; the same command continues."
+);
 
-pub const QUORUM: Rule = Rule {
-    id: "SCALE-QUORUM",
-    severity: Severity::Note,
-    means: "A word on majorities, for those whose members vote: which losses the new number \
-            tolerates. Who votes cannot be seen from here.",
-    evidence: "The number of replicas.",
-    remedy: "Odd numbers tolerate as much as the even number above them.",
-};
+rule!(
+    pub CLAIM_GOES,
+    "SCALE-CLAIM-GOES",
+    Warning,
+    "The claims of ordinals that leave are deleted. Their volumes are kept, Released, and an \
+     ordinal gets them back only by hand.",
+    "`whenScaled` is Delete, or the claim is being deleted already; and the reclaim policy of the \
+     volume is Retain.",
+    "`--retain` keeps claims that are not being deleted yet. Afterwards: `kubectl stateful orphans \
+     adopt`."
+);
 
-pub const BUDGET_LATER: Rule = Rule {
-    id: "SCALE-BUDGET-TOO-TIGHT",
-    severity: Severity::Warning,
-    means: "With the new number a PodDisruptionBudget never allows a pod to be down: every drain \
-            of a node with such a pod will wait without end.",
-    evidence: "The budget wants at least as many healthy pods as there will be.",
-    remedy: "Lower its minAvailable.",
-};
+rule!(
+    pub VOLUME_LEAVING,
+    "SCALE-VOLUME-LEAVING",
+    Warning,
+    "The volume of a claim that stays is being deleted. A deletion cannot be taken back: the \
+     volume stays only as long as its claim does, whatever its policy.",
+    "The volume's deletionTimestamp.",
+    "Copy the data to another volume, and do not delete the claim before."
+);
 
-pub const TO_ZERO: Rule = Rule {
-    id: "SCALE-TO-ZERO",
-    severity: Severity::Warning,
-    means: "Nothing serves any more, and an autoscaler does not wake it: with zero replicas an HPA \
-            is switched off.",
-    evidence: "The number that was asked for.",
-    remedy: "Nothing, if that is meant.",
-};
+rule!(
+    pub SNAPSHOT_DELETES,
+    "SCALE-SNAPSHOT-DELETES",
+    Warning,
+    "The snapshot lasts only as long as its VolumeSnapshot object: both are deleted with the \
+     namespace, or when someone deletes the object.",
+    "`deletionPolicy: Delete` of the VolumeSnapshotClass.",
+    "Use a class whose deletionPolicy is Retain, if there is one."
+);
+
+rule!(
+    pub PASSES_BROKEN,
+    "SCALE-PASSES-BROKEN",
+    Warning,
+    "An ordinal that leaves is broken, and is not the highest. One by one, the controller would \
+     wait for it forever, so the replicas pass it in one step; the pods above it still leave one \
+     by one.",
+    "OrderedReady, and a pod that is broken or not Ready for more than a minute.",
+    "Nothing, if this is intended. The hooks of all these ordinals run before that step."
+);
+
+rule!(
+    pub QUORUM,
+    "SCALE-QUORUM",
+    Note,
+    "For applications whose members vote: how many losses the new number of members tolerates. \
+     Which members vote cannot be seen from here.",
+    "The number of replicas.",
+    "An odd number tolerates as many losses as the even number above it."
+);
+
+rule!(
+    pub BUDGET_LATER,
+    "SCALE-BUDGET-TOO-TIGHT",
+    Warning,
+    "With the new number of replicas, a PodDisruptionBudget never allows a pod to be down: every \
+     drain of a node with such a pod will wait forever.",
+    "The budget wants at least as many healthy pods as there will be.",
+    "Lower its minAvailable."
+);
+
+rule!(
+    pub TO_ZERO,
+    "SCALE-TO-ZERO",
+    Warning,
+    "No pod will serve any more, and no HPA will scale the set up again: an HPA is switched off \
+     at zero replicas.",
+    "The number that was asked for.",
+    "Nothing, if this is intended."
+);

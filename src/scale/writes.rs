@@ -2,20 +2,21 @@
 
 use serde_json::json;
 
-use super::{
-    plan::Leaver,
-    record::{ANNOTATION, Record},
-};
+use super::record::{ANNOTATION, Record};
 use crate::{
-    cluster::{Object, Propagation, Resource, Write},
-    steps::set_patch::Marked,
+    cluster::{Object, Resource, Write},
+    steps::set_patch::RecordPatch,
     workload::{Retention, StatefulSet, snapshot_of},
 };
 
-/// Writes down what is begun, by whom; and with `retain`, that the claims of
-/// ordinals that leave are to stay.
+/// Puts the record on the set; with `retain`, also keeps the claims of ordinals
+/// that leave.
 pub fn begin(set: &StatefulSet, record: &Record, retain: bool) -> Write {
-    let mut summary = format!("scaling {} -> {}", record.from, record.to);
+    let mut summary = if record.aborts {
+        format!("scaling {}", record.words())
+    } else {
+        format!("scaling {} -> {}", record.from, record.to)
+    };
     let mut changes = Vec::new();
     if retain && set.when_scaled != Retention::Retain {
         changes.push(json!({
@@ -24,38 +25,26 @@ pub fn begin(set: &StatefulSet, record: &Record, retain: bool) -> Write {
         }));
         summary.push_str(", whenScaled Delete -> Retain");
     }
-    marked(set).record(&record.text(), changes, summary)
+    patch(set).write(&record.text(), changes, summary)
 }
 
-/// Another number of replicas, from the one that was judged.
+/// Changes the replicas from the number that was judged.
 pub fn step(set: &StatefulSet, record: &Record) -> Write {
     let changes = vec![
         json!({ "op": "test", "path": "/spec/replicas", "value": set.replicas }),
         json!({ "op": "replace", "path": "/spec/replicas", "value": record.at }),
     ];
     let summary = format!("replicas {} -> {}", set.replicas, record.at);
-    marked(set).record(&record.text(), changes, summary)
+    patch(set).write(&record.text(), changes, summary)
 }
 
-/// Takes the record away.
+/// Removes the record.
 pub fn finish(set: &StatefulSet) -> Write {
-    marked(set).forget(Vec::new(), "scaling over")
+    patch(set).remove(Vec::new(), "scaling over")
 }
 
-/// Deletes a pod that leaves, and no successor of its name.
-pub fn clear(set: &StatefulSet, pod: &Leaver) -> Write {
-    let object = Object {
-        resource: Resource::POD,
-        namespace: Some(set.namespace.clone()),
-        name: pod.name.clone(),
-    };
-    let version = Some(pod.resource_version.clone());
-    let why = "it leaves, and its controller waits for a lower one";
-    Write::delete(object, pod.uid.as_str(), version, Propagation::Background, why)
-}
-
-/// A snapshot of a claim whose pod is gone. Its name is that of the claim and
-/// of this scaling, so that another run finds it.
+/// A snapshot of a claim whose pod is gone. Its name comes from the claim and
+/// this scaling, so that another run finds it.
 pub fn snapshot(set: &StatefulSet, record: &Record, claim: &str, class: &str) -> Write {
     let name = snapshot_name(record, claim);
     let object = Object {
@@ -74,6 +63,6 @@ pub fn snapshot_name(record: &Record, claim: &str) -> String {
     format!("{claim}-{started}")
 }
 
-fn marked(set: &StatefulSet) -> Marked<'_> {
-    Marked { set, key: ANNOTATION }
+fn patch(set: &StatefulSet) -> RecordPatch<'_> {
+    RecordPatch { set, key: ANNOTATION }
 }

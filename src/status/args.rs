@@ -1,66 +1,88 @@
 //! The flags of `status`; their comments are its help.
 
-use std::time::Duration;
-
-use clap::{Args, builder::ArgPredicate};
+use clap::Args;
 
 use super::plan::Goal;
-use crate::{cluster::parse_timeout, completion, output::Format};
+use crate::{
+    flags::{FileArgs, OutputArg, RowsArg, WatchArgs},
+    output::Error,
+    workload::{Reference, Selector},
+};
 
-/// Show a StatefulSet as a tree, and why it is stuck
+/// Show which StatefulSets are stuck, or one as a tree, and why
 ///
-/// Reads the set, its revisions, pods, claims, volumes, governing Service and
-/// autoscalers, and writes nothing. What keeps it from being ready stands
-/// below the tree, each finding under an id that docs/findings.md explains,
-/// with the command to type next.
+/// With a name: reads the set, its revisions, pods, claims, volumes, governing
+/// Service and autoscalers. What keeps it from being ready is listed below the
+/// tree. Each finding has an id, which docs/findings.md explains, and the command
+/// to run next.
+///
+/// Without a name, or with several: one row for each set, the worst first, with
+/// the same findings, from a fixed number of lists however many sets there are.
+///
+/// It writes nothing.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct StatusArgs {
-    /// The set: NAME, sts/NAME, or sts NAME
-    #[arg(value_name = "STATEFULSET", required = true, num_args = 1..=2, add = completion::sets())]
-    pub set: Vec<String>,
+    /// The sets: one for its tree, several or none for a table; NAME, sts/NAME, or sts NAME
+    #[arg(id = "set", value_name = "STATEFULSET", num_args = 0..)]
+    pub words: Vec<String>,
 
-    /// Read objects from a file, a folder, or - for stdin, instead of a cluster; may be repeated
-    #[arg(short, long = "filename", value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
-    pub filename: Vec<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with = "set")]
+    pub all_namespaces: bool,
 
-    /// How to write the answer
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
-
-    /// Stay and show every change: in place on a terminal, a line each elsewhere
-    #[arg(short, long, conflicts_with = "filename")]
-    pub watch: bool,
-
-    /// Wait until the set is so, then end
-    #[arg(long, value_name = "GOAL", value_enum, conflicts_with = "filename")]
-    pub wait_for: Option<Goal>,
-
-    /// How long to wait: 5s, 2m, 1m30s, or seconds; 0 waits forever
+    /// Only sets with these labels, such as app=db,tier!=test
     #[arg(
+        short = 'l',
         long,
-        value_name = "DURATION",
-        value_parser = parse_timeout,
-        default_value_if("wait_for", ArgPredicate::IsPresent, "5m")
+        value_name = "SELECTOR",
+        value_parser = Selector::parse,
+        conflicts_with = "set"
     )]
-    pub timeout: Option<Duration>,
+    pub selector: Option<Selector>,
 
-    /// Exit 3 when the set is stuck
+    #[command(flatten)]
+    pub files: FileArgs,
+
+    #[command(flatten)]
+    pub output: OutputArg,
+
+    #[command(flatten)]
+    pub rows: RowsArg,
+
+    #[command(flatten)]
+    pub until: WatchArgs<Goal>,
+
+    /// Exit 3 when a set is stuck, 8 when there was none to judge
     #[arg(long)]
     pub exit_code: bool,
 }
 
+impl StatusArgs {
+    /// The names of the sets; none for all.
+    ///
+    /// # Errors
+    /// When the words name something else.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let all = Reference::parse_all(&self.words, "StatefulSet").map_err(Error::usage)?;
+        Ok(all.into_iter().map(|reference| reference.name).collect())
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
-  # The tree, and what is in the way
+  # Which sets are stuck?
+  kubectl stateful status -A
+
+  # The tree of one, and what is in the way
   kubectl stateful status web
 
-  # Follow a rollout; end when it is through, or after ten minutes
+  # Follow a rollout until it is complete, for ten minutes at most
   kubectl stateful status web --watch --wait-for updated --timeout 10m
 
-  # In a script: exit 3 when stuck, reasons[] says why
+  # In a script: exit 3 when stuck; reasons[] says why
   kubectl stateful status web --exit-code -o json
 
-  # Without a cluster: from a manifest, or from a dump that somebody sent
+  # Without a cluster: from a manifest, or from a dump that someone sent
   kubectl get sts,po,pvc,pv,svc,controllerrevisions,events -o yaml > dump.yaml
   kubectl stateful status web -f dump.yaml";

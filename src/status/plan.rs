@@ -1,4 +1,4 @@
-//! Facts and the time in, the picture out. Pure.
+//! Makes the picture from the facts and the time. Pure.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,18 +9,18 @@ use crate::workload::{
     StatefulSet, Strategy, Survey, Unread, managers,
 };
 
-/// How the set is.
+/// The state of the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// Every ordinal is available and nothing is under way.
     Ready,
-    /// Not there yet, and nothing known is in the way.
+    /// Not ready yet, and nothing known is in the way.
     Progressing,
     /// Something is in the way: see the findings.
     Stuck,
-    /// Pods could not be read, so nobody can say.
+    /// Pods could not be read, so the state is not known.
     Unknown,
     /// Scaled to zero.
     Parked,
@@ -38,11 +38,26 @@ impl Health {
     }
 }
 
+/// Where the time of judgement comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// This machine's clock.
+    Now,
+    /// The newest time in the files: they may be days old.
+    Files,
+}
+
 /// The set as it is shown, and the payload of `-o json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Picture {
+    /// The time of judgement.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub time: Timestamp,
+    pub clock: Clock,
     pub health: Health,
     pub set: SetView,
     pub managers: Vec<Manager>,
@@ -64,12 +79,16 @@ pub struct SetView {
     pub uid: Option<String>,
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub created: Option<Timestamp>,
+    /// Since when it is being deleted; null if it is not.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub deleting: Option<Timestamp>,
     pub replicas: u32,
     pub ordinals_start: u32,
-    pub ready: u32,
-    pub available: u32,
-    /// Ordinals whose pod runs the update revision.
-    pub updated: u32,
+    /// Null when the pods could not be read; so are the next two.
+    pub ready: Option<u32>,
+    pub available: Option<u32>,
+    /// Pods that run the update revision.
+    pub updated: Option<u32>,
     pub pod_management: PodManagement,
     pub strategy: String,
     /// `null` where the strategy has none.
@@ -111,9 +130,9 @@ pub struct RevisionView {
 pub enum Role {
     /// The revision to go back to.
     Stable,
-    /// The revision the template names now.
+    /// The revision of the current template.
     Update,
-    /// Neither: left from an earlier template.
+    /// Neither: from an earlier template.
     Old,
 }
 
@@ -138,7 +157,7 @@ pub struct OrdinalView {
     pub class: OrdinalClass,
     pub ordinal: u32,
     pub uid: Option<String>,
-    /// Name of the revision it runs, or would be made from.
+    /// The revision that it runs, or would be created from.
     pub revision: Option<String>,
     pub state: String,
     pub ready: bool,
@@ -158,7 +177,7 @@ pub enum OrdinalClass {
     Present,
     /// Should have a pod and has none.
     Missing,
-    /// Outside the range, on its way out.
+    /// Outside the set's range, to be removed.
     Leaving,
     /// Pods were not read.
     Unknown,
@@ -183,11 +202,11 @@ pub struct ClaimView {
 pub enum Goal {
     /// Every ordinal exists and is available, and none is leaving
     Ready,
-    /// And every ordinal that the partition releases runs the update revision
+    /// The same, and every ordinal that the partition does not hold runs the update revision
     Updated,
 }
 
-/// Builds the picture and finds out what is in the way.
+/// Builds the picture, with what is in the way.
 pub fn judge(facts: &Facts, now: Timestamp) -> Picture {
     let survey = Survey::new(facts, now);
     let mut findings = stuck::findings(&survey);
@@ -201,6 +220,8 @@ pub fn judge(facts: &Facts, now: Timestamp) -> Picture {
         .collect();
     let revisions = revision_views(&survey, &items);
     let mut picture = Picture {
+        time: now,
+        clock: Clock::Now,
         health: Health::Unknown,
         managers: managers(&facts.set, &facts.autoscalers),
         set,
@@ -215,34 +236,48 @@ pub fn judge(facts: &Facts, now: Timestamp) -> Picture {
 
 fn health(survey: &Survey, picture: &Picture) -> Health {
     let stuck = picture.findings.iter().any(|finding| finding.severity == Severity::Error);
+    // Under OnDelete nothing moves by itself, as below a partition.
+    let on_delete = survey.set.strategy == Strategy::OnDelete;
     if stuck {
         Health::Stuck
     } else if !survey.pods_known {
         Health::Unknown
     } else if survey.set.replicas == 0 && survey.leaving.is_empty() {
         Health::Parked
-    } else if picture.meets(Goal::Updated) {
+    } else if picture.meets(if on_delete { Goal::Ready } else { Goal::Updated }) {
         Health::Ready
     } else {
         Health::Progressing
     }
 }
 
+impl SetView {
+    /// `2 of 3 ready`.
+    pub fn ready_text(&self) -> String {
+        match self.ready {
+            Some(ready) => format!("{ready} of {} ready", self.replicas),
+            None => format!("{} replicas, unknown how many are ready", self.replicas),
+        }
+    }
+}
+
 impl Picture {
-    /// Whether the goal of `--wait-for` holds.
+    /// Whether the goal of `--wait-for` is reached.
     pub fn meets(&self, goal: Goal) -> bool {
         let here = |item: &&OrdinalView| item.class == OrdinalClass::Present;
+        // What is Ready of a set that is being deleted does not stay so.
         let settled = self.set.observed
+            && self.set.deleting.is_none()
             && self.items.iter().all(|item| item.class == OrdinalClass::Present)
             && self.items.iter().filter(here).all(|item| item.available);
         match goal {
             Goal::Ready => settled,
-            Goal::Updated => settled && self.behind().next().is_none(),
+            Goal::Updated => settled && self.outdated().next().is_none(),
         }
     }
 
     /// The ordinals that should run the update revision and do not.
-    pub fn behind(&self) -> impl Iterator<Item = &OrdinalView> {
+    pub fn outdated(&self) -> impl Iterator<Item = &OrdinalView> {
         let first = self.set.ordinals_start + self.set.partition.unwrap_or(0);
         self.items.iter().filter(move |item| {
             item.class == OrdinalClass::Present
@@ -256,13 +291,14 @@ fn set_view(survey: &Survey) -> SetView {
     let set = survey.set;
     let count = |test: &dyn Fn(&Pod) -> bool| {
         let pods = survey.pods().filter(|(_, pod)| !pod.is_terminating() && test(pod));
-        u32::try_from(pods.count()).unwrap_or(u32::MAX)
+        survey.pods_known.then(|| u32::try_from(pods.count()).unwrap_or(u32::MAX))
     };
     SetView {
         namespace: set.namespace.clone(),
         name: set.name.clone(),
         uid: Some(set.uid.clone()).filter(|uid| !uid.is_empty()),
         created: set.created,
+        deleting: set.deleting,
         replicas: set.replicas,
         ordinals_start: set.start,
         ready: count(&Pod::is_ready),
@@ -358,12 +394,12 @@ fn claim_view(survey: &Survey, slot: &SlotClaim) -> ClaimView {
         size: claim.capacity.clone().or_else(|| claim.request.clone()),
         storage_class: claim.class.clone().filter(|class| !class.is_empty()),
         volume: claim.volume.clone(),
-        reclaim_policy: slot.volume.map(|volume| volume.reclaim_policy.clone()),
+        reclaim_policy: slot.bound_volume().map(|volume| volume.reclaim_policy.clone()),
     }
 }
 
-/// The revisions that ordinals run, stable first. A revision without ordinals
-/// is history and not shown, but for the two that the set names.
+/// The revisions that ordinals run, stable first, and the two that the set's
+/// status names. Others are history and not shown.
 fn revision_views(survey: &Survey, items: &[OrdinalView]) -> Vec<RevisionView> {
     let status = &survey.set.status;
     let mut names: Vec<Option<&str>> = Vec::new();
@@ -380,11 +416,11 @@ fn revision_views(survey: &Survey, items: &[OrdinalView]) -> Vec<RevisionView> {
         .map(|name| {
             let revision = name.and_then(|name| survey.facts.revision(name));
             let images = match revision {
-                Some(revision) => revision.images.clone(),
-                // The template is the update revision, also in a manifest
-                // that no controller has seen.
-                None if name == status.update_revision.as_deref() => template_images(survey.set),
-                None => Vec::new(),
+                Some(revision) if !revision.images.is_empty() => revision.images.clone(),
+                // The template is the update revision, even in a manifest that
+                // no controller has seen.
+                _ if name == status.update_revision.as_deref() => template_images(survey.set),
+                _ => Vec::new(),
             };
             RevisionView {
                 name: name.unwrap_or("<unknown>").to_owned(),
@@ -407,7 +443,7 @@ fn template_images(set: &StatefulSet) -> Vec<(String, String)> {
     containers.map(|container| (container.name.clone(), container.image.clone())).collect()
 }
 
-/// One container needs no name in front of its image.
+/// A single container needs no name in front of its image.
 fn images_text(images: &[(String, String)]) -> Vec<String> {
     match images {
         [(_, image)] => vec![image.clone()],

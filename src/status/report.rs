@@ -1,18 +1,21 @@
 //! The picture as a tree, as names, as a document.
 
-use super::plan::{ClaimView, Health, OrdinalClass, OrdinalView, Picture, RevisionView, SetView};
+use super::plan::{
+    ClaimView, Clock, Health, OrdinalClass, OrdinalView, Picture, RevisionView, SetView,
+};
 use crate::{
     output::{
-        Envelope, Error, Exit, Format, Look, Paint, layout, table,
+        Envelope, Error, Exit, Format, Look, Paint, layout,
+        table::{self, Give},
         text::{age, one_line, printable, width},
     },
     workload::{PodManagement, Severity},
 };
 
-/// From so many ordinals on, runs of ordinals that look the same share a line.
-const MANY: usize = 40;
+/// From this number on, consecutive ordinals that look the same share a line.
+const GROUP_FROM: usize = 40;
 
-/// The answer in the asked format.
+/// The output in the requested format.
 ///
 /// # Errors
 /// When the document cannot be serialized, which is a bug.
@@ -28,13 +31,12 @@ pub fn render(picture: &Picture, exit: Exit, format: Format, look: Look) -> Resu
     }
 }
 
-/// One line that says how the set is; what `--watch` prints off a terminal.
+/// The state of the set in one line, for the end of `--watch` and `--wait-for`.
 pub fn summary(picture: &Picture) -> String {
     let set = &picture.set;
-    let mut parts =
-        vec![picture.health.label().to_owned(), format!("{} of {} ready", set.ready, set.replicas)];
-    if set.current_revision != set.update_revision {
-        parts.push(format!("{} updated", set.updated));
+    let mut parts = vec![picture.health.label().to_owned(), set.ready_text()];
+    if let Some(updated) = set.updated.filter(|_| set.current_revision != set.update_revision) {
+        parts.push(format!("{updated} updated"));
     }
     if let Some(worst) = picture.findings.iter().find(|f| f.severity == Severity::Error) {
         parts.push(format!("{} {}", worst.id, one_line(&worst.message)));
@@ -64,18 +66,18 @@ fn header(picture: &Picture, look: Look) -> String {
         look.palette.paint(Paint::Bold, &one_line(&format!("{}/{}", set.namespace, set.name)));
     let health = look.palette.paint(paint, picture.health.label());
     let plain = [set.namespace.len() + 1 + set.name.len(), picture.health.label().len()];
-    // Escape sequences take no columns.
+    // Escape sequences have no width on the screen.
     let painted = (width(&name) + width(&health)).saturating_sub(plain.iter().sum());
     let ready = match picture.health {
         Health::Unknown if set.uid.is_none() => format!("{} replicas, a manifest", set.replicas),
-        _ => format!("{} of {} ready", set.ready, set.replicas),
+        _ => set.ready_text(),
     };
     let mut parts = vec![format!("StatefulSet {name}"), health, ready, order(set)];
     if let Some(service) = &set.service {
         parts.push(format!("Service {} ({})", one_line(&service.name), service.class));
     }
     let mut lines = vec![parts.join("  ")];
-    if width(&lines[0]) > layout::NARROW + painted {
+    if width(&lines[0]) > look.columns.min(layout::NARROW) + painted {
         let rest = parts.split_off(3);
         lines = vec![parts.join("  "), rest.join("  ")];
     }
@@ -90,7 +92,7 @@ fn header(picture: &Picture, look: Look) -> String {
     lines.join("\n")
 }
 
-/// Strategy and order in words; what is the default goes unsaid.
+/// Pod management, strategy and order, without the defaults.
 fn order(set: &SetView) -> String {
     let mut words = vec![match set.pod_management {
         PodManagement::OrderedReady => "OrderedReady".to_owned(),
@@ -114,12 +116,12 @@ fn order(set: &SetView) -> String {
 /// One line of the tree: a revision, or cells under the shared columns.
 enum Row {
     Revision(String),
-    Ordinal { cells: Vec<String>, mood: Mood },
+    Ordinal { cells: Vec<String>, state: RowState },
 }
 
 #[derive(Clone, Copy)]
-enum Mood {
-    Well,
+enum RowState {
+    Ready,
     Waiting,
     Broken,
 }
@@ -169,15 +171,15 @@ fn revision_text(revision: &RevisionView, picture: &Picture, look: Look) -> Stri
     format!("{name}   {}   {images}", revision.role.label()).trim_end().to_owned()
 }
 
-/// Neighbours that look the same, where there are many ordinals.
+/// Groups consecutive ordinals that look the same, if there are many.
 fn groups<'a>(ordinals: &[&'a OrdinalView], look: Look) -> Vec<Vec<&'a OrdinalView>> {
-    if look.wide || ordinals.len() < MANY {
+    if look.wide || ordinals.len() < GROUP_FROM {
         return ordinals.iter().map(|&ordinal| vec![ordinal]).collect();
     }
     let mut groups: Vec<Vec<&OrdinalView>> = Vec::new();
     for &ordinal in ordinals {
         match groups.last_mut() {
-            Some(group) if group.last().is_some_and(|last| alike(last, ordinal)) => {
+            Some(group) if group.last().is_some_and(|last| looks_alike(last, ordinal)) => {
                 group.push(ordinal);
             }
             _ => groups.push(vec![ordinal]),
@@ -196,7 +198,7 @@ fn groups<'a>(ordinals: &[&'a OrdinalView], look: Look) -> Vec<Vec<&'a OrdinalVi
         .collect()
 }
 
-fn alike(one: &OrdinalView, next: &OrdinalView) -> bool {
+fn looks_alike(one: &OrdinalView, next: &OrdinalView) -> bool {
     let claims = |ordinal: &OrdinalView| -> Vec<_> {
         let key = |c: &ClaimView| {
             (c.phase.clone(), c.size.clone(), c.storage_class.clone(), c.reclaim_policy.clone())
@@ -242,21 +244,23 @@ fn ordinal_rows(
             None => String::new(),
         },
     ];
-    let mood = match (first.class, first.available) {
-        (OrdinalClass::Present, true) => Mood::Well,
-        (OrdinalClass::Missing | OrdinalClass::Unknown | OrdinalClass::Leaving, _) => Mood::Waiting,
-        _ if first.state.contains("BackOff") || first.state.contains("Err") => Mood::Broken,
-        _ => Mood::Waiting,
+    let state = match (first.class, first.available) {
+        (OrdinalClass::Present, true) => RowState::Ready,
+        (OrdinalClass::Missing | OrdinalClass::Unknown | OrdinalClass::Leaving, _) => {
+            RowState::Waiting
+        }
+        _ if first.state.contains("BackOff") || first.state.contains("Err") => RowState::Broken,
+        _ => RowState::Waiting,
     };
     let mut claims = first.claims.iter();
     let mut rows = Vec::new();
     let cells = own.into_iter().chain(claim_cells(claims.next(), several)).collect();
-    rows.push(Row::Ordinal { cells, mood });
+    rows.push(Row::Ordinal { cells, state });
     for claim in claims {
         let mut cells = vec![format!("{trunk}{under}")];
         cells.resize(FIRST_CLAIM, String::new());
         cells.extend(claim_cells(Some(claim), several));
-        rows.push(Row::Ordinal { cells, mood });
+        rows.push(Row::Ordinal { cells, state });
     }
     rows
 }
@@ -264,7 +268,7 @@ fn ordinal_rows(
 fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 5] {
     let Some(claim) = claim else { return Default::default() };
     let phase = if claim.phase == "Bound" { String::new() } else { format!(" ({})", claim.phase) };
-    // In a line for many ordinals the claims' names go without saying.
+    // A line for many ordinals does not list the claims' names.
     let name = if several { "…".to_owned() } else { claim.name.clone() };
     let absent = matches!(claim.phase.as_str(), "missing" | "unknown");
     let or_none = |value: &Option<String>| match value {
@@ -285,13 +289,17 @@ fn claim_cells(claim: Option<&ClaimView>, several: bool) -> [String; 5] {
     [format!("{name}{phase}"), or_none(&claim.size), or_none(&claim.storage_class), policy, volume]
 }
 
-/// Aligns the ordinals' cells over all revisions; a column that is empty
-/// everywhere goes, and where lines would be too long, NODE goes first.
+/// What the columns of the tree give while its lines are too long.
+const GIVES: [Give<'_>; 4] =
+    [Give::Drop("NODE"), Give::Drop("CLASS"), Give::Drop("SIZE"), Give::Cut("CLAIM", 16)];
+
+/// Aligns the ordinals' cells over all revisions, in lines that fit. Columns that
+/// are empty everywhere are left out.
 fn layout(rows: Vec<Row>, picture: &Picture, look: Look) -> Vec<String> {
     let mut table = vec![HEADINGS.map(str::to_owned).to_vec()];
     for row in &rows {
         if let Row::Ordinal { cells, .. } = row {
-            // A name from a file may hold anything; the tree's blanks stay.
+            // A name from a file may contain anything. The tree's spaces stay.
             let cell = |text: &String| printable(text).replace(['\n', '\t'], " ");
             table.push(cells.iter().map(cell).collect());
         }
@@ -302,26 +310,17 @@ fn layout(rows: Vec<Row>, picture: &Picture, look: Look) -> Vec<String> {
     if !look.wide {
         drop_columns(&mut table, |column| HEADINGS.get(column) != Some(&"VOLUME"));
     }
-    let mut lines = table::columns(table.clone());
-    for heading in ["NODE", "CLASS", "SIZE"] {
-        if look.wide || lines.iter().all(|line| width(line) <= layout::NARROW) {
-            break;
-        }
-        if let Some(dropped) = table[0].iter().position(|cell| cell == heading) {
-            drop_columns(&mut table, |column| column != dropped);
-            lines = table::columns(table.clone());
-        }
-    }
-    let mut lines = lines.into_iter();
+    let room = if look.wide { usize::MAX } else { look.columns.min(layout::NARROW) };
+    let mut lines = table::fitted(table, &GIVES, room).into_iter();
     let mut out = Vec::new();
     out.extend(lines.next().map(|heading| look.palette.paint(Paint::Dim, &heading)));
     for row in rows {
         match row {
             Row::Revision(text) => out.push(text),
-            Row::Ordinal { mood, .. } => out.extend(lines.next().map(|line| match mood {
-                Mood::Well => line,
-                Mood::Waiting => look.palette.paint(Paint::Yellow, &line),
-                Mood::Broken => look.palette.paint(Paint::Red, &line),
+            Row::Ordinal { state, .. } => out.extend(lines.next().map(|line| match state {
+                RowState::Ready => line,
+                RowState::Waiting => look.palette.paint(Paint::Yellow, &line),
+                RowState::Broken => look.palette.paint(Paint::Red, &line),
             })),
         }
     }
@@ -340,9 +339,10 @@ fn finding_lines(picture: &Picture, look: Look) -> Vec<String> {
     for finding in &picture.findings {
         lines.extend(layout::finding(finding, "stuck", look));
     }
-    for unread in &picture.unread {
-        let label = look.palette.paint(Paint::Yellow, "unread ");
-        let text = format!("{}: {}", unread.resource, one_line(&unread.why));
+    lines.extend(layout::unread(&picture.unread, look));
+    if picture.clock == Clock::Files {
+        let label = layout::label("as of", Paint::Dim, look);
+        let text = format!("{}, the newest time in the files", picture.time);
         lines.extend(layout::hanging(&label, &text, look.columns));
     }
     lines

@@ -1,4 +1,4 @@
-//! Reads, judges, shows; again at every change where that was asked for.
+//! Reads, judges, shows; with `--watch` or `--wait-for` again at every change.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,70 +6,78 @@ use jiff::Timestamp;
 
 use super::{
     args::StatusArgs,
-    plan::{self, Goal, OrdinalView, Picture},
+    list,
+    plan::{self, Clock, Goal, OrdinalView, Picture},
     report,
 };
 use crate::{
     cluster::{
         Cluster, ConnectionArgs, Failure,
         changes::Changes,
-        offline::Bundle,
-        read::{self, Scope},
+        read::{self, Reading, Scope},
     },
-    output::{
-        Error, Exit, Format, Live, Look, Terminal,
-        follow::{Change, End, time_is_up, until},
-        text::clock,
-    },
-    workload::{Facts, Finding, Reference, Severity},
+    manifests::Bundle,
+    output::{Error, Exit, Format, Look, Terminal},
+    steps::watch_loop::{self, Difference, Idle, Request, Watched},
+    workload::{Facts, Finding, Severity},
 };
 
-/// Changes come in bursts: a pod's new status, its claim, the set's count.
-/// So long it must be quiet before they are read, all at once.
-const QUIET: Duration = Duration::from_millis(50);
-/// Ages, and findings that need time to pass, are looked at this often; that
-/// asks the server nothing.
+/// How often ages, and findings that need time to pass, are judged again,
+/// without asking the server.
 const TICK: Duration = Duration::from_secs(1);
-/// How soon a server that did not answer is asked again.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Runs `status`.
 ///
 /// # Errors
-/// When the set cannot be named or read, or the answer not be written.
+/// When the arguments are wrong, or the set cannot be read, or the answer
+/// cannot be written.
 pub async fn run(
     args: &StatusArgs,
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let reference = Reference::parse(&args.set, "StatefulSet").map_err(Error::usage)?;
-    if !args.filename.is_empty() {
-        let bundle = Bundle::read(&args.filename)?;
-        let facts = bundle.facts(&reference.name, connection.namespace.as_deref())?;
-        return once(&facts, args, terminal);
+    let names = args.names()?;
+    let is_table = names.len() != 1 && matches!(args.output.format, Format::Table | Format::Wide);
+    args.rows.check(is_table)?;
+    // A name alone is shown as a tree, everything else as a table.
+    let [name] = names.as_slice() else {
+        return list::run(args, names, connection, terminal).await;
+    };
+    let name = name.clone();
+    if !args.files.is_empty() {
+        let bundle = Bundle::read(&args.files.paths)?;
+        let facts = bundle.facts(&name, connection.namespace.as_deref())?;
+        return match bundle.newest_time() {
+            Some(time) => once(&facts, (time, Clock::Files), args, terminal),
+            None => once(&facts, (Timestamp::now(), Clock::Now), args, terminal),
+        };
     }
     let cluster = Cluster::connect(connection, terminal).await?;
-    if args.watch || args.wait_for.is_some() {
-        return Follower::new(&cluster, args, reference.name, terminal).run().await;
+    if args.until.watch || args.until.wait_for.is_some() {
+        return follow(&cluster, args, name, terminal).await;
     }
-    let reading = read::facts(&cluster, &reference.name, Scope::Status).await?;
+    let reading = read::facts(&cluster, &name, Scope::Status).await?;
     terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
-    once(&reading.facts, args, terminal)
+    once(&reading.facts, (Timestamp::now(), Clock::Now), args, terminal)
 }
 
-fn once(facts: &Facts, args: &StatusArgs, terminal: Terminal) -> Result<Exit, Error> {
-    let now = Timestamp::now();
-    let picture = plan::judge(facts, now);
+fn once(
+    facts: &Facts,
+    (now, clock): (Timestamp, Clock),
+    args: &StatusArgs,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let picture = Picture { clock, ..plan::judge(facts, now) };
     let exit = verdict(&picture, args);
     match show(&picture, exit, args, terminal, now) {
-        // All is known: the code is what it would have been.
-        Err(error) if error.reader_left => Ok(exit),
+        // The reader closed the pipe; the exit code stays the same.
+        Err(error) if error.broken_pipe => Ok(exit),
         Err(error) => Err(error),
         Ok(()) => Ok(exit),
     }
 }
 
-/// What a picture means for the exit code.
+/// The exit code for a picture.
 fn verdict(picture: &Picture, args: &StatusArgs) -> Exit {
     let stuck = picture.findings.iter().any(|finding| finding.severity == Severity::Error);
     if args.exit_code && stuck {
@@ -88,209 +96,103 @@ fn show(
     terminal: Terminal,
     now: Timestamp,
 ) -> Result<(), Error> {
-    terminal.answer(&report::render(picture, exit, args.output, Look::of(terminal, now))?)
+    terminal.answer(&report::render(picture, exit, args.output.format, Look::of(terminal, now))?)
 }
 
-/// `--watch` and `--wait-for`: the same loop, shown or not.
-struct Follower<'a> {
+async fn follow(
+    cluster: &Cluster,
+    args: &StatusArgs,
+    name: String,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let (namespace, flags) = (cluster.namespace(), cluster.flags());
+    let hint = format!("kubectl stateful status {name} -n {namespace}{flags}");
+    let request = Request {
+        terminal,
+        form: args.output.format.into(),
+        watch: args.until.watch,
+        subject: format!("{namespace}/{name}"),
+        goal: args.until.wait_for.map(goal_word),
+        timeout: args.until.timeout,
+        schema: "kubectl-stateful/status-change/v1",
+        hint: hint.clone(),
+    };
+    let mut watched = WatchedSet { cluster, args, name, uid: None, hint };
+    watch_loop::follow(&mut watched, &request).await
+}
+
+/// The set under `--watch` and `--wait-for`.
+struct WatchedSet<'a> {
     cluster: &'a Cluster,
     args: &'a StatusArgs,
     name: String,
-    terminal: Terminal,
-    live: Option<Live>,
-    last: Option<Picture>,
-    since: Timestamp,
+    /// The uid of the set that was read first.
+    uid: Option<String>,
+    hint: String,
 }
 
-impl<'a> Follower<'a> {
-    fn new(cluster: &'a Cluster, args: &'a StatusArgs, name: String, terminal: Terminal) -> Self {
-        let draws = args.watch
-            && terminal.stdout_is_tty
-            && matches!(args.output, Format::Table | Format::Wide);
-        let live = draws.then(|| Live::new(terminal));
-        Follower { cluster, args, name, terminal, live, last: None, since: Timestamp::now() }
+impl Watched for WatchedSet<'_> {
+    type Reading = Reading;
+    type Picture = Picture;
+
+    async fn read(&mut self) -> Result<Reading, Failure> {
+        read::facts(self.cluster, &self.name, Scope::Status).await
     }
 
-    async fn run(mut self) -> Result<Exit, Error> {
-        let mut reading = read::facts(self.cluster, &self.name, Scope::Status).await?;
-        let uid = reading.facts.set.uid.clone();
-        if let Some(goal) = self.args.wait_for {
-            self.announce(goal);
-        }
-        let mut changes = Changes::of_set(self.cluster, &reading);
-        let expired = time_is_up(self.args.timeout);
-        let signal = crate::steps::interruption();
-        tokio::pin!(expired, signal);
-        let end = loop {
-            let now = Timestamp::now();
-            let picture = plan::judge(&reading.facts, now);
-            let reached = self.args.wait_for.is_some_and(|goal| picture.meets(goal));
-            self.show_change(picture, now)?;
-            if reached {
-                break End::Reached;
-            }
-            tokio::select! {
-                () = &mut expired => break End::Deadline,
-                exit = &mut signal => break End::Signal(exit),
-                () = tokio::time::sleep(TICK) => {}
-                () = changes.next() => {
-                    changes.settle(QUIET).await;
-                    let again = tokio::select! {
-                        () = &mut expired => break End::Deadline,
-                        exit = &mut signal => break End::Signal(exit),
-                        again = self.read_again() => again?,
-                    };
-                    if again.facts.set.uid != uid {
-                        return Err(self.replaced());
-                    }
-                    reading = again;
-                }
-            }
-        };
-        self.finish(&end)
+    fn changes(&self, reading: &Reading) -> Changes {
+        Changes::of_set(self.cluster, reading, Scope::Status)
     }
 
-    /// Reads again, for as long as the server is only away: each failed try
-    /// is said, and the caller's deadline bounds them.
-    async fn read_again(&self) -> Result<read::Reading, Error> {
-        loop {
-            match read::facts(self.cluster, &self.name, Scope::Status).await {
-                Ok(reading) => return Ok(reading),
-                Err(failure) if failure.is_transient() => {
-                    let error = Error::from(failure);
-                    let seconds = RETRY.as_secs();
-                    self.terminal
-                        .say(&format!("{}; asking again in {seconds} s", error.headline()));
-                    tokio::time::sleep(RETRY).await;
-                }
-                Err(failure @ Failure::NotFound(_)) => {
-                    return Err(
-                        Error::from(failure).caused_by("it was deleted while it was being watched")
-                    );
-                }
-                Err(failure) => return Err(failure.into()),
-            }
-        }
+    async fn judge(&mut self, reading: &Reading, now: Timestamp) -> Result<Picture, Error> {
+        watch_loop::same_set(&mut self.uid, &reading.facts.set, &self.hint)?;
+        Ok(plan::judge(&reading.facts, now))
     }
 
-    fn replaced(&self) -> Error {
-        Error::new(
-            Exit::Conflict,
-            format!(
-                "statefulset \"{}\" was deleted and made again while it was watched",
-                self.name
-            ),
-        )
-        .hint(self.command())
+    fn idle(&self, _: &Picture) -> Idle {
+        Idle::JudgeAfter(TICK)
     }
 
-    fn announce(&self, goal: Goal) {
-        self.terminal.say(&format!(
-            "waiting for {}/{} to be {}, since {}, {}",
-            self.cluster.namespace(),
-            self.name,
-            goal_word(goal),
-            clock(self.since),
-            until(self.since, self.args.timeout),
-        ));
+    /// Also where the pods may not be read: the exit code says so at once.
+    fn is_reached(&self, picture: &Picture) -> bool {
+        let is_reached = |goal| picture.meets(goal) || picture.set.ready.is_none();
+        self.args.until.wait_for.is_some_and(is_reached)
     }
 
-    fn show_change(&mut self, picture: Picture, now: Timestamp) -> Result<(), Error> {
-        if let Some(live) = &mut self.live {
-            let exit = verdict(&picture, self.args);
-            live.draw(&report::render(
-                &picture,
-                exit,
-                self.args.output,
-                Look::of(self.terminal, now),
-            )?)?;
-        } else {
-            match &self.last {
-                None if self.args.watch && !self.args.output.is_machine() => {
-                    show(&picture, verdict(&picture, self.args), self.args, self.terminal, now)?;
-                }
-                None => {}
-                Some(last) => {
-                    for change in changes_between(last, &picture, now) {
-                        self.print(&change)?;
-                    }
-                }
-            }
-        }
-        self.last = Some(picture);
-        Ok(())
+    fn verdict(&self, picture: &Picture) -> Exit {
+        verdict(picture, self.args)
     }
 
-    /// With `--watch` the changes are the answer; with `--wait-for` alone
-    /// they are progress.
-    fn print(&self, change: &Change) -> Result<(), Error> {
-        if self.args.output == Format::Jsonl {
-            self.terminal.answer(&change.json()?)
-        } else if self.args.watch && !self.args.output.is_machine() {
-            self.terminal.answer(&(change.line() + "\n"))
-        } else {
-            self.terminal.say(&change.line());
-            Ok(())
-        }
+    fn differences(&self, before: &Picture, after: &Picture) -> Vec<Difference> {
+        differences(before, after)
     }
 
-    fn finish(&self, end: &End) -> Result<Exit, Error> {
-        let Some(picture) = &self.last else { return Ok(Exit::Error) };
-        let exit = match end {
-            End::Reached => verdict(picture, self.args),
-            End::Deadline => Exit::Timeout,
-            End::Signal(exit) => *exit,
-        };
-        // A document ends the stream; a tree that is on the screen already
-        // is not printed twice.
-        let document = self.args.output.is_machine();
-        if document || !self.args.watch {
-            show(picture, exit, self.args, self.terminal, Timestamp::now())?;
-        }
-        let command = self.command();
-        match end {
-            End::Deadline => {
-                let (name, summary) = (&self.name, report::summary(picture));
-                let ended = match self.args.wait_for.map(goal_word) {
-                    Some(goal) => {
-                        format!("error: timed out waiting for {name} to be {goal}: {summary}")
-                    }
-                    None => format!("the time to watch {name} is up: {summary}"),
-                };
-                self.terminal.say(&format!("{ended}\nhint: {command}"));
-            }
-            End::Signal(_) if self.args.wait_for.is_some() => {
-                self.terminal.say(&format!("interrupted; nothing was changed\nhint: {command}"));
-            }
-            End::Reached | End::Signal(_) => {}
-        }
-        Ok(exit)
+    fn render(&self, picture: &Picture, exit: Exit, look: Look) -> Result<String, Error> {
+        report::render(picture, exit, self.args.output.format, look)
     }
 
-    fn command(&self) -> String {
-        let (namespace, flags) = (self.cluster.namespace(), self.cluster.flags());
-        format!("kubectl stateful status {} -n {namespace}{flags}", self.name)
+    fn summary(&self, picture: &Picture) -> String {
+        report::summary(picture)
+    }
+
+    fn lost(&self, failure: Failure) -> Error {
+        let is_gone = matches!(failure, Failure::NotFound(_));
+        let error = Error::from(failure);
+        if is_gone { error.caused_by("it was deleted while it was being watched") } else { error }
     }
 }
 
-fn goal_word(goal: Goal) -> &'static str {
+pub(super) fn goal_word(goal: Goal) -> &'static str {
     match goal {
         Goal::Ready => "ready",
         Goal::Updated => "updated",
     }
 }
 
-/// What differs between two pictures, in words. Ages do not count.
-fn changes_between(last: &Picture, next: &Picture, now: Timestamp) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut add = |object: String, message: String| {
-        changes.push(Change {
-            schema: "kubectl-stateful/status-change/v1",
-            time: now,
-            object,
-            message,
-        });
-    };
+/// What is new in `next`, in words. Ages do not count.
+fn differences(last: &Picture, next: &Picture) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let mut add =
+        |object: String, message: String| differences.push(Difference { object, message });
     let index = |items: &'_ [OrdinalView]| -> HashMap<String, usize> {
         items.iter().enumerate().map(|(place, item)| (item.name.clone(), place)).collect()
     };
@@ -318,7 +220,7 @@ fn changes_between(last: &Picture, next: &Picture, now: Timestamp) -> Vec<Change
     for finding in last.findings.iter().filter(matters) {
         let still = |new: &Finding| (new.id, &new.object) == (finding.id, &finding.object);
         if !next.findings.iter().any(still) {
-            add(finding.object.clone(), format!("{} is over", finding.id));
+            add(finding.object.clone(), format!("{} no longer applies", finding.id));
         }
     }
     if (last.health, last.set.ready, last.set.replicas, last.set.partition)
@@ -327,16 +229,11 @@ fn changes_between(last: &Picture, next: &Picture, now: Timestamp) -> Vec<Change
         let object = format!("statefulset.apps/{}", next.set.name);
         let partition = next.set.partition.filter(|&partition| partition > 0);
         let partition = partition.map_or_else(String::new, |p| format!(", partition {p}"));
-        let words = format!(
-            "{}: {}, {} of {} ready{partition}",
-            next.set.name,
-            next.health.label(),
-            next.set.ready,
-            next.set.replicas
-        );
+        let (name, health) = (&next.set.name, next.health.label());
+        let words = format!("{name}: {health}, {}{partition}", next.set.ready_text());
         add(object, words);
     }
-    changes
+    differences
 }
 
 fn ordinal_change(before: Option<&OrdinalView>, item: &OrdinalView) -> Option<String> {

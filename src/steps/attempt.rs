@@ -1,48 +1,48 @@
-//! What asking somebody once has given: a pod, a hook, a server.
+//! The result of one attempt at a gate or a hook.
 
 use serde::Serialize;
 
 use crate::output::text::{clip, one_line};
 
-/// As much of an output as a line of a report shows.
-const SHOWN: usize = 160;
+/// How many characters of an output a report shows.
+const MAX_SHOWN: usize = 160;
 
-/// How a gate or a hook stands.
+/// The state of a gate or a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Pass,
     Fail,
-    /// It was asked and there was no answer to judge by.
+    /// It ran, and the result says neither yes nor no.
     Inconclusive,
-    /// It was not asked often enough yet.
+    /// It has not run often enough yet.
     Pending,
 }
 
-/// What one attempt gave.
+/// The result of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub verdict: Verdict,
     /// What was seen, in one line.
-    pub said: String,
+    pub detail: String,
 }
 
 impl Attempt {
-    pub fn pass(said: impl Into<String>) -> Attempt {
-        Attempt { verdict: Verdict::Pass, said: said.into() }
+    pub fn pass(detail: impl Into<String>) -> Attempt {
+        Attempt { verdict: Verdict::Pass, detail: detail.into() }
     }
 
-    pub fn fail(said: impl Into<String>) -> Attempt {
-        Attempt { verdict: Verdict::Fail, said: said.into() }
+    pub fn fail(detail: impl Into<String>) -> Attempt {
+        Attempt { verdict: Verdict::Fail, detail: detail.into() }
     }
 
-    pub fn inconclusive(said: impl Into<String>) -> Attempt {
-        Attempt { verdict: Verdict::Inconclusive, said: said.into() }
+    pub fn inconclusive(detail: impl Into<String>) -> Attempt {
+        Attempt { verdict: Verdict::Inconclusive, detail: detail.into() }
     }
 }
 
-/// `what: LAST LINE`, where there is an output.
+/// `what: LAST LINE OF THE OUTPUT`, or `what` where there is none.
 pub fn with_output(what: String, output: &str) -> String {
     match output.lines().rfind(|line| !line.trim().is_empty()) {
         Some(line) => format!("{what}: {}", shown(line)),
@@ -50,7 +50,7 @@ pub fn with_output(what: String, output: &str) -> String {
     }
 }
 
-/// What somebody said, in a line of a report.
+/// An output as one short line of a report.
 pub fn shown(text: &str) -> String {
-    clip(&one_line(text), SHOWN).into_owned()
+    clip(&one_line(text), MAX_SHOWN).into_owned()
 }

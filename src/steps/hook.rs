@@ -1,4 +1,4 @@
-//! A command that runs where kubectl runs, before or after something happens.
+//! A command on the machine that runs kubectl, before or after a step.
 
 use std::{
     process::{ExitStatus, Stdio},
@@ -14,38 +14,37 @@ use tokio::{
 
 use super::{attempt::Attempt, pod_command::Variables};
 
-/// How long a hook that has ended may leave lines unread: what it started in
-/// the background may hold its output open for ever.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a hook has from SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
-/// The same where nobody can wait, because the program ends.
-const GRACE_AT_END: Duration = Duration::from_secs(1);
+/// How long to read on after a hook has exited: a background process of its may
+/// hold the output open forever.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+/// The time from SIGTERM to SIGKILL.
+const KILL_GRACE: Duration = Duration::from_secs(5);
+/// The same while the program itself exits.
+const KILL_GRACE_AT_EXIT: Duration = Duration::from_secs(1);
 
-/// Runs a hook, and passes on what it says, line by line. It fails where it
-/// ended with another code than 0; where it did not start or end by itself
-/// that is inconclusive. Dropped, it is ended with all that it started.
+/// Runs a hook and passes its output on, line by line. An exit code other than 0
+/// is a failure; a hook that did not start or was killed is inconclusive. When
+/// the future is dropped, the hook's whole process group is killed.
 pub async fn run(
     command: &str,
     variables: &Variables,
     timeout: Duration,
     say: impl Fn(&str),
 ) -> Attempt {
-    run_for(command, variables, Patience { to_end: timeout, to_obey: GRACE }, say).await
+    run_for(command, variables, Timeouts { run: timeout, kill: KILL_GRACE }, say).await
 }
 
-/// How long a hook may take.
 #[derive(Clone, Copy)]
-struct Patience {
-    to_end: Duration,
+struct Timeouts {
+    run: Duration,
     /// From SIGTERM to SIGKILL.
-    to_obey: Duration,
+    kill: Duration,
 }
 
 async fn run_for(
     command: &str,
     variables: &Variables,
-    patience: Patience,
+    timeouts: Timeouts,
     say: impl Fn(&str),
 ) -> Attempt {
     let mut process = tokio::process::Command::new("sh");
@@ -55,7 +54,8 @@ async fn run_for(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // What it starts is ended with it, and Ctrl-C reaches us alone.
+    // A process group of its own: it can be killed as a whole, and Ctrl-C in the
+    // terminal does not reach it.
     #[cfg(unix)]
     process.process_group(0);
     let mut child = match process.spawn() {
@@ -72,28 +72,28 @@ async fn run_for(
     let running = async {
         tokio::select! {
             status = group.child.wait() => {
-                // What comes later belongs to somebody in the background.
-                let _ = time::timeout(LAST_WORDS, &mut output).await;
+                // Later output belongs to a background process.
+                let _ = time::timeout(OUTPUT_GRACE, &mut output).await;
                 status
             }
             () = &mut output => group.child.wait().await,
         }
     };
-    if let Ok(status) = time::timeout(patience.to_end, running).await {
+    if let Ok(status) = time::timeout(timeouts.run, running).await {
         group.ended = true;
         return judge_hook(status);
     }
-    let ending = group.end(patience.to_obey);
+    let ending = group.end(timeouts.kill);
     tokio::pin!(ending);
-    // What it says as it goes is worth hearing.
+    // Output during the shutdown is passed on, too.
     tokio::select! {
         () = &mut ending => {}
         () = &mut output => ending.await,
     }
-    Attempt::inconclusive(format!("no end within {:?}; it was ended", patience.to_end))
+    Attempt::inconclusive(format!("no exit within {:?}; it was killed", timeouts.run))
 }
 
-/// Passes on every line; what is no text is shown as such.
+/// Passes on every line; bytes that are not UTF-8 are replaced.
 async fn pass_on(stream: Option<impl AsyncRead + Unpin>, say: &impl Fn(&str)) {
     let Some(stream) = stream else { return };
     let mut lines = BufReader::new(stream).split(b'\n');
@@ -109,17 +109,17 @@ fn judge_hook(status: std::io::Result<ExitStatus>) -> Attempt {
             Some(code) => format!("exit {code}"),
             None => status.to_string(),
         }),
-        Err(error) => Attempt::inconclusive(format!("its end cannot be seen: {error}")),
+        Err(error) => Attempt::inconclusive(format!("cannot wait for it: {error}")),
     }
 }
 
-/// A hook and what it started.
+/// A hook and the processes it started.
 struct Group {
     child: Child,
-    /// The hook's process id, which all that it started carry as their
-    /// group's, also when the hook itself is gone.
+    /// The hook's process id, which is its process group's id, also after the
+    /// hook itself has exited.
     number: Option<u32>,
-    /// By itself, or by us; the number may be another group's now.
+    /// It has ended; the number may belong to another group now.
     ended: bool,
 }
 
@@ -138,7 +138,7 @@ impl Group {
         if !self.is_gone() {
             self.signal(Signal::Kill);
         }
-        // It was killed: this does not take long.
+        // After SIGKILL this is quick.
         let _ = self.child.wait().await;
         self.ended = true;
     }
@@ -150,14 +150,14 @@ impl Group {
             Signal::Kill => rustix::process::Signal::KILL,
         };
         if let Some(group) = self.process_group() {
-            // Where nobody is left, nobody has to be told.
+            // It fails when the group is empty, which is fine.
             let _ = rustix::process::kill_process_group(group, signal);
         }
     }
 
     #[cfg(unix)]
     fn is_gone(&mut self) -> bool {
-        // As long as nobody asked how it ended, it is still there.
+        // A zombie counts as alive until it is reaped.
         let _ = self.child.try_wait();
         let group = self.process_group();
         group.is_none_or(|group| rustix::process::test_kill_process_group(group).is_err())
@@ -191,7 +191,7 @@ impl Drop for Group {
             return;
         }
         self.signal(Signal::Term);
-        let until = std::time::Instant::now() + GRACE_AT_END;
+        let until = std::time::Instant::now() + KILL_GRACE_AT_EXIT;
         while !self.is_gone() && std::time::Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -208,13 +208,13 @@ mod tests {
     use super::*;
     use crate::steps::attempt::Verdict;
 
-    /// Runs a hook and gives what it said, too.
+    /// Runs a hook and returns its output, too.
     async fn hooked(command: &str, timeout: Duration) -> (Attempt, Vec<String>) {
         let lines = RefCell::new(Vec::new());
         let say = |line: &str| lines.borrow_mut().push(line.to_owned());
         let variables = vec![("STATEFUL_POD", "web-7".to_owned())];
-        let patience = Patience { to_end: timeout, to_obey: SHORT };
-        let attempt = run_for(command, &variables, patience, say).await;
+        let timeouts = Timeouts { run: timeout, kill: SHORT };
+        let attempt = run_for(command, &variables, timeouts, say).await;
         (attempt, lines.into_inner())
     }
 
@@ -222,7 +222,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(300);
 
     #[tokio::test]
-    async fn a_hook_is_told_and_heard() {
+    async fn a_hook_gets_variables_and_its_output_is_passed_on() {
         let script = "echo for $STATEFUL_POD; echo oops >&2; printf 'no end of line'";
         let (attempt, mut lines) = hooked(script, LONG).await;
         assert_eq!(attempt, Attempt::pass("exit 0"));
@@ -235,24 +235,24 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn what_a_hook_leaves_in_the_background_does_not_hold_it_up() {
+    async fn a_background_process_does_not_delay_the_hook() {
         let begun = std::time::Instant::now();
         let (attempt, lines) = hooked("sleep 30 & echo $!; exit 0", LONG).await;
         assert_eq!(attempt.verdict, Verdict::Pass);
         assert!(begun.elapsed() < Duration::from_secs(20));
-        // It was meant to stay, so it does.
+        // It is left running on purpose.
         assert!(is_running(&lines[0]), "{lines:?}");
         tokio::process::Command::new("kill").arg(&lines[0]).status().await.unwrap();
     }
 
     #[cfg(target_os = "linux")]
     fn is_running(process: &str) -> bool {
-        // A process that nobody has asked how it ended still has a folder.
+        // A zombie still has a folder.
         let status = fs::read_to_string(Path::new("/proc").join(process).join("status"));
         status.is_ok_and(|status| !status.contains("State:\tZ"))
     }
 
-    /// A process that was killed takes a moment to go.
+    /// A killed process takes a moment to disappear.
     #[cfg(target_os = "linux")]
     fn until_gone(process: &str) {
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
@@ -264,22 +264,22 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_hook_that_takes_too_long_is_ended_with_what_it_started() {
-        // Deaf to SIGTERM, and left behind by the process that we wait for.
+    async fn a_hook_that_takes_too_long_is_killed_with_its_children() {
+        // It ignores SIGTERM, and its parent, which is waited for, exits first.
         let script =
             "trap 'echo going' TERM; sh -c 'trap \"\" TERM; sleep 30 & wait' & echo $!; wait";
         let (attempt, lines) = hooked(script, SHORT).await;
-        assert_eq!(attempt, Attempt::inconclusive("no end within 300ms; it was ended"));
+        assert_eq!(attempt, Attempt::inconclusive("no exit within 300ms; it was killed"));
         assert_eq!(lines[1], "going");
         until_gone(&lines[0]);
-        // Who has closed its output is waited for as well.
+        // A hook that has closed its output is waited for as well.
         let (attempt, _) = hooked("exec >&- 2>&-; sleep 30", SHORT).await;
         assert_eq!(attempt.verdict, Verdict::Inconclusive);
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_hook_does_not_outlive_who_waited_for_it() {
+    async fn a_hook_does_not_outlive_its_future() {
         let folder = tempfile::tempdir().unwrap();
         let pids = folder.path().join("pids");
         let script = format!("sleep 30 & echo $! $$ > {}; wait", pids.display());

@@ -1,53 +1,40 @@
-//! What carrying something out has in common for all commands.
+//! What all commands share that change something: one write after another,
+//! waits with deadlines, hooks, interruption and events.
 
 pub mod attempt;
-mod held_set;
+mod delete_pod;
 pub mod hook;
+mod live_set;
+pub mod paste;
 pub mod pod_command;
-mod sending;
+mod progress;
+pub mod rights;
+mod sender;
 pub mod set_patch;
-mod telling;
+mod stop;
+pub mod watch_loop;
 
-use jiff::Timestamp;
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+};
 
 pub use self::{
-    held_set::{HeldSet, waiting},
-    sending::{LAST_WORD, Sender, Sent, Signal, Written},
-    telling::{Event, Teller},
+    delete_pod::PodToDelete,
+    live_set::{LiveSet, wait_text},
+    progress::{Event, Progress},
+    sender::{ANSWER_GRACE, Reply, Sender, Signal, WriteOutcome},
+    stop::{End, Stop},
 };
 use crate::{
-    cluster::shell_quoted,
     output::{Error, Exit},
     workload::{Finding, Rule, Severity},
 };
 
-/// How a verb ended, apart from errors.
-#[derive(Debug)]
-pub struct End {
-    pub exit: Exit,
-    pub findings: Vec<Finding>,
-}
-
-impl End {
-    pub fn done() -> End {
-        End { exit: Exit::Done, findings: Vec::new() }
-    }
-
-    pub fn with(exit: Exit, finding: Finding) -> End {
-        End { exit, findings: vec![finding] }
-    }
-
-    /// Ctrl-C, or the request to end.
-    pub fn interrupted(exit: Exit) -> End {
-        End { exit, findings: Vec::new() }
-    }
-}
-
-/// Waits for Ctrl-C or a request to end, and says which it was. It listens from
-/// this call on, and not only once it is waited for: what comes in between must
-/// not end the program in the middle of something. Where signals cannot be had
-/// it waits forever, and the default action of the signal ends the program
-/// instead.
+/// Waits for Ctrl-C or a request to terminate, and returns which one came. It
+/// listens from this call on, not from the first poll: a signal in between must
+/// not kill the program in the middle of a write. Where no handler can be
+/// installed it waits forever, and the signal's default action applies.
 #[cfg(unix)]
 pub fn interruption() -> impl Future<Output = Exit> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -76,42 +63,8 @@ pub async fn interruption() -> Exit {
     }
 }
 
-/// This very command line.
-pub fn repeat() -> String {
-    let words = std::env::args().skip(1).map(|word| shell_quoted(&word));
-    let words: Vec<String> = words.collect();
-    format!("kubectl stateful {}", words.join(" "))
-}
-
-/// These words without those that only look: the line that does it. `verb` is
-/// one that becomes another, `left_out` names flags without a value.
-pub fn again(
-    words: impl Iterator<Item = String>,
-    verb: Option<(&str, &str)>,
-    left_out: &[&str],
-) -> String {
-    let mut line = vec!["kubectl".to_owned(), "stateful".to_owned()];
-    let (mut skip, mut verb) = (false, verb);
-    for word in words {
-        let flag = word.split('=').next().unwrap_or_default();
-        if std::mem::take(&mut skip) || left_out.contains(&flag) {
-            continue;
-        }
-        match (word.as_str(), verb) {
-            (word, Some((this, that))) if word == this => {
-                verb = None;
-                line.push(that.to_owned());
-            }
-            ("-o" | "--output", _) => skip = true,
-            (word, _) if word.starts_with("-o") || flag == "--output" => {}
-            (word, _) => line.push(shell_quoted(word)),
-        }
-    }
-    line.join(" ")
-}
-
-/// A refusal: what speaks against it is the message. `allowable` are the guards
-/// that may be overridden by their ids.
+/// A refusal that names every finding of severity error. `allowable` are the
+/// rules that `--allow ID` overrides.
 pub fn refused(what: &str, findings: &[Finding], allowable: &[&Rule]) -> Error {
     let wrong = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let wrong: Vec<Finding> = wrong.cloned().collect();
@@ -132,8 +85,10 @@ pub fn refused(what: &str, findings: &[Finding], allowable: &[&Rule]) -> Error {
     error.because(wrong)
 }
 
-/// Someone at some machine, and which of their runs: so that a run that finds
-/// another name in its place can say whose it is.
+/// `user@host/9f2c1a07d4`: a run that finds another name in its place can report
+/// who took over. No two runs may have one name: the second would take the goal of
+/// the first for its own. Two that start at once have nearly the same time and
+/// process id, so the number is from the random source of the operating system.
 pub fn run_name() -> String {
     let user = ["USER", "LOGNAME", "USERNAME"]
         .iter()
@@ -143,28 +98,22 @@ pub fn run_name() -> String {
         .ok()
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_else(|| "somewhere".to_owned());
-    let moment = Timestamp::now().as_nanosecond() / 1_000_000;
-    let number = (moment % 0x0100_0000) ^ i128::from(std::process::id());
+    let number = RandomState::new().build_hasher().finish() >> 24;
     let clip = |text: &str| text.trim().chars().take(40).collect::<String>();
-    format!("{}@{}/{:06x}", clip(&user), clip(&host), number & 0x00ff_ffff)
+    format!("{}@{}/{number:010x}", clip(&user), clip(&host))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::again;
+    use std::collections::BTreeSet;
 
-    fn line(words: &str, verb: Option<(&str, &str)>, left_out: &[&str]) -> String {
-        again(words.split_whitespace().map(str::to_owned), verb, left_out)
-    }
+    use super::run_name;
 
+    /// Two that had started within the same moment took each other's goal for
+    /// their own: 4 to 3 had ended at 1.
     #[test]
-    fn a_plan_names_the_line_that_does_it() {
-        let words = "canary plan web --image nginx=nginx:1.22 -o json --env A=b;c";
-        assert_eq!(
-            line(words, Some(("plan", "start")), &["--exit-code"]),
-            "kubectl stateful canary start web --image nginx=nginx:1.22 --env 'A=b;c'"
-        );
-        let words = "scale web --by -2 --dry-run=server -ojson --output=yaml";
-        assert_eq!(line(words, None, &["--dry-run"]), "kubectl stateful scale web --by -2");
+    fn no_two_runs_have_one_name() {
+        let names: BTreeSet<String> = (0..10_000).map(|_| run_name()).collect();
+        assert_eq!(names.len(), 10_000);
     }
 }

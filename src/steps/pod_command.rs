@@ -1,16 +1,19 @@
-//! A command in a pod, as flags and files have it, and what its end means.
+//! A command in a pod: its form in flags and files, and what its exit code means.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, with_output};
-use crate::cluster::{Cluster, Executed, shell_quoted};
+use crate::{
+    cluster::{Cluster, ExecOutcome, shell_quoted},
+    workload::PodTemplate,
+};
 
-/// What a command is told, in the order in which it is shown.
+/// Environment variables, in the order in which they are documented.
 pub type Variables = Vec<(&'static str, String)>;
 
-/// A command of a file or a flag: words for `sh -c`, or a JSON list of
+/// A command from a file or a flag: a line for `sh -c`, or a JSON list of
 /// arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -18,8 +21,8 @@ pub type Variables = Vec<(&'static str, String)>;
 pub struct Command(String);
 
 impl Command {
-    /// What is run: the shell, after it was told `exports`, or the arguments
-    /// as they stand, which no variable reaches.
+    /// The arguments to exec: the shell with `exports` before the line, or the
+    /// list as it stands, which gets no variables.
     pub fn argv(&self, exports: &str) -> Vec<String> {
         match self.arguments() {
             Some(argv) => argv,
@@ -42,8 +45,8 @@ impl FromStr for Command {
         }
         if command.0.starts_with('[') && command.arguments().is_none_or(|argv| argv.is_empty()) {
             return Err(format!(
-                "{:?} begins with [ and is no JSON list of strings; the shell's [ is also called \
-                 test",
+                "{:?} begins with [ and is not a JSON list of strings; for the shell's [ \
+                 write test",
                 command.0
             ));
         }
@@ -71,6 +74,25 @@ impl From<Command> for String {
     }
 }
 
+/// The container that a command runs in: a server that is asked for exec in a pod of
+/// several containers wants a name. kubectl takes the one that the annotation says,
+/// or the first one.
+pub fn container_of<'a>(named: Option<&'a str>, template: &'a PodTemplate) -> Option<&'a str> {
+    let own = template.containers.iter().filter(|one| !one.init).map(|one| one.name.as_str());
+    let annotations = &template.raw["metadata"]["annotations"];
+    default_container(named, own, annotations["kubectl.kubernetes.io/default-container"].as_str())
+}
+
+/// The same from the names of the `containers` of a pod, and what its annotation says.
+pub fn default_container<'a>(
+    named: Option<&'a str>,
+    mut containers: impl Iterator<Item = &'a str> + Clone,
+    default: Option<&str>,
+) -> Option<&'a str> {
+    let by_annotation = || containers.clone().find(|name| Some(*name) == default);
+    named.or_else(by_annotation).or_else(|| containers.next())
+}
+
 /// Runs a command in a pod.
 pub async fn in_pod(
     cluster: &Cluster,
@@ -87,39 +109,43 @@ pub async fn in_pod(
     }
 }
 
-/// A line for a shell in a pod: exec brings no environment along.
+/// An export line for a shell in a pod: exec passes no environment.
 pub fn exports(variables: &[(&'static str, String)]) -> String {
     let words = variables.iter().map(|(name, value)| format!(" {name}={}", shell_quoted(value)));
     format!("export{}\n", words.collect::<String>())
 }
 
-/// A command fails only where it ran and said so itself.
-fn judge_command(executed: Executed, timeout: Duration) -> Attempt {
+/// Only a command that ran can fail; anything else is inconclusive.
+fn judge_command(executed: ExecOutcome, timeout: Duration) -> Attempt {
     let (code, stdout, stderr) = match executed {
-        Executed::Ended { code, stdout, stderr } => (code, stdout, stderr),
-        Executed::TimedOut => return Attempt::inconclusive(format!("no end within {timeout:?}")),
+        ExecOutcome::Ended { code, stdout, stderr } => (code, stdout, stderr),
+        ExecOutcome::TimedOut => {
+            // Closing the connection does not end it.
+            let message = format!("no exit within {timeout:?}; it may still run in the pod");
+            return Attempt::inconclusive(message);
+        }
     };
     let output = if stderr.trim().is_empty() { stdout } else { stderr };
-    let said = |what: String| with_output(what, &output);
+    let detail = |what: String| with_output(what, &output);
     match code {
-        0 => Attempt::pass(said("exit 0".to_owned())),
-        126 => Attempt::inconclusive(said("exit 126, not executable".to_owned())),
-        127 => Attempt::inconclusive(said("exit 127, not found".to_owned())),
+        0 => Attempt::pass(detail("exit 0".to_owned())),
+        126 => Attempt::inconclusive(detail("exit 126, not executable".to_owned())),
+        127 => Attempt::inconclusive(detail("exit 127, not found".to_owned())),
         129.. => {
-            Attempt::inconclusive(said(format!("exit {code}, ended by signal {}", code - 128)))
+            Attempt::inconclusive(detail(format!("exit {code}, killed by signal {}", code - 128)))
         }
-        _ => Attempt::fail(said(format!("exit {code}"))),
+        _ => Attempt::fail(detail(format!("exit {code}"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::attempt::Verdict;
+    use crate::{steps::attempt::Verdict, workload::Container};
 
     fn ended(code: i32, stdout: &str, stderr: &str) -> Attempt {
         let (stdout, stderr) = (stdout.to_owned(), stderr.to_owned());
-        judge_command(Executed::Ended { code, stdout, stderr }, Duration::from_secs(3))
+        judge_command(ExecOutcome::Ended { code, stdout, stderr }, Duration::from_secs(3))
     }
 
     #[test]
@@ -133,10 +159,10 @@ mod tests {
         for code in [126, 127, 129, 137, 255] {
             assert_eq!(ended(code, "", "").verdict, Verdict::Inconclusive, "{code}");
         }
-        assert_eq!(ended(137, "", "").said, "exit 137, ended by signal 9");
-        let late = judge_command(Executed::TimedOut, Duration::from_secs(3));
-        assert_eq!(late, Attempt::inconclusive("no end within 3s"));
-        let long = ended(1, "", &"x".repeat(1000)).said;
+        assert_eq!(ended(137, "", "").detail, "exit 137, killed by signal 9");
+        let late = judge_command(ExecOutcome::TimedOut, Duration::from_secs(3));
+        assert_eq!(late, Attempt::inconclusive("no exit within 3s; it may still run in the pod"));
+        let long = ended(1, "", &"x".repeat(1000)).detail;
         assert!(long.chars().count() < 200 && long.ends_with('…'), "{long}");
     }
 
@@ -145,5 +171,31 @@ mod tests {
         let argv = |text: &str| text.parse::<Command>().unwrap().argv("export A=1\n");
         assert_eq!(argv(" ping -c1 "), ["sh", "-c", "export A=1\nping -c1"]);
         assert_eq!(argv(r#"["a", "b c"]"#), ["a", "b c"]);
+    }
+
+    #[test]
+    fn the_container_is_the_one_that_kubectl_takes() {
+        let container = |name: &str, init: bool| Container {
+            name: name.to_owned(),
+            image: "i".to_owned(),
+            init,
+            env_names: Vec::new(),
+            probes: Vec::new(),
+            has_readiness_probe: false,
+            probed: false,
+        };
+        let key = "kubectl.kubernetes.io/default-container";
+        let template = |default: &str| PodTemplate {
+            labels: [].into(),
+            containers: vec![
+                container("init", true),
+                container("proxy", false),
+                container("db", false),
+            ],
+            raw: serde_json::json!({"metadata": {"annotations": {key: default}}}),
+        };
+        assert_eq!(container_of(None, &template("db")), Some("db"));
+        assert_eq!(container_of(None, &template("none")), Some("proxy"));
+        assert_eq!(container_of(Some("proxy"), &template("db")), Some("proxy"));
     }
 }

@@ -1,9 +1,8 @@
-//! JSON patches of a set that carries a record of ours in an annotation.
+//! JSON patches of a StatefulSet that carries a record of ours in an annotation.
 //!
-//! Each tests generation, uid and the record. The generation moves with every
-//! change of the spec, by whomever, and with nothing that the controller
-//! reports; a resourceVersion would fail at every report of a pod that becomes
-//! Ready just then.
+//! Each patch tests generation, uid and the record. The generation moves with
+//! every change of the spec, whoever makes it, and never with a status update.
+//! A resourceVersion would conflict whenever a pod becomes Ready in between.
 
 use serde_json::{Value, json};
 
@@ -12,16 +11,16 @@ use crate::{
     workload::StatefulSet,
 };
 
-/// A set, and the annotation in which a command keeps its record.
+/// A set, and the annotation that holds the record of a command.
 #[derive(Clone, Copy)]
-pub struct Marked<'a> {
+pub struct RecordPatch<'a> {
     pub set: &'a StatefulSet,
     pub key: &'static str,
 }
 
-impl Marked<'_> {
+impl RecordPatch<'_> {
     /// Writes the record, along with these changes.
-    pub fn record(self, text: &str, changes: Vec<Value>, summary: impl Into<String>) -> Write {
+    pub fn write(self, text: &str, changes: Vec<Value>, summary: impl Into<String>) -> Write {
         let mut operations = self.tests();
         if self.set.annotations.is_empty() {
             operations.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
@@ -31,15 +30,15 @@ impl Marked<'_> {
         self.patch(operations, summary)
     }
 
-    /// Takes the record away, along with these changes.
-    pub fn forget(self, changes: Vec<Value>, summary: impl Into<String>) -> Write {
+    /// Removes the record, along with these changes.
+    pub fn remove(self, changes: Vec<Value>, summary: impl Into<String>) -> Write {
         let mut operations = self.tests();
         operations.push(json!({ "op": "remove", "path": self.path() }));
         operations.extend(changes);
         self.patch(operations, summary)
     }
 
-    /// It is still this set, with the record that was judged.
+    /// It is still this set, with the record that the patch was decided on.
     fn tests(self) -> Vec<Value> {
         let mut tests =
             vec![json!({ "op": "test", "path": "/metadata/uid", "value": self.set.uid })];

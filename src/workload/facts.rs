@@ -1,4 +1,4 @@
-//! Everything that was read about one set, and what could not be.
+//! Everything that was read about one set, and what could not be read.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::{Claim, Class, ManagerKind, Pod, Selector, Service, StatefulSet, Volume};
 
-/// A list that was read, or `None` where it could not be: from a list that
-/// was not read nothing may be concluded, least of all that it is empty.
+/// A list, or `None` if it could not be read: then nothing may be concluded,
+/// least of all that it is empty.
 pub type Read<T> = Option<Vec<T>>;
 
-/// What is known about a set at one moment. Potentially out of date the
-/// moment it is made: planners propose, preconditions decide.
+/// The facts about a set at one moment. They may be out of date at once: plans
+/// are based on them, but the preconditions of the writes decide.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub set: StatefulSet,
@@ -27,18 +27,19 @@ pub struct Facts {
     /// The PodDisruptionBudgets of the namespace.
     pub budgets: Read<Budget>,
     pub events: Read<Event>,
-    /// Only the nodes of pods that overstay their deletion.
+    /// Only the nodes of pods that are overdue for deletion.
     pub nodes: Read<Node>,
-    /// `v1.34.4`; `None` where it was not asked for or not told.
+    /// Only of volumes that a pod cannot have because another node has them.
+    pub attachments: Read<Attachment>,
+    /// `v1.34.4`; `None` if it was not read.
     pub server_version: Option<String>,
     pub unread: Vec<Unread>,
-    /// The connection flags that were given, as a shell wants them, each with
-    /// a blank in front: a command that a hint names without them might reach
-    /// another cluster.
+    /// The connection flags of this run, quoted for a shell, each with a blank
+    /// in front: without them, a command in a hint might reach another cluster.
     pub flags: String,
 }
 
-/// Something that could not be read, so that what is printed is a lower bound.
+/// Something that could not be read; the answer is then a lower bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unread {
@@ -53,9 +54,9 @@ pub struct Revision {
     pub name: String,
     pub number: i64,
     pub created: Option<Timestamp>,
-    /// `spec.template` as the controller keeps it.
+    /// `spec.template` as the controller stores it.
     pub template: Value,
-    /// Container name and image, in the template's order.
+    /// Container names and images, in the order of the template.
     pub images: Vec<(String, String)>,
 }
 
@@ -78,19 +79,21 @@ pub struct Budget {
     pub disruptions_allowed: i64,
     pub expected_pods: i64,
     pub desired_healthy: i64,
-    /// `minAvailable` where it is a number.
+    /// `minAvailable`, if it is a number.
     pub min_available: Option<u32>,
     pub current_healthy: i64,
-    /// Whether the numbers are about the newest spec.
+    /// Whether the status is for the newest spec.
     pub observed: bool,
 }
 
 /// A warning event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Its own name, by which a later state of it replaces an earlier one.
+    /// The name of the event, by which updates replace earlier states.
     pub name: String,
     pub object_uid: String,
+    /// The container that it is about, if it names one.
+    pub container: Option<String>,
     pub reason: String,
     pub message: String,
     pub count: u32,
@@ -102,13 +105,21 @@ pub struct Node {
     pub name: String,
     /// `None`: the node object is gone.
     pub ready: Option<bool>,
-    /// Why it is not, as the node or its controller says.
+    /// The message of the condition Ready.
     pub message: Option<String>,
     pub since: Option<Timestamp>,
 }
 
+/// A volume that is attached to a node.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    pub volume: String,
+    pub node: String,
+    pub since: Option<Timestamp>,
+}
+
 impl Node {
-    /// A node that a pod names and that no longer exists.
+    /// A node that no longer exists.
     pub fn gone(name: &str) -> Node {
         Node { name: name.to_owned(), ready: None, message: None, since: None }
     }
@@ -116,7 +127,7 @@ impl Node {
 
 impl Autoscaler {
     pub fn targets(&self, set: &str) -> bool {
-        // KEDA leaves the kind out when it means a Deployment.
+        // KEDA omits the kind for a Deployment.
         self.target_kind == "StatefulSet" && self.target_name == set
     }
 }
@@ -145,8 +156,13 @@ impl Facts {
         self.revisions.iter().flatten().find(|revision| revision.name == name)
     }
 
-    /// The newest event with one of these reasons about an object; the uid
-    /// tells a pod from its predecessor of the same name.
+    /// Whether the revisions were read, and this one is not among them.
+    pub fn lacks(&self, revision: &str) -> bool {
+        self.revisions.is_some() && self.revision(revision).is_none()
+    }
+
+    /// The newest event about an object with one of these reasons. The uid
+    /// distinguishes a pod from an earlier one with the same name.
     pub fn newest_event(&self, uid: &str, reasons: &[&str]) -> Option<&Event> {
         self.events
             .iter()

@@ -1,34 +1,40 @@
-//! Pods of a set, and what is wrong with one.
+//! Pods, and what is wrong with them.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A pod, as far as it is judged.
-#[derive(Clone, Debug)]
+/// The fields of a pod that are used.
+#[derive(Clone, Debug, Default)]
 pub struct Pod {
     pub name: String,
     pub uid: String,
     pub resource_version: String,
     pub labels: BTreeMap<String, String>,
     pub created: Option<Timestamp>,
-    /// `deletionTimestamp`: the moment by which it should be gone, which is
-    /// the request plus the grace period.
+    /// `deletionTimestamp`: when it should be gone, which is the time of the
+    /// request plus the grace period.
     pub gone_by: Option<Timestamp>,
     pub finalizers: Vec<String>,
     pub controller_uid: Option<String>,
+    /// The same as `kind/name`.
+    pub controller: Option<String>,
     pub node: Option<String>,
     pub phase: String,
     /// `status.reason`, such as `Evicted` or `NodeLost`.
     pub reason: Option<String>,
     pub conditions: Vec<Condition>,
+    /// The container that the annotation of kubectl names.
+    pub default_container: Option<String>,
     /// In the order of the spec, init containers first.
     pub containers: Vec<ContainerStatus>,
-    /// Claims that its volumes name.
+    /// The claims of its volumes, also those that are created with it.
     pub claims: Vec<String>,
+    /// The conditions that must hold before it is Ready, besides its containers.
+    pub readiness_gates: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     pub kind: String,
     pub holds: bool,
@@ -41,11 +47,22 @@ pub struct Condition {
 pub struct ContainerStatus {
     pub name: String,
     pub image: String,
-    pub init: bool,
+    pub role: ContainerRole,
+    /// Whether its startup probe has passed, and its postStart hook.
+    pub started: bool,
     pub ready: bool,
     pub restarts: u32,
     pub state: ContainerState,
+    pub running_since: Option<Timestamp>,
     pub last_end: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContainerRole {
+    Main,
+    Init,
+    /// An init container that runs on beside the others.
+    Sidecar,
 }
 
 #[derive(Clone, Debug)]
@@ -64,12 +81,12 @@ pub enum ContainerState {
 pub struct Ended {
     pub exit_code: i32,
     pub reason: Option<String>,
-    /// What it left to be said: its own words, or the end of its log.
+    /// The termination message, or the end of the log.
     pub message: Option<String>,
     pub at: Option<Timestamp>,
 }
 
-/// What keeps a pod from being Ready, where the pod itself says it.
+/// Why a pod is not Ready, as far as its own status shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
     ImagePull { container: String, image: String, message: String },
@@ -80,7 +97,7 @@ pub enum Trouble {
 }
 
 impl Pod {
-    /// The revision this pod was made from: the ControllerRevision's name.
+    /// The name of the ControllerRevision that this pod was created from.
     pub fn revision(&self) -> Option<&str> {
         self.labels.get("controller-revision-hash").map(String::as_str)
     }
@@ -89,7 +106,7 @@ impl Pod {
         self.condition("Ready").is_some_and(|condition| condition.holds)
     }
 
-    /// Ready for at least `min_ready_seconds`, as the controller counts it.
+    /// Ready for at least `min_ready_seconds`, as the controller computes it.
     pub fn is_available(&self, min_ready_seconds: u32, now: Timestamp) -> bool {
         let Some(ready) = self.condition("Ready").filter(|condition| condition.holds) else {
             return false;
@@ -100,11 +117,16 @@ impl Pod {
             })
     }
 
+    /// Finished pods no longer use their volumes.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Failed")
+    }
+
     pub fn is_terminating(&self) -> bool {
         self.gone_by.is_some()
     }
 
-    /// Since when it has not been Ready, as far as that is known.
+    /// Since when it has not been Ready, as far as known.
     pub fn unready_since(&self) -> Option<Timestamp> {
         self.condition("Ready").and_then(|condition| condition.since).or(self.created)
     }
@@ -117,7 +139,7 @@ impl Pod {
         self.containers.iter().map(|container| container.restarts).sum()
     }
 
-    /// What the pod's own status gives as the reason that it is not Ready.
+    /// Why the pod is not Ready, according to its own status.
     pub fn trouble(&self) -> Option<Trouble> {
         if self.is_ready() {
             return None;
@@ -133,9 +155,23 @@ impl Pod {
         self.containers.iter().find_map(ContainerStatus::trouble)
     }
 
-    /// One word or two for the status column: what `kubectl get pods` would
-    /// show, except that `Ready` says Ready and a running pod that is not
-    /// says so.
+    /// The init container that the pod waits for, once its node has begun with
+    /// them.
+    pub fn init_step(&self) -> Option<InitStep<'_>> {
+        let all: Vec<&ContainerStatus> =
+            self.containers.iter().filter(|one| one.is_init()).collect();
+        let begun = all.iter().any(|one| !matches!(one.state, ContainerState::Unknown));
+        let is_done = |one: &ContainerStatus| {
+            matches!(&one.state, ContainerState::Ended(end) if end.exit_code == 0 && !one.is_sidecar())
+                || (one.is_sidecar() && one.started && matches!(one.state, ContainerState::Running))
+        };
+        let done = all.iter().take_while(|one| is_done(one)).count();
+        let container = all.get(done).copied().filter(|_| begun && self.phase == "Pending")?;
+        Some(InitStep { container, done, of: all.len() })
+    }
+
+    /// The text of the status column: as in `kubectl get pods`, but with Ready
+    /// and NotReady instead of Running.
     pub fn state(&self) -> String {
         if self.is_terminating() {
             return "Terminating".to_owned();
@@ -149,12 +185,12 @@ impl Pod {
             _ => {}
         }
         for container in &self.containers {
-            let prefix = if container.init { "Init:" } else { "" };
+            let prefix = if container.is_init() { "Init:" } else { "" };
             match &container.state {
                 ContainerState::Waiting { reason, .. } if reason != "PodInitializing" => {
                     return format!("{prefix}{reason}");
                 }
-                ContainerState::Ended(ended) if !(container.init && ended.exit_code == 0) => {
+                ContainerState::Ended(ended) if !(container.is_init() && ended.exit_code == 0) => {
                     let reason = ended.reason.clone();
                     return format!(
                         "{prefix}{}",
@@ -163,6 +199,9 @@ impl Pod {
                 }
                 _ => {}
             }
+        }
+        if let Some(step) = self.init_step() {
+            return step.label();
         }
         match (self.phase.as_str(), self.is_ready()) {
             ("Running", true) => "Ready".to_owned(),
@@ -173,11 +212,43 @@ impl Pod {
     }
 }
 
+/// An init container that a pod waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct InitStep<'a> {
+    pub container: &'a ContainerStatus,
+    done: usize,
+    of: usize,
+}
+
+impl InitStep<'_> {
+    /// `Init:0/1`, as kubectl shows it.
+    pub fn label(&self) -> String {
+        format!("Init:{}/{}", self.done, self.of)
+    }
+}
+
+/// The end of a runtime's message that says why a container cannot be started:
+/// `exec: "serve": executable file not found in $PATH`.
+fn start_failure(message: &str) -> String {
+    let cause = message.rsplit_once("container process: ").map_or(message, |(_, cause)| cause);
+    let cause = cause.rsplit_once("error during container init: ").map_or(cause, |(_, end)| end);
+    cause.trim().trim_end_matches(": unknown").to_owned()
+}
+
 impl ContainerStatus {
+    /// Whether it is listed among the init containers, as sidecars are.
+    pub fn is_init(&self) -> bool {
+        self.role != ContainerRole::Main
+    }
+
+    pub fn is_sidecar(&self) -> bool {
+        self.role == ContainerRole::Sidecar
+    }
+
     fn trouble(&self) -> Option<Trouble> {
         let ContainerState::Waiting { reason, message } = &self.state else {
-            // Between two crashes a container without readiness probe shows
-            // as ended for a moment; the back-off state follows.
+            // Between two crashes, a container is terminated for a moment
+            // before its state becomes CrashLoopBackOff.
             return match &self.state {
                 ContainerState::Ended(ended) if ended.exit_code != 0 && self.restarts > 0 => {
                     Some(self.crash_loop(Some(ended.clone())))
@@ -198,9 +269,13 @@ impl ContainerStatus {
                 Some(Trouble::ImagePull { container, image: self.image.clone(), message })
             }
             "CrashLoopBackOff" => Some(self.crash_loop(self.last_end.clone())),
+            "RunContainerError" => Some(Trouble::ContainerConfig {
+                container,
+                reason: reason.clone(),
+                message: start_failure(&message),
+            }),
             "CreateContainerConfigError"
             | "CreateContainerError"
-            | "RunContainerError"
             | "PreCreateHookError"
             | "PreStartHookError"
             | "PostStartHookError" => {
@@ -211,9 +286,19 @@ impl ContainerStatus {
     }
 
     fn crash_loop(&self, last: Option<Ended>) -> Trouble {
+        // It has never run: there is no program of that name, or no such user.
+        if let Some(end) = &last
+            && let Some(reason @ ("StartError" | "ContainerCannotRun")) = end.reason.as_deref()
+        {
+            return Trouble::ContainerConfig {
+                container: self.name.clone(),
+                reason: reason.to_owned(),
+                message: start_failure(end.message.as_deref().unwrap_or_default()),
+            };
+        }
         Trouble::CrashLoop {
             container: self.name.clone(),
-            init: self.init,
+            init: self.is_init(),
             restarts: self.restarts,
             last,
         }

@@ -1,9 +1,9 @@
-//! The ways kubectl lets people name an object: `web`, `sts/web`,
+//! References to objects as kubectl accepts them: `web`, `sts/web`,
 //! `statefulsets.v1.apps/web`, or `sts web`.
 
 use std::fmt;
 
-/// The kinds that our commands take as arguments.
+/// The kinds that our commands accept as arguments.
 const KINDS: [Kind; 3] = [
     Kind {
         kind: "StatefulSet",
@@ -20,6 +20,19 @@ const KINDS: [Kind; 3] = [
     Kind { kind: "Service", group: "", version: "v1", names: &["service", "services", "svc"] },
 ];
 
+/// Kinds that people name by mistake, and what each is called. Only for the
+/// message: no command takes them where a set is wanted.
+const OTHER_KINDS: [(&str, &[&str]); 8] = [
+    ("Pod", &["pod", "pods", "po"]),
+    ("PersistentVolumeClaim", &["persistentvolumeclaim", "persistentvolumeclaims", "pvc"]),
+    ("PersistentVolume", &["persistentvolume", "persistentvolumes", "pv"]),
+    ("DaemonSet", &["daemonset", "daemonsets", "ds"]),
+    ("ReplicaSet", &["replicaset", "replicasets", "rs"]),
+    ("Job", &["job", "jobs"]),
+    ("CronJob", &["cronjob", "cronjobs", "cj"]),
+    ("Node", &["node", "nodes", "no"]),
+];
+
 struct Kind {
     kind: &'static str,
     group: &'static str,
@@ -34,12 +47,15 @@ pub struct Reference {
     pub name: String,
 }
 
-/// Why the words name no object that the command takes.
+/// Why the arguments do not name an object that the command accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrongReference {
-    /// The resource type is none of ours.
-    UnknownType(String),
-    /// A known type, but not one that this command takes.
+    /// A word that is no resource type that we know.
+    UnknownType {
+        word: String,
+        wanted: &'static str,
+    },
+    /// A known type, but not the one that this command accepts.
     WrongKind {
         got: &'static str,
         wanted: &'static str,
@@ -58,9 +74,15 @@ impl Reference {
         let (kind, name) = match words {
             [word] => match word.split_once('/') {
                 None => (wanted, word),
-                Some((kind, name)) => (known_kind(kind)?, &name.to_owned()),
+                Some((kind, name)) => (known_kind(kind, wanted)?, &name.to_owned()),
             },
-            [kind, name] => (known_kind(kind)?, name),
+            [kind, name] => match known_kind(kind, wanted) {
+                // Two names, and not a kind that nobody knows.
+                Err(WrongReference::UnknownType { .. }) => {
+                    return Err(WrongReference::TooMany(words.to_vec()));
+                }
+                kind => (kind?, name),
+            },
             _ => return Err(WrongReference::TooMany(words.to_vec())),
         };
         if kind != wanted {
@@ -73,8 +95,29 @@ impl Reference {
     }
 }
 
+impl Reference {
+    /// Reads words as any number of objects of kind `wanted`: `web db`,
+    /// `sts/web sts/db`, or `sts web db`.
+    ///
+    /// # Errors
+    /// When one names another kind, or nothing.
+    pub fn parse_all(
+        words: &[String],
+        wanted: &'static str,
+    ) -> Result<Vec<Reference>, WrongReference> {
+        if let [kind, names @ ..] = words
+            && !names.is_empty()
+            && known_kind(kind, wanted).is_ok()
+        {
+            let named = |name: &String| Reference::parse(&[kind.clone(), name.clone()], wanted);
+            return names.iter().map(named).collect();
+        }
+        words.iter().map(|word| Reference::parse(std::slice::from_ref(word), wanted)).collect()
+    }
+}
+
 /// Reads `sts`, `statefulsets.apps` or `statefulsets.v1.apps`.
-fn known_kind(word: &str) -> Result<&'static str, WrongReference> {
+fn known_kind(word: &str, wanted: &'static str) -> Result<&'static str, WrongReference> {
     let lower = word.to_ascii_lowercase();
     let (name, rest) = lower.split_once('.').unwrap_or((&lower, ""));
     let kind = KINDS.iter().find(|kind| {
@@ -82,15 +125,20 @@ fn known_kind(word: &str) -> Result<&'static str, WrongReference> {
         kind.names.contains(&name)
             && (rest.is_empty() || rest == kind.group || rest == qualified.trim_end_matches('.'))
     });
-    kind.map(|kind| kind.kind).ok_or_else(|| WrongReference::UnknownType(word.to_owned()))
+    let other = || OTHER_KINDS.iter().find(|(_, names)| names.contains(&name));
+    match (kind, other()) {
+        (Some(kind), _) => Ok(kind.kind),
+        (None, Some((got, _))) => Err(WrongReference::WrongKind { got, wanted }),
+        (None, None) => Err(WrongReference::UnknownType { word: word.to_owned(), wanted }),
+    }
 }
 
 impl fmt::Display for WrongReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // kubectl's sentence for the same mistake.
-            WrongReference::UnknownType(word) => {
-                write!(f, "the server doesn't have a resource type \"{word}\"")
+            // No server was asked, so nothing is said about what one has.
+            WrongReference::UnknownType { word, wanted } => {
+                write!(f, "this command takes a {wanted}, and \"{word}\" is no name for that kind")
             }
             WrongReference::WrongKind { got, wanted } => {
                 write!(f, "this command takes a {wanted}, not a {got}")
@@ -102,7 +150,7 @@ impl fmt::Display for WrongReference {
                 )
             }
             WrongReference::TooMany(words) => {
-                write!(f, "one object at a time, got: {}", words.join(" "))
+                write!(f, "name one object, not several: {}", words.join(" "))
             }
         }
     }
@@ -137,16 +185,38 @@ mod tests {
     }
 
     #[test]
+    fn several_are_named_as_kubectl_names_them() {
+        let parse = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            let all = Reference::parse_all(&words, "StatefulSet");
+            all.map(|all| all.into_iter().map(|one| one.name).collect::<Vec<_>>())
+        };
+        for words in
+            [&["web", "db"][..], &["sts/web", "statefulset.apps/db"], &["sts", "web", "db"]]
+        {
+            assert_eq!(parse(words).unwrap(), ["web", "db"], "{words:?}");
+        }
+        assert_eq!(parse(&["sts", "web"]).unwrap(), ["web"]);
+        assert_eq!(parse(&[]).unwrap(), [] as [&str; 0]);
+        assert!(parse(&["web", "deploy/db"]).is_err());
+    }
+
+    #[test]
     fn what_names_no_set_is_said() {
         let wrong = |words: &[&str]| parse(words).unwrap_err();
         assert_eq!(wrong(&["deploy/web"]), "this command takes a StatefulSet, not a Deployment");
-        assert_eq!(wrong(&["pod/web-0"]), "the server doesn't have a resource type \"pod\"");
+        assert_eq!(wrong(&["pod/web-0"]), "this command takes a StatefulSet, not a Pod");
+        assert_eq!(
+            wrong(&["pvc", "x"]),
+            "this command takes a StatefulSet, not a PersistentVolumeClaim"
+        );
         assert_eq!(
             wrong(&["sts.batch/web"]),
-            "the server doesn't have a resource type \"sts.batch\""
+            "this command takes a StatefulSet, and \"sts.batch\" is no name for that kind"
         );
         assert!(wrong(&["sts/"]).contains("single resource and name"));
         assert!(wrong(&["sts", "a/b"]).contains("single resource and name"));
-        assert_eq!(wrong(&["sts", "web", "db"]), "one object at a time, got: sts web db");
+        assert_eq!(wrong(&["par", "part"]), "name one object, not several: par part");
+        assert_eq!(wrong(&["sts", "web", "db"]), "name one object, not several: sts web db");
     }
 }

@@ -1,4 +1,4 @@
-//! The StatefulSet: its ordinals, its strategy, and the names that follow.
+//! The StatefulSet: its ordinals, its strategy, and derived names.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -6,14 +6,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Selector;
+use super::{Pod, Selector};
 
-/// Where a canary keeps what the pods cannot tell.
+/// The annotation with the record of a canary.
 pub const CANARY_ANNOTATION: &str = "kubectl-stateful.dev/canary";
-/// On what a migration has made or taken in hand; on a set, a label.
+/// Marks objects that a migration has created or changed, as an annotation or a
+/// label; on a set it is a label.
 pub const MIGRATION_MARK: &str = "kubectl-stateful.dev/migration";
+/// On a set: what a scaling of this program keeps between two runs.
+pub const SCALE_ANNOTATION: &str = "kubectl-stateful.dev/scale";
 
-/// An apps/v1 StatefulSet, as far as the commands need it.
+/// The fields of an apps/v1 StatefulSet that are used.
 #[derive(Clone, Debug)]
 pub struct StatefulSet {
     pub namespace: String,
@@ -24,17 +27,18 @@ pub struct StatefulSet {
     pub generation: i64,
     pub created: Option<Timestamp>,
     pub deleting: Option<Timestamp>,
+    pub finalizers: Vec<String>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     /// The owner that reconciles this object, `kind/name`.
     pub controller: Option<String>,
     pub field_managers: Vec<FieldManager>,
     pub replicas: u32,
-    /// `spec.ordinals.start`: the ordinal that index 0 has.
+    /// `spec.ordinals.start`: the ordinal of index 0.
     pub start: u32,
     pub strategy: Strategy,
-    /// `spec.updateStrategy` as it was read, to be put back; null where there
-    /// is none.
+    /// `spec.updateStrategy` as it was read, to be restored; null if there is
+    /// none.
     pub strategy_raw: Value,
     /// `rollingUpdate.maxUnavailable`: a number or a percentage, as written.
     pub max_unavailable: Option<String>,
@@ -49,11 +53,24 @@ pub struct StatefulSet {
     pub status: SetStatus,
 }
 
-/// Who set which of the fields that our commands move.
+/// How a field manager got its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Operation {
+    /// A server-side apply, which may come again.
+    Apply,
+    Update,
+}
+
+/// A field manager, and which of the fields that we change it owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FieldManager {
     pub name: String,
+    pub operation: Operation,
+    /// When it last changed a field.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub time: Option<Timestamp>,
     pub replicas: bool,
     pub partition: bool,
     pub template: bool,
@@ -62,8 +79,8 @@ pub struct FieldManager {
 /// `spec.updateStrategy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Strategy {
-    /// `partition` is `None` when `rollingUpdate` itself is null: the server
-    /// fills the default only where `type` is left out as well.
+    /// `partition` is `None` when `rollingUpdate` is null: the server fills in
+    /// the default only if `type` is missing too.
     RollingUpdate {
         partition: Option<u32>,
     },
@@ -79,7 +96,7 @@ pub enum PodManagement {
     Parallel,
 }
 
-/// What happens to claims when their ordinal or their set goes away.
+/// What happens to claims when their ordinal is removed or their set deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Retention {
@@ -91,14 +108,17 @@ pub enum Retention {
 #[derive(Clone, Debug)]
 pub struct ClaimTemplate {
     pub name: String,
+    /// The size that it asks for.
+    pub request: Option<String>,
+    pub class: Option<String>,
 }
 
-/// The pod template, as far as it is judged.
+/// The fields of the pod template that are used.
 #[derive(Clone, Debug, Default)]
 pub struct PodTemplate {
     pub labels: BTreeMap<String, String>,
     pub containers: Vec<Container>,
-    /// All of it as it was read, to be compared or put back: a typed round
+    /// The template as it was read, to be compared or restored: a typed round
     /// trip would drop fields.
     pub raw: Value,
 }
@@ -110,11 +130,13 @@ pub struct Container {
     pub init: bool,
     pub env_names: Vec<String>,
     pub probes: Vec<Probe>,
-    /// Of any kind, not only one that runs a command.
+    /// Of any kind, not only one with a command.
     pub has_readiness_probe: bool,
+    /// Whether a readiness or startup probe decides about its readiness.
+    pub probed: bool,
 }
 
-/// A probe that runs a command; other kinds are not judged.
+/// A probe that runs a command; other kinds are not used.
 #[derive(Clone, Debug)]
 pub struct Probe {
     pub kind: ProbeKind,
@@ -138,9 +160,9 @@ impl ProbeKind {
     }
 }
 
-/// What the StatefulSet controller last wrote. Not to be trusted for which pod
-/// runs what: after a template revert `currentRevision` equals
-/// `updateRevision` while stuck pods still carry the bad hash. Judge by pods.
+/// The status that the StatefulSet controller last wrote. It does not show which
+/// pod runs what: after a template is reverted, `currentRevision` equals
+/// `updateRevision` while stuck pods still have the bad revision. Use the pods.
 #[derive(Clone, Debug, Default)]
 pub struct SetStatus {
     pub observed_generation: i64,
@@ -149,7 +171,7 @@ pub struct SetStatus {
 }
 
 impl PodTemplate {
-    /// The number of a port that a container, init or not, names.
+    /// The number of a named port, in any container or init container.
     pub fn port(&self, name: &str) -> Option<u16> {
         let containers = |key: &str| self.raw["spec"][key].as_array().into_iter().flatten();
         let mut ports = containers("containers")
@@ -175,14 +197,14 @@ impl StatefulSet {
         format!("{}-{}-{ordinal}", template.name, self.name)
     }
 
-    /// The ordinal of a pod of this set, from its name. Only the canonical
-    /// form counts: the controller never writes `web-01`.
+    /// The ordinal in the name of a pod. Only the canonical form counts: the
+    /// controller never creates `web-01`.
     pub fn ordinal_of(&self, pod_name: &str) -> Option<u32> {
         canonical_ordinal(pod_name.strip_prefix(&self.name)?.strip_prefix('-')?)
     }
 
-    /// How many low ordinals keep the stable revision. The field counts from
-    /// `ordinals.start`, it is not an ordinal (kubernetes #128529).
+    /// How many of the lowest ordinals keep the stable revision. It counts from
+    /// `ordinals.start` and is not an ordinal (kubernetes #128529).
     pub fn partition(&self) -> u32 {
         match self.strategy {
             Strategy::RollingUpdate { partition } => partition.unwrap_or(0),
@@ -190,13 +212,13 @@ impl StatefulSet {
         }
     }
 
-    /// Whether the controller replaces pods, from the highest ordinal down to a
-    /// partition.
+    /// Whether the strategy is RollingUpdate, which replaces pods from the
+    /// highest ordinal down to the partition.
     pub fn takes_partition(&self) -> bool {
         matches!(self.strategy, Strategy::RollingUpdate { .. })
     }
 
-    /// The ordinals that a template change reaches by itself.
+    /// The ordinals that the controller updates when the template changes.
     pub fn released(&self) -> Range<u32> {
         let ordinals = self.ordinals();
         let first = self.start.saturating_add(self.partition()).min(ordinals.end);
@@ -206,19 +228,51 @@ impl StatefulSet {
         }
     }
 
-    /// Whether the controller has seen the newest spec.
+    /// Whether the controller has observed the newest spec.
     pub fn is_observed(&self) -> bool {
         self.status.observed_generation >= self.generation
     }
 
-    /// A manifest has no uid: no server has taken it yet.
+    /// Whether a pod belongs to it: the labels must match the selector, and it must
+    /// not have another controller. The name alone does not count.
+    pub fn owns(&self, pod: &Pod) -> bool {
+        let ours = match &pod.controller_uid {
+            Some(uid) if self.is_live() => *uid == self.uid,
+            _ => true,
+        };
+        ours && self.selector.matches(&pod.labels)
+    }
+
+    /// Whether it is from a server; a manifest has no uid.
     pub fn is_live(&self) -> bool {
         !self.uid.is_empty()
     }
 
-    /// Whether a canary of ours is on it, in whatever phase.
+    /// The manifest that `kubectl apply` has applied last. The next apply sets
+    /// again what it has.
+    pub fn last_applied(&self) -> Option<Value> {
+        let key = "kubectl.kubernetes.io/last-applied-configuration";
+        serde_json::from_str(self.annotations.get(key)?).ok()
+    }
+
+    /// The partition that the next `kubectl apply` of that manifest sets.
+    pub fn applied_partition(&self) -> Option<u64> {
+        let manifest = self.last_applied()?;
+        manifest.pointer("/spec/updateStrategy/rollingUpdate/partition")?.as_u64()
+    }
+
+    /// Whether it has a canary of ours, in any phase.
     pub fn has_canary(&self) -> bool {
         self.annotations.contains_key(CANARY_ANNOTATION)
+    }
+
+    /// Whether its pods have claims of their own: from its claim templates, or
+    /// generic ephemeral ones.
+    pub fn has_claims(&self) -> bool {
+        let volumes = self.template.raw["spec"]["volumes"].as_array();
+        let mut ephemeral =
+            volumes.into_iter().flatten().filter(|volume| !volume["ephemeral"].is_null());
+        !self.claim_templates.is_empty() || ephemeral.next().is_some()
     }
 
     /// `statefulset.apps/web`.
@@ -227,7 +281,7 @@ impl StatefulSet {
     }
 }
 
-/// Reads a decimal without sign or leading zero.
+/// Parses a decimal number without sign or leading zero.
 pub fn canonical_ordinal(digits: &str) -> Option<u32> {
     let canonical = !digits.is_empty()
         && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,18 +1,18 @@
-//! Snapshots of volumes: what a cluster can make, and one that was asked for.
+//! Volume snapshots: classes, and the state of a snapshot.
 
 use serde_json::{Value, json};
 
-/// The group that a snapshot controller brings along.
+/// The API group of the snapshot controller.
 pub const SNAPSHOT_GROUP: &str = "snapshot.storage.k8s.io";
 
-/// Whether snapshots can be made.
+/// Whether the cluster supports snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Snapshots {
     /// The server does not serve them.
     #[default]
     Absent,
     Classes(Vec<SnapshotClass>),
-    /// It does, and which classes there are we may not see.
+    /// It does, but we may not read the classes.
     Unknown,
 }
 
@@ -21,16 +21,16 @@ pub enum Snapshots {
 pub struct SnapshotClass {
     pub name: String,
     pub driver: String,
-    /// Whether what a snapshot holds goes with its VolumeSnapshot.
+    /// Whether deleting a VolumeSnapshot deletes the data of the snapshot.
     pub deletes: bool,
     pub is_default: bool,
 }
 
 impl Snapshots {
-    /// The class of this name; `None` where nobody can know.
+    /// The class with this name; `None` if the classes are unknown.
     ///
     /// # Errors
-    /// Why a snapshot by it cannot be taken.
+    /// Why a snapshot with this class is not possible.
     pub fn named(&self, wanted: &str) -> Result<Option<&SnapshotClass>, String> {
         let classes = match self {
             Snapshots::Absent => return Err(not_served()),
@@ -41,15 +41,14 @@ impl Snapshots {
         found.map(Some).ok_or_else(|| {
             let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            format!("there is no VolumeSnapshotClass {wanted}; there are: {names}")
+            format!("there is no VolumeSnapshotClass {wanted}; available: {names}")
         })
     }
 
-    /// The class by which volumes of this driver are taken, where none was
-    /// named.
+    /// The class to use for volumes of this driver, when the user names none.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no such class.
     pub fn of_driver(&self, driver: &str) -> Result<&SnapshotClass, String> {
         let classes = match self {
             Snapshots::Absent => return Err(not_served()),
@@ -62,26 +61,26 @@ impl Snapshots {
             classes.iter().filter(|class| class.driver == driver).collect();
         match (fit.iter().find(|class| class.is_default), fit.as_slice()) {
             (Some(class), _) | (None, [class]) => Ok(class),
-            (None, []) => Err(format!("no VolumeSnapshotClass is of {driver}")),
+            (None, []) => Err(format!("no VolumeSnapshotClass is for the driver {driver}")),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|class| class.name.as_str()).collect();
-                Err(format!("name one of the VolumeSnapshotClasses {}", names.join(", ")))
+                Err(format!("choose one of the VolumeSnapshotClasses {}", names.join(", ")))
             }
         }
     }
 }
 
 impl SnapshotClass {
-    /// A snapshot controller refuses what is not of the driver of its class,
-    /// and what is of no CSI driver at all.
+    /// Checks that the class can take snapshots of a volume: it must be of the
+    /// same CSI driver.
     ///
     /// # Errors
-    /// Why this volume cannot be taken.
+    /// Why it cannot.
     pub fn takes(&self, volume: &str, driver: Option<&str>) -> Result<(), String> {
         match driver {
             Some(driver) if driver == self.driver => Ok(()),
             Some(driver) => Err(format!(
-                "VolumeSnapshotClass {} is of {}, and volume {volume} of {driver}",
+                "VolumeSnapshotClass {} is for the driver {}, but volume {volume} is of {driver}",
                 self.name, self.driver
             )),
             None => Err(format!("volume {volume} is not of a CSI driver")),
@@ -89,7 +88,7 @@ impl SnapshotClass {
     }
 }
 
-/// A VolumeSnapshot of a claim.
+/// The manifest of a VolumeSnapshot of a claim.
 pub fn snapshot_of(claim: &str, namespace: &str, name: &str, class: &str) -> Value {
     json!({
         "apiVersion": format!("{SNAPSHOT_GROUP}/v1"), "kind": "VolumeSnapshot",
@@ -101,8 +100,8 @@ pub fn snapshot_of(claim: &str, namespace: &str, name: &str, class: &str) -> Val
     })
 }
 
-/// Whether a snapshot can be used, or what its driver says is in the way. An
-/// error may pass: the controller tries again.
+/// Whether a snapshot is ready, or the error from its driver. The error may be
+/// temporary: the controller retries.
 pub fn snapshot_state(found: &Value) -> Result<bool, &str> {
     if found.pointer("/status/readyToUse") == Some(&Value::Bool(true)) {
         return Ok(true);
@@ -133,8 +132,10 @@ mod tests {
         let both = Snapshots::Classes(vec![class("a", "x", false), class("b", "y", false)]);
         assert_eq!(both.named("b").unwrap().unwrap().driver, "y");
         let why = both.named("c").unwrap_err();
-        assert_eq!(why, "there is no VolumeSnapshotClass c; there are: a, b");
-        assert!(Snapshots::Classes(Vec::new()).named("c").unwrap_err().ends_with("are: none"));
+        assert_eq!(why, "there is no VolumeSnapshotClass c; available: a, b");
+        assert!(
+            Snapshots::Classes(Vec::new()).named("c").unwrap_err().ends_with("available: none")
+        );
         assert!(Snapshots::Absent.named("a").unwrap_err().contains("has no snapshot.storage"));
         assert_eq!(Snapshots::Unknown.named("a"), Ok(None));
     }
@@ -151,8 +152,8 @@ mod tests {
         assert_eq!(classes(true).of_driver("x").unwrap().name, "b");
         assert_eq!(classes(false).of_driver("y").unwrap().name, "c");
         let why = classes(false).of_driver("x").unwrap_err();
-        assert_eq!(why, "name one of the VolumeSnapshotClasses a, b");
-        assert!(classes(false).of_driver("z").unwrap_err().contains("is of z"));
+        assert_eq!(why, "choose one of the VolumeSnapshotClasses a, b");
+        assert!(classes(false).of_driver("z").unwrap_err().contains("for the driver z"));
         assert!(Snapshots::Unknown.of_driver("x").unwrap_err().contains("cannot be read"));
     }
 
@@ -160,7 +161,7 @@ mod tests {
     fn a_volume_of_another_driver_is_not_taken() {
         let class = class("a", "x", false);
         assert_eq!(class.takes("pv", Some("x")), Ok(()));
-        assert!(class.takes("pv", Some("y")).unwrap_err().contains("volume pv of y"));
+        assert!(class.takes("pv", Some("y")).unwrap_err().contains("volume pv is of y"));
         assert!(class.takes("pv", None).unwrap_err().contains("not of a CSI driver"));
     }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::Condition;
+
 /// A PersistentVolumeClaim.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub name: String,
     pub uid: String,
-    /// `ownerReferences`: with the last of them the garbage collector takes it.
+    /// `ownerReferences`: the garbage collector deletes it with the last owner.
     pub owners: Vec<Owner>,
-    /// Since when no pod that runs or is to run uses it, as the server says
+    /// Since when no running or pending pod uses it, according to the server
     /// (KEP-5541, condition `Unused`). It may have been idle for longer.
     pub unused_since: Option<Timestamp>,
     pub created: Option<Timestamp>,
@@ -19,16 +21,23 @@ pub struct Claim {
     pub phase: String,
     pub class: Option<String>,
     pub volume: Option<String>,
-    /// What it really has; absent until bound.
+    /// The actual capacity; absent until bound.
     pub capacity: Option<String>,
     pub request: Option<String>,
     pub access_modes: Vec<String>,
     /// The node that the scheduler chose for WaitForFirstConsumer.
     pub selected_node: Option<String>,
     pub finalizers: Vec<String>,
+    /// The conditions about a change of its size.
+    pub resizing: Vec<Condition>,
+    /// `allocatedResourceStatuses.storage`: how far a change of its size is.
+    pub resize_status: Option<String>,
+    /// The annotation [`MIGRATION_MARK`](super::MIGRATION_MARK): the operation
+    /// that has made this claim for a volume, and has not finished.
+    pub mark: Option<String>,
 }
 
-/// Somebody with whom an object goes.
+/// An owner of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     pub kind: String,
@@ -46,16 +55,55 @@ pub struct Volume {
     pub capacity: Option<String>,
     pub access_modes: Vec<String>,
     pub claim: Option<ClaimRef>,
-    /// The CSI driver, where it is of one.
+    /// The CSI driver, if it has one.
     pub driver: Option<String>,
+    pub created: Option<Timestamp>,
+    pub deleting: Option<Timestamp>,
+    /// The annotation [`MIGRATION_MARK`](super::MIGRATION_MARK), while the volume
+    /// is handed over to another claim.
+    pub mark: Option<String>,
 }
 
-/// Whom a volume belongs to.
+/// The claim that a volume is bound to or reserved for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRef {
     pub namespace: String,
     pub name: String,
     pub uid: Option<String>,
+}
+
+/// What is known about the volume that a claim names.
+#[derive(Clone, Copy, Debug)]
+pub enum VolumeSeen<'a> {
+    /// Volumes could not be read.
+    Unread,
+    /// There is no such volume.
+    Gone,
+    Found(&'a Volume),
+}
+
+impl<'a> VolumeSeen<'a> {
+    /// `known` is whether volumes could be read.
+    pub fn new(found: Option<&'a Volume>, known: bool) -> VolumeSeen<'a> {
+        match found {
+            Some(volume) => VolumeSeen::Found(volume),
+            None if known => VolumeSeen::Gone,
+            None => VolumeSeen::Unread,
+        }
+    }
+}
+
+/// Whether the claim has a volume of its own, as far as that can be read.
+pub fn has_volume(claim: &Claim, volume: VolumeSeen) -> bool {
+    let is_its_own = match volume {
+        VolumeSeen::Unread => true,
+        VolumeSeen::Gone => false,
+        VolumeSeen::Found(volume) => {
+            let holder = volume.claim.as_ref().and_then(|claim| claim.uid.as_deref());
+            holder.is_none_or(|holder| holder == claim.uid)
+        }
+    };
+    claim.volume.is_some() && claim.phase != "Lost" && is_its_own
 }
 
 /// A StorageClass.
@@ -68,15 +116,15 @@ pub struct Class {
 }
 
 impl Class {
-    /// Whether volumes of it appear by themselves.
+    /// Whether it provisions volumes dynamically.
     pub fn provisions(&self) -> bool {
         self.provisioner != "kubernetes.io/no-provisioner"
     }
 }
 
 impl Volume {
-    /// Why this volume cannot serve that claim, or `None` when it could.
-    /// Classes are compared by the caller, who knows the default.
+    /// Why this volume cannot be bound to the claim, or `None` if it can. The
+    /// caller compares the classes, because it knows the default.
     pub fn unfit_for(&self, claim: &Claim) -> Option<String> {
         if self.phase != "Available" {
             let holder = self.claim.as_ref().map_or_else(String::new, |claim| {
@@ -100,22 +148,22 @@ impl Volume {
     }
 }
 
-/// The value of a Kubernetes quantity in whole units, rounded down; `None`
-/// where it is no quantity. Exact enough to compare sizes of disks.
+/// The value of a Kubernetes quantity, rounded down to whole units; `None` if it
+/// is not a quantity. Exact enough to compare sizes of volumes.
 pub fn bytes(quantity: &str) -> Option<u128> {
     fraction(quantity).map(|(amount, divisor)| amount / divisor)
 }
 
-/// Whether both are quantities, and of the same amount: `1` and `1000m`.
+/// Whether both are quantities with the same value: `1` and `1000m`.
 pub fn same_quantity(one: &str, other: &str) -> bool {
     let (Some((one, by)), Some((other, by_other))) = (fraction(one), fraction(other)) else {
         return false;
     };
-    // Amounts beyond this are no amounts of anything.
+    // Values that overflow are not real sizes.
     matches!((one.checked_mul(by_other), other.checked_mul(by)), (Some(l), Some(r)) if l == r)
 }
 
-/// A quantity as an amount and what it is to be divided by.
+/// A quantity as a numerator and a denominator.
 fn fraction(quantity: &str) -> Option<(u128, u128)> {
     let end = quantity.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(quantity.len());
     let (number, suffix) = quantity.split_at(end);
@@ -142,8 +190,8 @@ fn fraction(quantity: &str) -> Option<(u128, u128)> {
         "Ei" => (1 << 60, 1),
         exponent => (10_u128.checked_pow(exponent.strip_prefix(['e', 'E'])?.parse().ok()?)?, 1),
     };
-    // Digits beyond the ninth decimal place are less than a byte of any disk
-    // that a claim could name with them.
+    // Digits after the ninth decimal place are less than a byte of any real
+    // volume.
     let fraction = fraction.get(..fraction.len().min(9))?;
     let places = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -151,7 +199,7 @@ fn fraction(quantity: &str) -> Option<(u128, u128)> {
     Some(((whole.checked_mul(places)? + parts).checked_mul(scale)?, places * divisor))
 }
 
-/// A Service, as far as a set needs it.
+/// The fields of a Service that are used.
 #[derive(Clone, Debug)]
 pub struct Service {
     pub name: String,

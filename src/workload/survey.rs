@@ -1,5 +1,5 @@
-//! A set's facts in the order of ordinals, and the rules of the StatefulSet
-//! controller that more than one command needs.
+//! The facts about a set by ordinal, and rules of the StatefulSet controller that
+//! several commands need.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Claim, Facts, Pod, PodManagement, StatefulSet, Strategy, Volume};
 
-/// The facts in the order of ordinals: what the rules look at.
+/// The facts by ordinal, as rules use them.
 pub struct Survey<'a> {
     pub facts: &'a Facts,
     pub set: &'a StatefulSet,
     pub now: Timestamp,
-    /// One for each ordinal that should exist, ascending.
+    /// One slot per ordinal that should exist, ascending.
     pub slots: Vec<Slot<'a>>,
-    /// Pods of ordinals outside the range, ascending: on their way out.
+    /// Slots of pods outside the range, ascending: the controller removes them.
     pub leaving: Vec<Slot<'a>>,
-    /// Whether pods could be read; without them a slot without pod means
-    /// nothing.
+    /// Whether pods could be read. If not, a slot without a pod means nothing.
     pub pods_known: bool,
 }
 
@@ -47,7 +46,7 @@ impl<'a> Survey<'a> {
             .pods
             .iter()
             .flatten()
-            .filter(|pod| belongs(pod, set))
+            .filter(|pod| set.owns(pod))
             .filter_map(|pod| Some((set.ordinal_of(&pod.name)?, pod)))
             .collect();
         let slot = |ordinal: u32, pod| Slot {
@@ -74,19 +73,19 @@ impl<'a> Survey<'a> {
         Survey { facts, set, now, slots, leaving, pods_known: facts.pods.is_some() }
     }
 
-    /// The ordinals with their indexes: what a partition counts.
+    /// The slots with their indexes, which the partition is compared with.
     pub fn indexes(&self) -> impl DoubleEndedIterator<Item = (u32, &Slot<'a>)> {
         let end = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         (0..end).zip(&self.slots)
     }
 
-    /// The pods of the range that exist.
+    /// The existing pods in the range.
     pub fn pods(&self) -> impl Iterator<Item = (&Slot<'a>, &'a Pod)> {
         self.slots.iter().filter_map(|slot| Some((slot, slot.pod?)))
     }
 
-    /// The first ordinal that OrderedReady waits for: missing, terminating,
-    /// or not available. Nothing else happens to the set before it recovers.
+    /// The first ordinal that OrderedReady waits for: missing, terminating, or
+    /// not available. The controller does nothing else until it recovers.
     pub fn first_blocker(&self) -> Option<&Slot<'a>> {
         if !self.pods_known {
             return None;
@@ -94,7 +93,7 @@ impl<'a> Survey<'a> {
         self.slots.iter().find(|slot| !slot.is_available(self.set, self.now))
     }
 
-    /// The revision that an ordinal gets when its pod is made now.
+    /// The revision that an ordinal would get if its pod were created now.
     pub fn revision_for(&self, ordinal: u32) -> Option<&str> {
         let status = &self.set.status;
         let update = status.update_revision.as_deref();
@@ -104,12 +103,12 @@ impl<'a> Survey<'a> {
         if keeps { stable.or(update) } else { update.or(stable) }
     }
 
-    /// The pod of the trap of kubernetes #67250, by the exact conditions under
-    /// which deleting it helps: the controller has seen the template, waits
-    /// under OrderedReady for this lowest ordinal to become Ready, and would
-    /// replace it if it did. It must be plainly broken, or have been unready
-    /// for longer than `patience`.
-    pub fn trapped(&self, patience: SignedDuration) -> Option<(&Slot<'a>, &'a Pod)> {
+    /// The pod that blocks a reverted rollout (kubernetes #67250), under exactly
+    /// the conditions where deleting it helps: the controller has observed the
+    /// template, waits under OrderedReady for this lowest ordinal to become
+    /// Ready, and would replace it then. The pod must be clearly broken, or
+    /// unready for longer than `max_unready`.
+    pub fn trapped(&self, max_unready: SignedDuration) -> Option<(&Slot<'a>, &'a Pod)> {
         let set = self.set;
         let rolling = matches!(set.strategy, Strategy::RollingUpdate { .. });
         if !rolling || set.pod_management != PodManagement::OrderedReady || !set.is_observed() {
@@ -122,26 +121,41 @@ impl<'a> Survey<'a> {
         if !outdated || !set.released().contains(&slot.ordinal) {
             return None;
         }
-        self.is_hopeless(pod, patience).then_some((slot, pod))
+        self.is_hopeless(pod, max_unready).then_some((slot, pod))
     }
 
-    /// Whether a pod that is not Ready is not worth waiting for: something is
-    /// plainly wrong with it, or it has been so for longer than `patience`.
-    pub fn is_hopeless(&self, pod: &Pod, patience: SignedDuration) -> bool {
+    /// Whether an unready pod is not worth waiting for: it is clearly broken, or
+    /// it has been unready for longer than `max_unready`.
+    pub fn is_hopeless(&self, pod: &Pod, max_unready: SignedDuration) -> bool {
         let lasts = pod.unready_since().map(|since| self.now.duration_since(since));
-        pod.trouble().is_some() || lasts.is_some_and(|lasts| lasts > patience)
+        pod.trouble().is_some() || lasts.is_some_and(|lasts| lasts > max_unready)
     }
 
-    /// Where the commands that hints name find the set: `-n NAMESPACE` and
+    /// The flags that commands in hints need to reach the set: `-n NAMESPACE` and
     /// the connection flags of this run.
     pub fn at(&self) -> String {
         format!("-n {}{}", self.set.namespace, self.facts.flags)
     }
 
-    /// The same for objects without namespace; begins with a blank, or is
-    /// empty.
+    /// The same for cluster-scoped objects; begins with a blank, or is empty.
     pub fn cluster_wide(&self) -> &str {
         &self.facts.flags
+    }
+
+    /// The command that keeps a volume whatever becomes of its claim.
+    pub fn keep_volume(&self, volume: &str) -> String {
+        format!(
+            "kubectl patch pv {volume} --type merge -p \
+             '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'{}",
+            self.cluster_wide()
+        )
+    }
+}
+
+impl<'a> SlotClaim<'a> {
+    /// The volume, if the claim is bound to it and does not only name it.
+    pub fn bound_volume(&self) -> Option<&'a Volume> {
+        self.volume.filter(|_| self.claim.is_some_and(|claim| claim.phase == "Bound"))
     }
 }
 
@@ -151,14 +165,4 @@ impl Slot<'_> {
             !pod.is_terminating() && pod.is_available(set.min_ready_seconds, now)
         })
     }
-}
-
-/// A pod that only looks like ours by its name is not: the selector decides,
-/// and a controller other than this set rules it out.
-fn belongs(pod: &Pod, set: &StatefulSet) -> bool {
-    let ours = match &pod.controller_uid {
-        Some(uid) if set.is_live() => *uid == set.uid,
-        _ => true,
-    };
-    ours && set.selector.matches(&pod.labels)
 }

@@ -1,7 +1,7 @@
 //! A patch of the pod template, merged by us as a real API server merges it.
 
 use http::{Method, StatusCode};
-use kubectl_stateful::canary::change;
+use kubectl_stateful::canary::{change, diff};
 use serde_json::{Value, json};
 
 use super::support::TestCluster;
@@ -206,14 +206,14 @@ fn a_template_is_merged_as_the_server_merges_it() {
         assert_eq!(status, StatusCode::OK, "{what}: {stored}");
         let (expected, stored) = (&by_server["spec"]["template"], &stored["spec"]["template"]);
         assert_eq!(stored, expected, "{what}");
-        assert_eq!(change::fingerprint(stored), change::fingerprint(expected), "{what}");
+        assert_eq!(diff::fingerprint(stored), diff::fingerprint(expected), "{what}");
         // Only what the server fills in may differ from what it answers.
-        let left = change::differences(&ours, expected);
+        let left = diff::differences(&ours, expected);
         assert!(
             left.iter().all(|found| found.before.is_none() || what == "resources"),
             "{what}: {left:?}"
         );
-        let changes_something = !change::differences(template, expected).is_empty();
+        let changes_something = !diff::differences(template, expected).is_empty();
         assert_eq!(changes_something, what != "nothing", "{what}");
     }
 }

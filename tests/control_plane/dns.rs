@@ -174,7 +174,7 @@ fn pods_on_the_host_network_get_the_right_policy() {
 }
 
 #[test]
-fn an_ordinal_to_come_is_scaled_to() {
+fn the_hint_for_a_missing_ordinal_scales_up() {
     let namespace = named("dns-beyond", 1, |_| {});
     namespace.wait_until_ready("web");
     let document = until(&namespace, "web/2", &["DNS-NO-ORDINAL"]);
@@ -251,7 +251,7 @@ fn a_set_without_a_service_name_is_made_again() {
 }
 
 #[test]
-fn addresses_of_a_family_that_no_pod_has_are_none() {
+fn an_address_family_that_no_pod_has_is_found() {
     let list: Value = serde_json::from_str(&web(1, |_| {})).expect("JSON");
     let namespace = TestCluster::shared().namespace("dns-family");
     let mut six = list;
@@ -263,7 +263,7 @@ fn addresses_of_a_family_that_no_pod_has_are_none() {
 
 /// What a pod elsewhere gets for the short form is tried step by step.
 #[test]
-fn short_names_lead_elsewhere_from_elsewhere() {
+fn short_names_mean_something_else_in_another_namespace() {
     let namespace = named("dns-short", 1, |_| {});
     namespace.wait_until_ready("web");
     let elsewhere = TestCluster::shared().namespace("dns-elsewhere");
@@ -277,7 +277,7 @@ fn short_names_lead_elsewhere_from_elsewhere() {
         let found = found.unwrap_or_else(|| panic!("{output}"));
         assert_eq!(found["severity"], severity, "{output}");
         let message = found["message"].as_str().expect("a message");
-        let better = format!("; web-0.nginx.{} does", namespace.name());
+        let better = format!("; use web-0.nginx.{}", namespace.name());
         assert!(message.ends_with(&better), "{message}");
         message.to_owned()
     };
@@ -295,7 +295,7 @@ fn short_names_lead_elsewhere_from_elsewhere() {
 
 /// Here CoreDNS is no pod: that is known and said, and the API's view stands.
 #[test]
-fn dns_without_pods_is_said_and_no_failure() {
+fn dns_that_does_not_run_in_pods_is_reported_and_no_failure() {
     let namespace = named("dns-managed", 1, |_| {});
     namespace.wait_until_ready("web");
     let output = namespace.stateful(["dns", "web", "-o", "json"]).output().expect(0);
@@ -320,10 +320,14 @@ fn rights_to_one_namespace_are_enough_for_its_names() {
     let user = namespace.user("member", &rules, &json!([]));
     let output = namespace.stateful(["dns", "web"]).kubeconfig(&user).output().expect(0);
     assert!(output.stdout.contains("DNS-NOT-FORWARDED"), "{output}");
-    assert!(output.stdout.contains("assumed: nothing that was read says it"), "{output}");
+    assert!(output.stdout.contains("assumed: no source names it"), "{output}");
+    // The right that is missing is the one that was refused.
+    let hint = "kubectl auth can-i list services -n kube-system";
+    assert!(output.stdout.contains(&format!("→ {hint}\n")), "{output}");
     // What the servers keep back is not known then, and that is said.
-    let output = namespace.stateful(["dns", "explain", "web"]).kubeconfig(&user).output().expect(8);
-    assert!(output.stdout.contains("as far as it was read"), "{output}");
+    let output = namespace.stateful(["dns", "explain", "web"]).kubeconfig(&user).output().expect(0);
+    assert!(output.stdout.contains("DNS-SERVERS-UNREAD"), "{output}");
+    assert!(output.stdout.contains(&format!("→ {hint}\n")), "{output}");
     let rules = json!([
         {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]},
     ]);
@@ -332,6 +336,64 @@ fn rights_to_one_namespace_are_enough_for_its_names() {
     for resource in ["services", "endpointslices.discovery.k8s.io", "pods"] {
         assert!(output.stdout.contains(&format!("{resource} could not be read")), "{output}");
     }
+}
+
+/// Whoever waits for answers waits for somebody's. Where nobody can be asked, that
+/// is said at once, in every format.
+#[test]
+fn a_wait_without_anybody_to_ask_is_incomplete() {
+    let namespace = named("dns-unasked", 1, |_| {});
+    namespace.wait_until_ready("web");
+    is_green(&namespace, "web");
+    for format in ["table", "name", "hosts", "srv-list", "json"] {
+        let wait = ["dns", "web", "--wait", "60s", "-o", format];
+        let output = namespace.stateful(wait).deadline(SOON).output().expect(8);
+        assert!(output.took < Duration::from_secs(20), "{format}: {:?}", output.took);
+    }
+    // The API can be asked, and so can a list be made that nobody looks up.
+    let api = ["dns", "web", "--wait", "60s", "--via", "api", "-o", "name"];
+    let output = namespace.stateful(api).deadline(SOON).output().expect(0);
+    assert!(output.stderr.contains("to be known to the API"), "{output}");
+    namespace.stateful(["dns", "web", "-o", "name"]).output().expect(0);
+    // Who may not read the slices will not see names in them either.
+    let rules = json!([
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["get", "list"]},
+    ]);
+    let user = namespace.user("blind", &rules, &json!([]));
+    let wait = namespace.stateful(["dns", "web", "--wait", "60s", "--via", "api"]);
+    let output = wait.kubeconfig(&user).deadline(SOON).output().expect(8);
+    assert!(output.took < Duration::from_secs(20), "{:?}", output.took);
+}
+
+/// What every cluster has for people who may look and not touch.
+#[test]
+fn the_role_view_is_enough_for_the_names() {
+    let namespace = named("dns-view", 1, |_| {});
+    namespace.wait_until_ready("web");
+    let user = namespace.user("viewer", &json!([]), &json!([]));
+    let bind = ["create", "clusterrolebinding", namespace.name(), "--clusterrole=view"];
+    let who = format!("--user=viewer-{}", namespace.name());
+    namespace.kubectl(bind).args([&who]).output().success();
+    let output = namespace.stateful(["dns", "web"]).kubeconfig(&user).output().expect(0);
+    assert!(!output.stdout.contains("could not be read"), "{output}");
+    let explain = ["dns", "explain", "web"];
+    let output = namespace.stateful(explain).kubeconfig(&user).output().expect(0);
+    assert!(output.stdout.contains("No problem was found"), "{output}");
+}
+
+/// Nothing is wrong with a name whose pod does not run; there is no name.
+#[test]
+fn a_set_without_running_pods_has_no_names() {
+    let namespace = named("dns-asleep", 2, |_| {});
+    namespace.wait_until_ready("web");
+    is_green(&namespace, "web");
+    namespace.kubectl(["scale", "sts", "web", "--replicas=0"]).output().success();
+    let document = until(&namespace, "web", &["DNS-NOT-RUNNING"]);
+    let hint = hint_of(&document, "DNS-NOT-RUNNING");
+    assert_eq!(hint, format!("kubectl stateful status web -n {}", namespace.name()));
+    follow(&namespace, &hint);
+    assert_eq!(document["exitCode"], 3);
 }
 
 /// The picture first, and then a line for each change; for programs as JSON.
@@ -349,7 +411,7 @@ fn a_watch_tells_what_changes() {
     people.wait_for_stdout("the new name", |said| said.contains("web-1.nginx A is expected: "));
     programs.wait_for_stdout("the new name", |said| said.contains("web-1.nginx A is expected: "));
     namespace.kubectl(["scale", "sts", "web", "--replicas=1"]).output().success();
-    let gone = |said: &str| said.contains("web-1.nginx A is no name any more");
+    let gone = |said: &str| said.contains("web-1.nginx A is gone");
     people.wait_for_stdout("the name to go", gone);
     programs.wait_for_stdout("the name to go", gone);
     people.signal("INT");

@@ -80,7 +80,7 @@ impl Pair {
 
 fn is_ours_alone(line: &str) -> bool {
     let begins = ["  caused by: ", "hint: "].iter().any(|start| line.starts_with(start));
-    begins || line.contains("; trying again in ")
+    begins || line.contains("; retrying in ")
 }
 
 /// The message itself: kubectl without its log entries, ours without retries, causes and hint.

@@ -254,6 +254,30 @@ fn a_credential_plugin_runs_once() {
     assert_eq!(plugin.calls(), 1);
 }
 
+/// A login takes its time, and what it prints is not for somebody who is typing.
+#[test]
+fn completion_waits_for_a_login_and_not_for_ever() {
+    let namespace = namespace_with_set("exec-complete");
+    let complete = |seconds: &str| {
+        let plugin = CredentialPlugin::new(&namespace, 3600);
+        let mut exec = plugin.exec.clone();
+        let script = exec["args"][1].as_str().expect("a script").to_owned();
+        exec["args"][1] = json!(format!("echo 'log in, please' >&2; sleep {seconds}; {script}"));
+        let kubeconfig =
+            direct(&namespace).user("exec", exec).write(namespace.directory(), "c.json");
+        let output = stateful(["__complete", "status", "we"]).kubeconfig(kubeconfig).output();
+        assert_eq!(output.stderr, "", "{output}");
+        output
+    };
+    wait_for(Duration::from_secs(60), "a login in time", || {
+        let output = complete("1.2");
+        (output.stdout == "web\n:4\n").then_some(())
+    });
+    let output = complete("30").expect(0);
+    assert_eq!(output.stdout, ":4\n", "{output}");
+    assert!(output.took < Duration::from_secs(10), "{output}");
+}
+
 #[test]
 fn a_credential_is_renewed_during_a_long_watch() {
     let namespace = namespace_with_set("exec-watch");
@@ -393,11 +417,11 @@ fn retries_are_few_and_told() {
         let output = status(&kubeconfig).arg("-v=1").output().expect(1);
         let tries = proxy.count(|seen| is_set(&seen.path));
         assert!((1..=5).contains(&tries), "four retries at most\n{}", proxy.log());
-        let told = output.stderr.lines().filter(|line| line.contains("trying again")).count();
+        let told = output.stderr.lines().filter(|line| line.contains("retrying in")).count();
         assert_eq!(told, tries - 1, "each try after the first is told\n{output}");
         // Without -v at least the waits that a user would notice.
         let output = status(&kubeconfig).output().expect(1);
-        assert!(output.stderr.contains("trying again"), "{output}");
+        assert!(output.stderr.contains("retrying in"), "{output}");
     }
 }
 

@@ -92,7 +92,7 @@ fn namespace(hint: &str) -> Namespace<'static> {
 }
 
 #[test]
-fn a_mirror_shows_what_becomes_of_the_set() {
+fn a_mirror_follows_every_change_of_the_set() {
     let namespace = namespace("mirror");
     let budget = json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},

@@ -6,8 +6,8 @@ use std::{fs, path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use super::support::{
-    self, Answer, Fault, Gate, Namespace, Run, Seen, TestCluster, document, follow, hint_of, ids,
-    until_found, wait_for,
+    self, Answer, Fault, Gate, Namespace, Run, Seen, TestCluster, follow, hint_of, ids,
+    status_document, until_found, wait_for,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -95,7 +95,9 @@ fn a_dump_gives_the_same_tree() {
         let words = |line: &str| {
             line.split_whitespace().filter(|w| !is_age(w)).map(str::to_owned).collect()
         };
-        shown.lines().map(words).collect()
+        // That is said of a dump alone.
+        let is_shown = |line: &&str| !line.is_empty() && !line.starts_with("as of ");
+        shown.lines().filter(is_shown).map(words).collect()
     };
     let live = namespace.stateful(["status", "web"]).output().success();
     let offline = namespace.stateful(["status", "web", "-f", "-"]).stdin(dump).output().success();
@@ -175,10 +177,10 @@ fn documents_keep_to_their_schemas() {
         let errors: Vec<String> = validator.iter_errors(document).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{name}: {errors:?}\n{document:#}");
     };
-    check("status", &document(&namespace, "web"));
+    check("status", &status_document(&namespace, "web"));
     let yaml = namespace.stateful(["status", "web", "-o", "yaml"]).output().success();
     let from_yaml: Value = serde_saphyr::from_str(&yaml).expect("YAML");
-    assert_eq!(ids(&from_yaml), ids(&document(&namespace, "web")));
+    assert_eq!(ids(&from_yaml), ids(&status_document(&namespace, "web")));
     check("status", &from_yaml);
     let missing = namespace.stateful(["status", "nobody", "-o", "json"]).output().expect(1);
     check("error", &serde_json::from_str(&missing.stdout).expect("a document"));
@@ -275,7 +277,7 @@ fn a_policy_that_refuses_pods_is_named() {
 }
 
 #[test]
-fn claims_that_nothing_fulfils_are_explained() {
+fn claims_that_cannot_bind_are_explained() {
     let namespace = TestCluster::shared().namespace("claims");
     let class = |name: &'static str| {
         move |set: &mut Value| {
@@ -284,7 +286,7 @@ fn claims_that_nothing_fulfils_are_explained() {
     };
     namespace.apply(&web(1, class("gold")));
     let document = wait_for(SOON, "the missing class", || {
-        let document = document(&namespace, "web");
+        let document = status_document(&namespace, "web");
         ids(&document).contains(&"STATUS-CLAIM-NO-CLASS").then_some(document)
     });
     let message = document["reasons"].to_string();
@@ -304,7 +306,7 @@ fn claims_that_nothing_fulfils_are_explained() {
 
 /// No scheduler looks at this pod: what one had against it stands there.
 #[test]
-fn a_scheduler_that_missed_a_binding_is_told_from_one_that_has_a_reason() {
+fn a_scheduler_that_missed_a_binding_is_distinguished_from_one_with_a_reason() {
     let namespace = TestCluster::shared().namespace("behind");
     namespace.apply(&web(1, |set| {
         support::claims(set, "standard");
@@ -355,7 +357,7 @@ fn a_pod_that_stays_on_a_lost_node_is_not_forced_away() {
     namespace.kubectl(["annotate", "pod", "web-1", mark]).output().success();
     namespace.kubectl(["delete", "pod", "web-1", "--wait=false"]).output().success();
     let document = wait_for(Duration::from_secs(90), "the overdue pod", || {
-        let document = document(&namespace, "web");
+        let document = status_document(&namespace, "web");
         ids(&document).contains(&"STATUS-TERMINATING").then_some(document)
     });
     let text = document.to_string();
@@ -390,7 +392,8 @@ fn a_wait_ends_when_its_goal_is_reached_or_its_time_is_up() {
     let run = namespace.stateful(["status", "web", "--wait-for", "ready", "--timeout", "2s"]);
     let output = run.deadline(SOON).output().expect(6);
     assert!(output.stderr.contains("waiting for "), "{output}");
-    assert!(output.stderr.contains("error: timed out waiting for web to be ready: "), "{output}");
+    let ended = format!("error: timed out waiting for {}/web to be ready: ", namespace.name());
+    assert!(output.stderr.contains(&ended), "{output}");
     assert!(output.stdout.contains("0 of 1 ready"), "the answer stands on stdout\n{output}");
     let run = namespace.stateful(["status", "web", "--wait-for", "ready", "--timeout", "60s"]);
     let waiting = run.deadline(SOON).start();
@@ -539,6 +542,10 @@ fn names_are_completed_within_the_time_of_a_key_press() {
             (output.stdout == wanted).then_some(())
         });
     }
+    wait_for(SOON, "the second word", || {
+        let output = cluster.stateful(complete).args(["sts", "we"]).output().expect(0);
+        (output.stdout == "web\n:4\n").then_some(())
+    });
     // A server that does not answer: silence, and soon.
     let proxy = cluster.proxy();
     let gate = Gate::closed();
@@ -619,6 +626,7 @@ fn the_examples_of_every_help_work() {
     for command in ["status", "completion", "version"] {
         let help = namespace.cluster().stateful([command, "--help"]).output().success();
         let (_, examples) = help.split_once("Examples:\n").expect("examples");
+        let (examples, _) = examples.split_once("\nUsage:").expect("how it is used");
         for example in examples.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
             if example.is_empty() {
                 continue;

@@ -1,12 +1,13 @@
 //! A group of kinds that the server has in another version than the one we read:
 //! what is there is not known, and every command says so.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::support::{self, CustomKind, Namespace, SCALED_OBJECT, TestCluster};
 
 const NEWER: CustomKind<'_> = CustomKind { version: "v2", ..SCALED_OBJECT };
-const DEPLOYMENT: &str = r#"{
+/// A Deployment with a claim, as `migrate` moves it.
+pub const DEPLOYMENT: &str = r#"{
     "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
     "spec": {
         "selector": {"matchLabels": {"app": "app"}}, "strategy": {"type": "Recreate"},
@@ -23,6 +24,14 @@ const DEPLOYMENT: &str = r#"{
     }
 }"#;
 
+pub const CLAIM: &str = r#"{
+    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+    "spec": {
+        "storageClassName": "standard", "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}}
+    }
+}"#;
+
 /// What a command says in JSON.
 #[track_caller]
 fn says(namespace: &Namespace, words: &str, code: i32) -> Value {
@@ -32,20 +41,13 @@ fn says(namespace: &Namespace, words: &str, code: i32) -> Value {
 }
 
 #[test]
-fn a_kind_in_another_version_is_unread_and_nobody_ends_for_it() {
+fn a_kind_that_is_only_served_in_another_version_is_reported_as_unread() {
     let cluster = TestCluster::fresh();
     let namespace = cluster.namespace("unserved");
     NEWER.define(&cluster);
     namespace.apply(&support::web(2, |set| support::claims(set, "standard")));
     namespace.apply(DEPLOYMENT);
-    let claim = json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
-        "spec": {
-            "storageClassName": "standard", "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    });
-    namespace.apply(&claim.to_string());
+    namespace.apply(CLAIM);
     namespace.wait_until_ready("web");
     namespace.wait("deployment/app", "condition=Available");
 
@@ -55,7 +57,7 @@ fn a_kind_in_another_version_is_unread_and_nobody_ends_for_it() {
         assert_eq!(unread["resource"], "scaledobjects.keda.sh", "{words}: {document}");
         let why = unread["why"].as_str().expect("a reason");
         assert!(why.contains("/apis/keda.sh/v1alpha1/"), "{words}: {why}");
-        assert!(why.ends_with("was answered with 404)"), "{words}: {why}");
+        assert!(why.ends_with("returned 404)"), "{words}: {why}");
     }
     for (words, id) in [
         ("canary start web --image nginx:1.22 --dry-run", "CANARY-UNREAD"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::{Namespace, TestCluster, document, ids, wait_for};
+use super::support::{Namespace, TestCluster, ids, status_document, wait_for};
 
 const SOON: Duration = Duration::from_secs(240);
 
@@ -91,7 +91,7 @@ fn the_example_mysql_sets_show_their_probe() {
         let namespace = TestCluster::shared_node().namespace(&name.replace('/', "-"));
         apply(&namespace, name);
         wait_for(SOON, "the probe to be found guilty", || {
-            let found = document(&namespace, "mysql");
+            let found = status_document(&namespace, "mysql");
             let guilty = |reason: &Value| {
                 reason["id"] == "STATUS-PROBE-NO-SHELL" && reason["severity"] == "error"
             };

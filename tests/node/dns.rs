@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     migrate::application,
-    support::{Namespace, Output, Run, TestCluster, wait_for, web},
+    support::{Namespace, Output, Run, TestCluster, ids, wait_for, web},
 };
 
 const SOON: Duration = Duration::from_secs(120);
@@ -24,11 +24,6 @@ fn apply(namespace: &Namespace, name: &str) {
 
 fn document(output: &Output) -> Value {
     serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output}"))
-}
-
-fn ids(document: &Value) -> Vec<&str> {
-    let reasons = document["reasons"].as_array().expect("reasons");
-    reasons.iter().map(|reason| reason["id"].as_str().expect("an id")).collect()
 }
 
 /// A pod that has the tools to ask.
@@ -189,9 +184,58 @@ fn who_may_not_forward_sees_what_the_api_says() {
     assert_eq!(document(&output)["incomplete"][0]["resource"], "pods/portforward");
 }
 
+/// A client may live in another namespace; and one that learns nothing has found
+/// nothing right.
+#[test]
+fn a_client_that_learned_nothing_is_no_answer() {
+    let namespace = TestCluster::shared_node().namespace("dns-clients");
+    let elsewhere = TestCluster::shared_node().namespace("dns-clients-elsewhere");
+    namespace.apply(&web(1, |_| {}));
+    client(&elsewhere);
+    let pod = |name: &str, command: &[&str], change: Value| {
+        let mut pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {
+                "terminationGracePeriodSeconds": 0, "restartPolicy": "Never",
+                "containers": [{"name": "main", "image": "registry.test/tools:1",
+                    "command": command}],
+            },
+        });
+        for (field, value) in change.as_object().expect("fields") {
+            pod["spec"][field] = value.clone();
+        }
+        namespace.apply(&pod.to_string());
+    };
+    pod("done", &["true"], json!({}));
+    let nobody = json!({"dnsPolicy": "None", "dnsConfig": {
+        "nameservers": ["192.0.2.1"],
+        "options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}],
+    }});
+    pod("deaf", &["sleep", "3600"], nobody);
+    namespace.wait_until_ready("web");
+    namespace.wait("pod/deaf", "condition=Ready");
+    namespace.wait("pod/done", "jsonpath={.status.phase}=Succeeded");
+    wait_for(SOON, "the names", || {
+        let output = look(&namespace, &["-o", "json"]).output();
+        (output.code() == Some(0)).then_some(())
+    });
+    let via = |who: &str| {
+        let via = format!("exec={who}");
+        look(&namespace, &["--via", &via]).deadline(SOON).output()
+    };
+    let output = via(&format!("{}/client", elsewhere.name())).expect(0);
+    let said = format!("pod/client in {} (getent)", elsewhere.name());
+    assert!(output.stdout.contains(&said), "{output}");
+    let output = via("done").expect(8);
+    assert!(output.stdout.contains("it has ended (Completed)"), "{output}");
+    let output = via("deaf").expect(8);
+    assert!(output.stdout.contains("pod/deaf gave no answer: "), "{output}");
+    assert!(!output.stdout.contains(" missing"), "nobody said that they are: {output}");
+}
+
 /// What is broken is also what the servers say, and what mends it does so there.
 #[test]
-fn a_mended_service_is_green_on_every_server() {
+fn a_repaired_service_is_right_on_every_server() {
     let namespace = TestCluster::shared_node().namespace("dns-mend");
     namespace.apply(&web(2, |_| {}));
     namespace.wait_until_ready("web");
@@ -307,10 +351,15 @@ fn one_remembers(servers: &Servers, namespace: &Namespace) {
     assert_eq!(skew.len(), 1, "{output}");
     assert_eq!(skew[0]["object"], format!("pod/{name}"), "{output}");
     let message = skew[0]["message"].as_str().expect("a message");
-    assert!(message.contains("web-1.nginx A is NXDOMAIN, for"), "{message}");
+    assert!(message.contains("web-1.nginx A is NXDOMAIN, valid for "), "{message}");
     let rows = found["items"].as_array().expect("items");
     let row = rows.iter().find(|item| item["ordinal"] == 1 && item["type"] == "A");
     assert_eq!(row.expect("a row")["class"], "skew");
+    // What caches keep matters now, while a denial is at hand, and only now.
+    assert!(ids(&found).contains(&"DNS-DENIALS-CACHED"), "{output}");
+    let explain = ["dns", "explain", "web", "-o", "json"];
+    let explained = document(&namespace.stateful(explain).output());
+    assert!(!ids(&explained).contains(&"DNS-DENIALS-CACHED"), "{explained:#}");
     // Its answer says for how long, and so long it is waited, and not longer.
     let wait = look(namespace, &["--wait", "60s"]).deadline(Duration::from_secs(90));
     let waited = wait.output().expect(0);
@@ -371,14 +420,8 @@ fn they_keep_names_back(servers: &Servers, namespace: &Namespace) {
 
 /// A cache that keeps no denials has nothing to wait out.
 fn they_remember_no_denial(servers: &Servers, namespace: &Namespace) {
-    let explained = || {
-        let explain = ["dns", "explain", "web", "-o", "json"];
-        document(&namespace.stateful(explain).output())
-    };
-    assert!(ids(&explained()).contains(&"DNS-DENIALS-CACHED"), "{:#}", explained());
     servers.configure(&corefile(5353, "my.zone", 30, "{\n  disable denial\n }"));
     green(namespace);
-    assert!(!ids(&explained()).contains(&"DNS-DENIALS-CACHED"), "{:#}", explained());
     let full = format!("web-3.nginx.{}.svc.my.zone.", namespace.name());
     for (_, address) in servers.addresses() {
         let early = nslookup(namespace, "a", &full, Some((&address, 5353)));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kubectl_stateful::{
-    cluster::{Cluster, ConnectionArgs, Executed, Failure},
+    cluster::{Cluster, ConnectionArgs, ExecOutcome, Failure},
     output::Terminal,
 };
 use serde_json::json;
@@ -28,7 +28,7 @@ fn exec(
     container: Option<&str>,
     command: &[&str],
     timeout: Duration,
-) -> Result<Executed, Failure> {
+) -> Result<ExecOutcome, Failure> {
     let connection = ConnectionArgs {
         kubeconfig: Some(kubeconfig),
         namespace: Some(namespace.name().to_owned()),
@@ -42,12 +42,12 @@ fn exec(
     })
 }
 
-fn ended(code: i32, stdout: &str, stderr: &str) -> Executed {
-    Executed::Ended { code, stdout: stdout.to_owned(), stderr: stderr.to_owned() }
+fn ended(code: i32, stdout: &str, stderr: &str) -> ExecOutcome {
+    ExecOutcome::Ended { code, stdout: stdout.to_owned(), stderr: stderr.to_owned() }
 }
 
 #[test]
-fn a_command_ends_as_it_ends() {
+fn the_exit_code_and_output_of_a_command_are_returned() {
     let namespace = namespace("exec");
     let admin = namespace.cluster().kubeconfig().to_owned();
     let exec = |container, command: &[&str], timeout| {
@@ -59,7 +59,7 @@ fn a_command_ends_as_it_ends() {
     assert_eq!(shell("kill -9 $$"), ended(137, "", ""));
 
     // All of it is taken, so that the command is not held up, and little is kept.
-    let Executed::Ended { code, stdout, .. } =
+    let ExecOutcome::Ended { code, stdout, .. } =
         shell("head -c 1048576 /dev/zero | tr '\\0' x; echo end >&2; exit 3")
     else {
         panic!("it ended");
@@ -75,7 +75,7 @@ fn a_command_ends_as_it_ends() {
 
     let begun = Instant::now();
     let sleeper = exec(None, &["sleep", "300"], Duration::from_secs(2)).expect("it runs");
-    assert_eq!(sleeper, Executed::TimedOut);
+    assert_eq!(sleeper, ExecOutcome::TimedOut);
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 

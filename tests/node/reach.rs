@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use kubectl_stateful::{
-    cluster::{Answer, Cluster, ConnectionArgs, Executed, Failure, PrometheusAt},
+    cluster::{Answer, Cluster, ConnectionArgs, ExecOutcome, Failure, PrometheusAt},
     output::Terminal,
 };
 use serde_json::json;
@@ -97,7 +97,7 @@ fn a_service_of_the_cluster_is_queried() {
         );
         let command = ["sh".to_owned(), "-c".to_owned(), script];
         let written = cluster.exec("web-0", None, &command, LONG).await.expect("it runs");
-        assert!(matches!(written, Executed::Ended { code: 0, .. }), "{written:?}");
+        assert!(matches!(written, ExecOutcome::Ended { code: 0, .. }), "{written:?}");
         let samples = query(at("nginx", "80")).await.expect("a sample");
         assert_eq!(samples.iter().map(|sample| sample.value).collect::<Vec<_>>(), [0.5]);
         let wrong = said(query(at("nginx", "81")).await.expect_err("there is no such port"));

@@ -105,7 +105,7 @@ fn every_transcript_is_what_happens() {
             namespace.kubectl(seen).output().success();
         }
         if step.command.contains("--exit-code") {
-            let trap = ["STATUS-REVERT-TRAP", "STATUS-IMAGE-PULL", "STATUS-PARTITION-LEFTOVER"];
+            let trap = ["STATUS-REVERT-TRAP", "STATUS-IMAGE-PULL", "STATUS-PARTITION-HELD"];
             until_found(&namespace, "web", &trap);
             namespace.wait(
                 "pod/web-2",

@@ -3,12 +3,12 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     canary::Set,
     migrate::application,
-    support::{Output, Run, TestCluster, claims, ids, wait_for, web},
+    support::{Run, TestCluster, claims, document, ids, wait_for, web},
 };
 
 const SOON: Duration = Duration::from_secs(180);
@@ -16,11 +16,6 @@ const SOON: Duration = Duration::from_secs(180);
 fn scale(set: &Set, words: &[&str]) -> Run {
     let run = set.namespace.stateful(["scale", set.name]).args(words);
     run.args(["--yes", "-o", "json"]).deadline(SOON)
-}
-
-#[track_caller]
-fn document(output: &Output) -> Value {
-    serde_json::from_str(&output.stdout).unwrap_or_else(|why| panic!("{why}\n{output}"))
 }
 
 #[track_caller]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::support::{
-    Namespace, TestCluster, claims, container, document, follow, hint_of, ids, until_found,
+    Namespace, TestCluster, claims, container, follow, hint_of, ids, status_document, until_found,
     wait_for, web,
 };
 
@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(120);
 #[track_caller]
 fn until_said(namespace: &Namespace, id: &str) -> String {
     wait_for(SOON, id, || {
-        let document = document(namespace, "web");
+        let document = status_document(namespace, "web");
         let reason = document["reasons"].as_array()?.iter().find(|reason| reason["id"] == id)?;
         Some(reason["message"].as_str()?.to_owned())
     })
@@ -55,10 +55,10 @@ fn a_crash_loop_with_its_exit_code_and_the_log_to_read() {
             json!({"exec": {"command": ["true"]}, "initialDelaySeconds": 5});
     }));
     let message = until_said(&namespace, "STATUS-CRASH-LOOP");
-    assert!(message.starts_with("container nginx of web-0 keeps ending with code 7"), "{message}");
+    assert!(message.starts_with("container nginx of web-0 keeps exiting with code 7"), "{message}");
     let found = until_found(&namespace, "web", &["STATUS-CRASH-LOOP", "STATUS-BLOCKED-ORDINAL"]);
     let blocked = found["reasons"][1]["message"].as_str().expect("a message");
-    assert!(blocked.ends_with("until it is, web-1 will not be created"), "{blocked}");
+    assert!(blocked.ends_with("until it is available, web-1 will not be created"), "{blocked}");
     follow(&namespace, &hint_of(&found, "STATUS-CRASH-LOOP"));
 }
 
@@ -97,7 +97,7 @@ fn a_pod_that_no_node_can_take() {
         container(set)["resources"] = json!({"requests": {"cpu": "100000"}});
     }));
     let message = until_said(&namespace, "STATUS-UNSCHEDULABLE");
-    assert!(message.starts_with("no node takes web-0: 0/"), "{message}");
+    assert!(message.starts_with("no node fits web-0: 0/"), "{message}");
     assert!(message.contains("Insufficient cpu"), "{message}");
 }
 
@@ -114,12 +114,12 @@ fn a_readiness_probe_that_fails_is_quoted() {
 }
 
 #[test]
-fn the_mysql_example_whose_probe_no_shell_expands() {
+fn the_mysql_example_with_a_variable_that_no_shell_expands() {
     let namespace = TestCluster::shared_node().namespace("mysql-probe");
     let manifest = format!("{}/tests/apps/mysql-probe-bug.yaml", env!("CARGO_MANIFEST_DIR"));
     namespace.kubectl(["apply", "-f", &manifest]).output().success();
     let found = wait_for(SOON, "the probe", || {
-        let found = document(&namespace, "mysql");
+        let found = status_document(&namespace, "mysql");
         let guilty = |reason: &&Value| {
             reason["id"] == "STATUS-PROBE-NO-SHELL" && reason["severity"] == "error"
         };
@@ -129,7 +129,7 @@ fn the_mysql_example_whose_probe_no_shell_expands() {
     assert!(message.contains("${MYSQL_ROOT_PASSWORD} is never expanded"), "{found}");
     // The hint, carried out, makes the pod Ready.
     let hint = found["hint"].as_str().expect("a hint");
-    let command = hint.strip_prefix("write it as command: ").expect("a command");
+    let command = hint.strip_prefix("use command: ").expect("a command");
     let command: Value = serde_json::from_str(command).expect("a list of words");
     let patch = json!([{
         "op": "replace",
@@ -139,7 +139,7 @@ fn the_mysql_example_whose_probe_no_shell_expands() {
     let patch = patch.to_string();
     namespace.kubectl(["patch", "sts", "mysql", "--type=json", "-p", &patch]).output().success();
     let trapped = wait_for(Duration::from_secs(200), "the trap of the old pod", || {
-        let found = document(&namespace, "mysql");
+        let found = status_document(&namespace, "mysql");
         ids(&found).contains(&"STATUS-REVERT-TRAP").then_some(found)
     });
     follow(&namespace, &hint_of(&trapped, "STATUS-REVERT-TRAP"));
@@ -157,7 +157,7 @@ fn a_volume_whose_claim_was_made_again_holds_the_old_data() {
     wait_for(SOON, "the pod to be gone", || {
         namespace.get("v1", "pods", "web-0").is_none().then_some(())
     });
-    assert_eq!(document(&namespace, "web")["health"], "parked");
+    assert_eq!(status_document(&namespace, "web")["health"], "parked");
     namespace.kubectl(["delete", "pvc", "www-web-0"]).deadline(SOON).output().success();
     namespace.kubectl(["scale", "sts", "web", "--replicas=1"]).output().success();
     namespace.wait_until_ready("web");
@@ -165,6 +165,10 @@ fn a_volume_whose_claim_was_made_again_holds_the_old_data() {
     let message = found["reasons"][0]["message"].as_str().expect("a message");
     let says = format!("volume {volume} is Released and holds the data");
     assert!(message.starts_with(&says), "{message}");
+    // The line shows the volumes to choose from, this one first.
+    let hint = hint_of(&found, "STATUS-VOLUME-RELEASED");
+    assert!(hint.contains("migrate recover sts/web --ordinal 0"), "{hint}");
+    follow(&namespace, &hint);
     namespace.kubectl(["delete", "pv", &volume]).deadline(SOON).output().success();
     until_found(&namespace, "web", &[]);
 }
@@ -200,7 +204,7 @@ fn deleting_a_claim_in_use_says_what_becomes_of_the_disk_and_how_to_keep_it() {
     let found = until_found(&namespace, "web", &["STATUS-CLAIM-TERMINATING"]);
     let message = found["reasons"][0]["message"].as_str().expect("a message");
     assert!(message.contains("held by kubernetes.io/pvc-protection; disk "), "{message}");
-    assert!(message.ends_with("goes with it (policy Delete)"), "{message}");
+    assert!(message.ends_with("is deleted with it (policy Delete)"), "{message}");
     follow(&namespace, &hint_of(&found, "STATUS-CLAIM-TERMINATING"));
     let found = until_found(&namespace, "web", &["STATUS-CLAIM-TERMINATING"]);
     assert!(found["reasons"][0]["message"].to_string().contains("is kept (policy Retain)"));
@@ -223,7 +227,7 @@ fn a_pod_of_a_node_that_does_not_answer() {
     namespace.wait_until_ready("web");
     cluster.stop("kubelet");
     let found = wait_for(Duration::from_secs(180), "the lost node", || {
-        let found = document(&namespace, "web");
+        let found = status_document(&namespace, "web");
         ids(&found).contains(&"STATUS-NODE-LOST").then_some(found)
     });
     let message = found["reasons"][0]["message"].as_str().expect("a message");

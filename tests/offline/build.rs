@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kubectl_stateful::{
-    cluster::offline::Bundle,
+    manifests::Bundle,
     status::plan::{self, Picture},
 };
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! What holds for every canary, whatever happens meanwhile: `plan::next` and
-//! `back::next` drive a model of the controller (see `canary_model`), and the
+//! `abort::next` drive a model of the controller (see `canary_model`), and the
 //! controller, the kubelets, other people and the end of our own program take
 //! turns in any order.
 //!
@@ -14,22 +14,24 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use kubectl_stateful::{
     canary::{
-        back::{self, Back},
-        change,
-        guards::{self, Beginning},
-        plan::{self, Memory, Move, Stand, Terms},
+        abort::{self, AbortMove},
+        change, diff,
+        guards::{self, StartKind},
+        plan::{self, Memory, Move, State, Terms},
         record::{ANNOTATION, Phase, Record},
-        writes,
+        report::View,
+        rules, writes,
     },
     cluster::{Mode, Write},
     output::Exit,
-    workload::{Facts, StatefulSet, Survey},
+    workload::{Allowed, Facts, StatefulSet, Survey, refuses},
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{
     canary_model::{By, Fate, Model, Shape, template},
+    properties,
     server::Answer,
 };
 
@@ -163,8 +165,10 @@ impl Run<'_> {
         for _ in 0..3_000 {
             let before = self.model.version;
             self.world(Action::Sync { fresh: true });
-            for index in 0..self.model.replicas() {
-                self.world(Action::Run(index));
+            // Pods beyond the range end, too.
+            let start = self.model.start();
+            for ordinal in self.model.pods.keys().copied().collect::<Vec<_>>() {
+                self.world(Action::Run(ordinal - start));
             }
             let decided = self.decide();
             let until = match &decided {
@@ -300,12 +304,7 @@ impl Run<'_> {
             Decided::Nothing { .. } => return None,
             Decided::Asked(next) => {
                 let memory = self.process.memory.as_mut()?;
-                match next {
-                    Move::Check { index } => memory.checked = Some(index),
-                    Move::Prepare { index } => memory.prepared = Some(index),
-                    Move::Passed { index } => memory.judged = Some(index),
-                    other => panic!("{other:?} asks nothing"),
-                }
+                memory.note(&next);
                 return None;
             }
             Decided::Write(write, after) => (write, after),
@@ -379,16 +378,20 @@ impl Run<'_> {
         if there.as_ref().is_some_and(|record| record.run == self.name()) {
             return self.decide_forward(facts, goal);
         }
+        // It reads again until the controller has seen the newest spec.
+        if !set.is_observed() {
+            return Decided::Nothing { until: None };
+        }
         let (beginning, patch) = match self.verb {
-            Verb::Start(image) => (Beginning::Change, Some(image_patch(image))),
-            _ => (Beginning::Adopt, None),
+            Verb::Start(image) => (StartKind::Change, Some(image_patch(image))),
+            _ => (StartKind::Adopt, None),
         };
         let after = patch
             .as_ref()
             .map_or_else(|| set.template.raw.clone(), |p| change::apply(&set.template.raw, p));
         let resumes = there.as_ref().is_some_and(|record| {
             record.phase == Phase::Rolling
-                && change::fingerprint(&set.template.raw) == record.template
+                && diff::fingerprint(&set.template.raw) == record.template
                 && set.template.raw == after
                 && (record.on_delete || record.partition == set.partition())
                 && record.replicas == set.replicas
@@ -397,12 +400,9 @@ impl Run<'_> {
             return self.decide_forward(facts, goal);
         }
         let mut findings = guards::check(&survey, there.as_ref(), beginning);
-        guards::allow(
-            &mut findings,
-            &["CANARY-SINGLE-REPLICA".to_owned(), "CANARY-LEFTOVER-PARTITION".to_owned()],
-        );
+        Allowed::of([&rules::SINGLE_REPLICA, &rules::LEFTOVER_PARTITION]).weigh(&mut findings);
         let going = there.as_ref().is_some_and(|record| record.phase == Phase::Rolling);
-        if guards::refuses(&findings) || (going && beginning == Beginning::Change) {
+        if refuses(&findings) || (going && beginning == StartKind::Change) {
             let mut ids: Vec<_> = findings.iter().map(|finding| finding.id).collect();
             ids.dedup();
             return Decided::End(End::Refused(ids));
@@ -412,14 +412,14 @@ impl Run<'_> {
             Record::begin(set, stable, "", self.model.now)
         });
         let reached = match beginning {
-            Beginning::Adopt => plan::reached(&survey, &record.stable),
+            StartKind::Adopt => plan::reached(&survey, &record.stable),
             _ => set.replicas,
         };
-        record = record.opened(set, reached, &self.name());
+        record = record.rolling(set, reached, &self.name());
         if record.partition == set.replicas {
             record.partition = goal;
         }
-        record.template = change::fingerprint(&after);
+        record.template = diff::fingerprint(&after);
         let write = match &patch {
             Some(patch) => writes::begin(set, patch, &record),
             None => writes::step(set, &record),
@@ -436,31 +436,29 @@ impl Run<'_> {
         }
         let terms = self.terms(goal);
         let run = self.name();
-        let stand = Stand::new(facts, &record, self.model.now);
+        let state = State::new(facts, &record, self.model.now);
         let memory = self.process.memory.get_or_insert_with(Memory::default);
-        memory.observe(&stand);
-        let next = plan::next(&stand, &terms, memory);
-        let judged = memory.judged.or(record.judged);
+        memory.observe(&state);
+        let next = plan::next(&state, &terms, memory);
+        let passed = state.judgements(&memory.passed);
         let set = &facts.set;
         match next {
             Move::Wait { until, .. } => Decided::Nothing { until },
             Move::Check { .. } | Move::Prepare { .. } | Move::Passed { .. } => Decided::Asked(next),
             Move::Step { index } => {
                 let mut record = record.clone();
-                (record.partition, record.judged, record.run) = (index, judged, run);
+                (record.partition, record.passed, record.run) = (index, passed, run);
                 Decided::Write(writes::step(set, &record), After::GoOn)
             }
             Move::Replace { pod } if self.process.deleted.contains(&pod.uid) => {
                 Decided::Nothing { until: None }
             }
-            Move::Replace { pod } => {
-                Decided::Write(writes::replace(set, &pod, ""), After::Deleted(pod.uid))
-            }
+            Move::Replace { pod } => Decided::Write(pod.delete(set, ""), After::Deleted(pod.uid)),
             Move::Finish => Decided::Write(writes::finish(set, &record), After::End(End::Finished)),
-            Move::Rest if judged == record.judged => Decided::End(End::Rests),
-            Move::Rest => {
+            Move::Pause if passed == record.passed => Decided::End(End::Rests),
+            Move::Pause => {
                 let mut record = record.clone();
-                (record.judged, record.run) = (judged, run);
+                (record.passed, record.run) = (passed, run);
                 Decided::Write(writes::mark(set, &record, ""), After::End(End::Rests))
             }
             Move::Stop { exit, finding } => Decided::End(stopped(exit, finding.id)),
@@ -474,28 +472,30 @@ impl Run<'_> {
         };
         let now = self.model.now;
         let since = *self.process.since.get_or_insert(now);
-        let stand = Stand::new(facts, &record, now);
-        match back::next(&stand, PATIENCE, self.process.reverted) {
-            Back::Revert { partition } => {
+        let state = State::new(facts, &record, now);
+        match abort::next(&state, PATIENCE, self.process.reverted) {
+            AbortMove::Revert { partition } => {
                 let Some(stable) = facts.revision(&record.stable) else {
                     return Decided::End(stopped(Exit::Manual, "CANARY-NO-STABLE-REVISION"));
                 };
-                let record = back::reverted(&stand, partition, &self.name());
+                let record = abort::reverted(&state, partition, &self.name());
                 let write = writes::revert(set, &record, &stable.template);
                 Decided::Write(write, After::Reverted)
             }
-            Back::Replace { pod, .. } if self.process.deleted.contains(&pod.uid) => {
+            AbortMove::Replace { pod, .. } if self.process.deleted.contains(&pod.uid) => {
                 Decided::Nothing { until: None }
             }
-            Back::Replace { pod, .. } => {
-                Decided::Write(writes::replace(set, &pod, ""), After::Deleted(pod.uid))
+            AbortMove::Replace { pod, .. } => {
+                Decided::Write(pod.delete(set, ""), After::Deleted(pod.uid))
             }
-            Back::Wait { .. } if now.duration_since(since) >= self.deadline => {
+            AbortMove::Wait { .. } if now.duration_since(since) >= self.deadline => {
                 Decided::End(stopped(Exit::Timeout, "CANARY-DEADLINE"))
             }
-            Back::Wait { .. } => Decided::Nothing { until: None },
-            Back::Finish => Decided::Write(writes::finish(set, &record), After::End(End::Finished)),
-            Back::Stop { exit, finding } => Decided::End(stopped(exit, finding.id)),
+            AbortMove::Wait { .. } => Decided::Nothing { until: None },
+            AbortMove::Finish => {
+                Decided::Write(writes::finish(set, &record), After::End(End::Finished))
+            }
+            AbortMove::Stop { exit, finding } => Decided::End(stopped(exit, finding.id)),
         }
     }
 }
@@ -685,17 +685,8 @@ fn goes_back(model: &mut Model, shape: &Shape, script: &[Action]) {
     }
 }
 
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(100),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(properties::config(100))]
 
     /// However turns fall, whoever deletes pods, and however often we are
     /// killed: a canary that is well gets through.
@@ -858,6 +849,121 @@ proptest! {
     }
 }
 
+/// What people do to a set with kubectl alone.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Template(&'static str),
+    Undo,
+    Partition(u32),
+    /// Somebody deletes the pod at this index.
+    Delete(u32),
+    /// Controller and kubelets take so many turns, and time passes.
+    Rounds(u8),
+    Settle,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(Deed::Template),
+        3 => Just(Deed::Undo),
+        3 => (0_u32..6).prop_map(Deed::Partition),
+        1 => (0_u32..6).prop_map(Deed::Delete),
+        4 => (1_u8..6).prop_map(Deed::Rounds),
+        1 => Just(Deed::Settle),
+    ]
+}
+
+fn does(model: &mut Model, deed: Deed) {
+    match deed {
+        Deed::Template(image) => model.edit("/spec/template", template(image)),
+        Deed::Undo => model.undo(),
+        Deed::Partition(to) if !model.on_delete() => {
+            model.edit("/spec/updateStrategy/rollingUpdate", json!({"partition": to}));
+        }
+        Deed::Partition(_) => {}
+        Deed::Delete(index) => model.delete(model.start() + index, By::Other),
+        Deed::Rounds(count) => {
+            for _ in 0..count {
+                model.is_moving();
+                model.tick(1);
+            }
+        }
+        Deed::Settle => settle(model),
+    }
+    model.sync(true);
+}
+
+/// In which order revisions were made: the model counts them in their names.
+fn made(revision: &str) -> u32 {
+    revision.strip_prefix("web-r").and_then(|number| number.parse().ok()).expect("a revision")
+}
+
+/// The revisions that pods run and that are newer than the template's.
+fn taken_back(model: &Model) -> Vec<String> {
+    let update = model.set["status"]["updateRevision"].as_str().unwrap_or_default();
+    let run = pods(model).into_iter().flatten().map(|(revision, _)| revision);
+    run.filter(|revision| made(revision) > made(update)).collect()
+}
+
+proptest! {
+    #![proptest_config(properties::config(400))]
+
+    /// Whatever was applied, held, deleted and undone: a change that somebody
+    /// has taken back is not what an abort goes to, and no template that is
+    /// older than what runs counts as new.
+    #[test]
+    fn what_was_undone_is_never_adopted(
+        shape in shape(),
+        fates in fates(&["b", "c"]),
+        deeds in prop::collection::vec(deed(), 1..12),
+    ) {
+        let mut model = model(&shape, &fates);
+        for deed in deeds {
+            does(&mut model, deed);
+        }
+        let facts = model.facts();
+        let survey = Survey::new(&facts, model.now);
+        let undone = taken_back(&model);
+        let shown = View::new(&facts, None, None, model.now);
+        for (stable, target) in shown.stable.iter().zip(&shown.target) {
+            prop_assert!(made(stable) < made(target), "{} -> {}", stable, target);
+        }
+        prop_assert!(shown.stable.is_none_or(|stable| !undone.contains(&stable)));
+        let mut findings = guards::check(&survey, None, StartKind::Adopt);
+        Allowed::of([&rules::SINGLE_REPLICA, &rules::UNHEALTHY]).weigh(&mut findings);
+        let ids: Vec<&str> = findings.iter().map(|finding| finding.id).collect();
+        if !undone.is_empty() {
+            prop_assert!(refuses(&findings), "{:?} would go back to {:?}", ids, undone);
+            prop_assert!(ids.contains(&"CANARY-UNDONE") || ids.contains(&"CANARY-NO-STABLE-REVISION"), "{:?}", ids);
+            return Ok(());
+        }
+        prop_assert!(!ids.contains(&"CANARY-UNDONE"));
+        let (update, Some(stable)) = (&facts.set.status.update_revision, plan::stable_of(&survey))
+        else {
+            return Ok(());
+        };
+        if refuses(&findings) || update.as_deref() == Some(stable) {
+            return Ok(());
+        }
+        let stable = stable.to_owned();
+        let mut run = Run::new(&mut model, Verb::Adopt);
+        run.check_one = false;
+        let mut turns = std::iter::empty();
+        if run.act(Action::Us, &mut turns).is_none() {
+            run.act(Action::Us, &mut turns);
+        }
+        let Some(record) = record_of(&model) else { return Ok(()) };
+        prop_assert_eq!(&record.stable, &stable);
+        let mut run = Run::new(&mut model, Verb::Abort);
+        run.check_one = false;
+        if run.go(&[]) == End::Finished {
+            for (revision, _) in pods(&model).into_iter().flatten() {
+                prop_assert_eq!(&revision, &stable);
+            }
+        }
+    }
+}
+
 /// Begins, and goes on or not; what ends does not matter.
 fn begin(model: &mut Model, promotes: bool, first: &[Action], second: &[Action]) {
     for (verb, script) in [(Verb::Start("b"), first), (Verb::Full, second)] {
@@ -947,6 +1053,20 @@ mod regressions {
         }
     }
 
+    /// A pod that moved unasked under OnDelete goes back, too, whatever was made of
+    /// the set since.
+    #[test]
+    fn a_pod_that_moved_unasked_goes_back_in_a_smaller_set() {
+        let shape = Shape { on_delete: true, partition: None, ..three(false) };
+        let mut model = Model::new(&shape);
+        let first = [Action::Us, Action::Die(0)];
+        let edits = [Action::Edit(Edit::Strategy), Action::Edit(Edit::Replicas(1))];
+        let second = [&[Action::Run(0), Action::Sync { fresh: true }][..], &edits].concat();
+        begin(&mut model, true, &first, &second);
+        assert!(model.annotation().is_some());
+        goes_back(&mut model, &shape, &[]);
+    }
+
     /// There and back again, so that `rollingUpdate` is null.
     #[test]
     fn the_partition_was_lost() {
@@ -959,7 +1079,7 @@ mod regressions {
 
     /// `rollingUpdate` was null before the canary and is so again.
     #[test]
-    fn there_is_no_partition_to_remove() {
+    fn without_a_partition_abort_removes_none() {
         let shape = Shape { partition: None, ..three(false) };
         let mut model = begun(&shape);
         model.edit("/spec/updateStrategy", json!({"type": "RollingUpdate"}));
@@ -968,7 +1088,7 @@ mod regressions {
 
     /// Somebody raises the partition in the middle of the way back.
     #[test]
-    fn what_the_partition_holds_comes_back_too() {
+    fn pods_above_a_raised_partition_go_back_too() {
         let shape = three(false);
         let mut model = begun(&shape);
         let us = [Action::Us, Action::Edit(Edit::Partition(3))];
@@ -1026,7 +1146,7 @@ mod regressions {
 
     /// Under OnDelete nobody but us replaces what an edit in between has left.
     #[test]
-    fn what_an_edit_left_behind_is_replaced_under_on_delete() {
+    fn under_on_delete_pods_of_an_abandoned_edit_are_replaced() {
         let mut model = begun(&Shape { on_delete: true, partition: None, ..three(false) });
         let us = [Action::Us, Action::Us, Action::Us];
         let mut run = Run::new(&mut model, Verb::Full);
@@ -1043,9 +1163,28 @@ mod regressions {
         assert!(pods(&model).iter().flatten().all(|(revision, _)| *revision == newest));
     }
 
+    /// The judgement of the pod from before is not that of its successor.
+    #[test]
+    fn a_pod_that_was_made_again_is_judged_before_another_one_moves() {
+        let mut model = begun(&three(false));
+        let unjudged = |model: &Model| {
+            let (facts, record) = (model.facts(), record_of(model).expect("a record"));
+            State::new(&facts, &record, model.now).unjudged(&[])
+        };
+        assert_eq!(unjudged(&model), None);
+        model.delete(2, By::Other);
+        settle(&mut model);
+        assert_eq!(unjudged(&model), Some(2));
+        let mut run = Run::new(&mut model, Verb::Full);
+        let facts = run.facts();
+        let Decided::Asked(next) = run.decide_forward(&facts, 0) else { panic!("it has baked") };
+        assert!(matches!(next, Move::Check { index: 2, .. }), "{next:?}");
+        assert_eq!(Run::new(&mut model, Verb::Full).go(&[]), End::Finished);
+    }
+
     /// The same start again goes no further.
     #[test]
-    fn a_start_twice_is_a_start() {
+    fn a_repeated_start_goes_no_further() {
         let mut model = begun(&three(false));
         assert_eq!(Run::new(&mut model, Verb::Start("b")).go(&[]), End::Rests);
         assert_eq!(model.partition(), Some(2));

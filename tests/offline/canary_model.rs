@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use kubectl_stateful::{
     canary::{change, record::ANNOTATION},
-    cluster::{Write, offline::Bundle},
+    cluster::{Resource, Write},
+    manifests::Bundle,
     workload::Facts,
 };
 use serde_json::{Value, json};
@@ -79,6 +80,7 @@ pub struct Pod {
 pub struct Revision {
     pub name: String,
     number: i64,
+    made: Timestamp,
     pub template: Value,
 }
 
@@ -383,7 +385,8 @@ impl Model {
         self.made += 1;
         let name = format!("web-r{}", self.made);
         let template = template.clone();
-        self.revisions.push(Revision { name: name.clone(), number: newest + 1, template });
+        let (number, made) = (newest + 1, self.now);
+        self.revisions.push(Revision { name: name.clone(), number, made, template });
         self.version += 1;
         name
     }
@@ -518,29 +521,36 @@ impl Model {
         self.touch();
     }
 
+    /// `kubectl rollout undo`: back to the second newest revision.
+    pub fn undo(&mut self) {
+        let mut known: Vec<&Revision> = self.revisions.iter().collect();
+        known.sort_by_key(|revision| std::cmp::Reverse(revision.number));
+        if let Some(template) = known.get(1).map(|revision| revision.template.clone()) {
+            self.edit("/spec/template", template);
+        }
+    }
+
     /// Does a write as the server does it.
     pub fn write(&mut self, write: &Write) -> Answer {
         let before = self.set["spec"].clone();
         let patched = match Sent::of(write) {
-            Sent::Delete { uid, version } => {
-                let holds = |pod: &Pod| {
-                    pod.uid == uid && version.as_deref() == Some(&*pod.version.to_string())
-                };
-                let found = self.pods.iter().find(|(_, pod)| holds(pod));
-                let Some(ordinal) = found.map(|(ordinal, _)| *ordinal) else {
-                    let ordinal = write.object().name.rsplit('-').next();
-                    let ordinal = ordinal.and_then(|ordinal| ordinal.parse::<u32>().ok());
-                    let there = ordinal.is_some_and(|ordinal| self.pods.contains_key(&ordinal));
-                    return if there { Answer::Conflict } else { Answer::NotFound };
-                };
-                assert_eq!(write.object().name, format!("web-{ordinal}"));
+            Sent::Delete(preconditions) => {
+                assert_eq!(write.object().resource, Resource::POD);
+                assert!(preconditions.resource_version.is_some(), "a pod goes as it was judged");
+                let ordinal = write.object().name.strip_prefix("web-").expect("a pod of the set");
+                let ordinal = ordinal.parse().expect("an ordinal");
+                let Some(pod) = self.pods.get(&ordinal) else { return Answer::NotFound };
+                if !preconditions.hold(&self.pod(ordinal, pod)) {
+                    return Answer::Conflict;
+                }
                 self.delete(ordinal, By::Us);
                 return Answer::Done;
             }
-            Sent::Merge(body) => strategic(&self.set, &body),
+            Sent::Strategic(patch) => strategic(&self.set, &patch),
             Sent::Operations(operations) => server::patched(&self.set, &operations),
             Sent::Create(body) => panic!("a canary makes nothing: {body}"),
         };
+        assert_eq!(write.object().resource, Resource::STATEFUL_SET);
         match patched {
             Some(set) => {
                 self.set = set;
@@ -559,6 +569,8 @@ impl Model {
                 "apiVersion": "apps/v1", "kind": "ControllerRevision",
                 "metadata": {
                     "name": revision.name, "namespace": "default",
+                    // To the second, as servers keep it.
+                    "creationTimestamp": format!("{:.0}", revision.made),
                     "ownerReferences": [
                         {"kind": "StatefulSet", "name": "web", "uid": "set-1", "controller": true},
                     ],
@@ -614,21 +626,10 @@ impl Model {
     }
 }
 
-/// A strategic merge patch of a set; `None` when its `resourceVersion` is not
-/// that of the set.
+/// The set after a strategic merge patch. Only the template has lists that are
+/// merged by a key.
 fn strategic(set: &Value, patch: &Value) -> Option<Value> {
-    let version = &patch["metadata"]["resourceVersion"];
-    if !version.is_null() && *version != set["metadata"]["resourceVersion"] {
-        return None;
-    }
-    let mut merged = set.clone();
-    for (key, value) in patch["metadata"]["annotations"].as_object().into_iter().flatten() {
-        merged["metadata"]["annotations"][key] = value.clone();
-    }
-    let rolling = &patch["spec"]["updateStrategy"]["rollingUpdate"];
-    if let Some(partition) = rolling.get("partition") {
-        merged["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = partition.clone();
-    }
+    let mut merged = server::merged(set, patch)?;
     let fields = patch.as_object().expect("an object");
     merged["spec"]["template"] = change::apply(&set["spec"]["template"], fields);
     Some(merged)

@@ -6,16 +6,17 @@ use std::{collections::BTreeSet, io::ErrorKind, net::TcpListener};
 use jiff::SignedDuration;
 use kubectl_stateful::{
     canary::{
-        back::{self, Back},
-        change,
+        abort::{self, AbortMove},
+        diff,
+        foreign::ForeignTemplate,
         gates::Gates,
-        guards::{self, Beginning},
-        plan::{self, Memory, Move, Stand, Terms},
-        record::{ANNOTATION, Phase, Record},
+        guards::{self, StartKind},
+        plan::{self, Memory, Move, State, Terms},
+        record::{ANNOTATION, Passed, Phase, Record},
         rules,
     },
-    cluster::offline::Bundle,
-    workload::{Facts, Finding, Severity, Survey},
+    manifests::Bundle,
+    workload::{Allowed, Facts, Finding, Severity, Survey, refuses},
 };
 use serde_json::{Value, json};
 
@@ -30,7 +31,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("CANARY-CHECK-INCONCLUSIVE", "somebody has to be asked"),
     ("CANARY-HOOK-FAILED", "a command has to be run"),
     ("CANARY-LEADER-AHEAD", "somebody has to be asked"),
-    ("CANARY-COMES-BACK", "said after the last write of an abort"),
+    ("CANARY-NOT-KEPT", "see canary_words"),
+    ("CANARY-MANIFEST-PARTITION", "see canary_words"),
+    ("CANARY-COMES-BACK", "said after the last write of an abort; see canary_words"),
+    ("CANARY-NO-RIGHTS", "the answer of a server"),
+    (
+        "CANARY-CLAIM-LEAVING",
+        "claims are read for the pods that go; see control_plane/canary/claims",
+    ),
+    ("CANARY-CAN-GO-ON", "of a verb of its own; see canary_words"),
 ];
 
 /// A revision with all of a template, as the controller keeps it.
@@ -55,7 +64,7 @@ fn healthy_with(others: Vec<Value>) -> Facts {
 }
 
 /// What speaks against a beginning.
-fn checked(facts: &Facts, beginning: Beginning) -> Vec<Finding> {
+fn checked(facts: &Facts, beginning: StartKind) -> Vec<Finding> {
     let record = Record::of(&facts.set).expect("no record or a good one");
     guards::check(&Survey::new(facts, now()), record.as_ref(), beginning)
 }
@@ -77,10 +86,10 @@ fn canary(change: impl FnOnce(&mut Record), others: Vec<Value>) -> Facts {
     let objects = replace(objects, others);
     let at = objects.iter().position(|object| object["kind"] == "StatefulSet").expect("a set");
     let began = facts(&objects);
-    let mut record = Record::begin(&began.set, "web-1", "me", now()).opened(&began.set, 2, "me");
+    let mut record = Record::begin(&began.set, "web-1", "me", now()).rolling(&began.set, 2, "me");
     record.was = Some(0);
     record.gates = Gates::default().fingerprint();
-    record.template = change::fingerprint(&json!({
+    record.template = diff::fingerprint(&json!({
         "metadata": {"labels": {"app": "nginx"}},
         "spec": {"containers": [{"name": "nginx", "image": "nginx:1.22"}]},
     }));
@@ -111,9 +120,9 @@ fn forward_after(first: &Facts, then: &Facts, seconds: i64) -> Vec<Finding> {
     let mut last = None;
     for (facts, moment) in [(first, now() - SignedDuration::from_secs(seconds)), (then, now())] {
         let record = Record::of(&facts.set).expect("a record").expect("a record");
-        let stand = Stand::new(facts, &record, moment);
-        memory.observe(&stand);
-        last = Some(plan::next(&stand, &terms(), &memory));
+        let state = State::new(facts, &record, moment);
+        memory.observe(&state);
+        last = Some(plan::next(&state, &terms(), &memory));
     }
     match last {
         Some(Move::Stop { finding, .. }) => vec![finding],
@@ -128,16 +137,16 @@ fn forward(facts: &Facts) -> Vec<Finding> {
 /// What stops the way back.
 fn backward(facts: &Facts) -> Vec<Finding> {
     let record = Record::of(&facts.set).expect("a record").expect("a record");
-    let stand = Stand::new(facts, &record, now());
-    match back::next(&stand, SignedDuration::from_secs(30), true) {
-        Back::Stop { finding, .. } => vec![finding],
+    let state = State::new(facts, &record, now());
+    match abort::next(&state, SignedDuration::from_secs(30), true) {
+        AbortMove::Stop { finding, .. } => vec![finding],
         other => panic!("{other:?}"),
     }
 }
 
 fn promoted(facts: &Facts, gates: &Gates) -> Vec<Finding> {
     let record = Record::of(&facts.set).expect("a record").expect("a record");
-    guards::for_promote(&Survey::new(facts, now()), &record, gates)
+    guards::for_promote(&Survey::new(facts, now()), &record, Some(gates))
 }
 
 /// `canary plan` of these objects, with these words.
@@ -176,7 +185,7 @@ struct Case {
 }
 
 fn starts(id: &'static str, others: Vec<Value>) -> Case {
-    Case { id, found: checked(&healthy_with(others), Beginning::Change) }
+    Case { id, found: checked(&healthy_with(others), StartKind::Change) }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -203,7 +212,7 @@ fn cases() -> Vec<Case> {
             "desiredHealthy": 3, "currentHealthy": 3,
         },
     });
-    let full = canary(|record| record.judged = Some(2), vec![budget]);
+    let full = canary(|record| record.passed = vec![Passed::new(2, "pod-2", 0)], vec![budget]);
     let late = canary(|_| (), vec![on_revision(unready(2, 700), "web-2")]);
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "spec: {replicas: 4}").expect("a patch");
@@ -236,6 +245,18 @@ fn cases() -> Vec<Case> {
         starts("CANARY-LEFTOVER-PARTITION", vec![with(set(), partition, json!(1))]),
         starts("CANARY-ROLLOUT-IN-PROGRESS", vec![on_revision(pod(2), "web-0")]),
         starts(
+            "CANARY-UNDONE",
+            vec![
+                whole("web-2", 2, "nginx:1.22"),
+                with(
+                    whole("web-1", 3, "nginx:1.21"),
+                    "/metadata/creationTimestamp",
+                    json!(ago(900)),
+                ),
+                on_revision(pod(2), "web-2"),
+            ],
+        ),
+        starts(
             "CANARY-UNKNOWN-STRATEGY",
             vec![with(set(), "/spec/updateStrategy", json!({"type": "Recreate"}))],
         ),
@@ -257,16 +278,16 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "CANARY-UNREAD",
-            checked(&facts(&without(at_rest(), &["Service/nginx"])), Beginning::Change),
+            checked(&facts(&without(at_rest(), &["Service/nginx"])), StartKind::Change),
         ),
         case(
             "CANARY-BLIND",
-            checked(&facts(&without(at_rest(), &["ControllerRevision/web-1"])), Beginning::Change),
+            checked(&facts(&without(at_rest(), &["ControllerRevision/web-1"])), StartKind::Change),
         ),
-        case("CANARY-PROMOTION-BUG", checked(&old, Beginning::Change)),
+        case("CANARY-PROMOTION-BUG", checked(&old, StartKind::Change)),
         case(
             "CANARY-ABORT-IN-PROGRESS",
-            checked(&canary(|record| record.phase = Phase::Aborting, vec![]), Beginning::Change),
+            checked(&canary(|record| record.phase = Phase::Aborting, vec![]), StartKind::Change),
         ),
         case(
             "CANARY-NONE",
@@ -291,7 +312,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "CANARY-NOTHING-TRAPPED",
-            back::unstick(&Survey::new(&plain, now()), SignedDuration::ZERO)
+            abort::unstick(&Survey::new(&plain, now()), SignedDuration::ZERO)
                 .err()
                 .into_iter()
                 .collect(),
@@ -300,12 +321,24 @@ fn cases() -> Vec<Case> {
             "CANARY-IN-PROGRESS",
             planned(&under_way(canary(|_| (), vec![])), &["--image", "nginx=nginx:1.23"]),
         ),
+        case(
+            "CANARY-GATE-UNUSABLE",
+            planned(&at_rest(), &["--restart", "--gate-exec=true", "--container=nope"]),
+        ),
+        case("CANARY-GATE-PORT", planned(&at_rest(), &["--restart", "--gate-http=8080/"])),
         case("CANARY-NO-CHANGE", planned(&at_rest(), &["--image", "nginx=nginx:1.21"])),
         case("CANARY-FORBIDDEN-FIELD", planned(&at_rest(), &["--patch-file", patch])),
         case(
             "CANARY-TEMPLATE-CHANGED",
             forward(&canary(|record| "0".clone_into(&mut record.template), vec![])),
         ),
+        case("CANARY-OVERWRITES", {
+            let facts = canary(|record| "0".clone_into(&mut record.template), vec![]);
+            let record = Record::of(&facts.set).expect("a record").expect("a record");
+            let state = State::new(&facts, &record, now());
+            let theirs = ForeignTemplate::of(&state).expect("a template by somebody else");
+            vec![theirs.overwritten(&state)]
+        }),
         case("CANARY-PARTITION-CHANGED", forward(&canary(|record| record.partition = 1, vec![]))),
         case("CANARY-REPLICAS-CHANGED", forward(&canary(|record| record.replicas = 5, vec![]))),
         case("CANARY-STRATEGY-CHANGED", forward(&canary(|record| record.on_delete = true, vec![]))),
@@ -340,7 +373,7 @@ fn every_rule_has_a_case_or_a_reason() {
 
 #[test]
 fn nothing_speaks_against_a_healthy_set() {
-    let found = checked(&healthy_with(Vec::new()), Beginning::Change);
+    let found = checked(&healthy_with(Vec::new()), StartKind::Change);
     assert_eq!(found, Vec::new());
 }
 
@@ -351,12 +384,12 @@ fn what_is_allowed_becomes_a_warning_and_no_other() {
     let owner = json!([{"kind": "Db", "name": "shop", "uid": "o", "controller": true}]);
     let set = with(set(), "/metadata/ownerReferences", owner);
     let facts = healthy_with(vec![with(set, "/metadata/deletionTimestamp", json!(ago(5)))]);
-    let mut found = checked(&facts, Beginning::Change);
-    guards::allow(&mut found, &["canary-owner".to_owned(), "CANARY-BEING-DELETED".to_owned()]);
+    let mut found = checked(&facts, StartKind::Change);
+    Allowed::of([&rules::OWNER]).weigh(&mut found);
     let severity = |id: &str| found.iter().find(|finding| finding.id == id).map(|f| f.severity);
     assert_eq!(severity("CANARY-OWNER"), Some(Severity::Warning));
     assert_eq!(severity("CANARY-BEING-DELETED"), Some(Severity::Error));
-    assert!(guards::refuses(&found));
+    assert!(refuses(&found));
 }
 
 /// A patch of another object is a slip of whoever typed it, and no set is

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     process::{Command, Stdio},
 };
 
@@ -20,7 +20,10 @@ pub fn run(words: &[&str], stdin: &str) -> (String, String, Option<i32>) {
         .spawn()
         .expect("the binary");
     let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(stdin.as_bytes()).expect("it reads, or has ended");
+    // A command that refuses its arguments exits without reading.
+    if let Err(error) = input.write_all(stdin.as_bytes()) {
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+    }
     drop(input);
     let output = child.wait_with_output().expect("an end");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
@@ -134,6 +137,111 @@ fn the_exit_code_judges_only_when_asked() {
     let code = |words: &[&str]| run(&[words, &scenario].concat(), "").2;
     assert_eq!(code(&["status", "web"]), Some(0));
     assert_eq!(code(&["status", "web", "--exit-code"]), Some(3));
+}
+
+/// As kubectl has them, over the document of `-o json`.
+#[test]
+fn templates_pick_from_the_document() {
+    let file = "tests/scenarios/status/image-pull.yaml";
+    let asked = |format: &str| run(&["status", "web", "-f", file, "-o", format], "");
+    let (stdout, stderr, code) = asked("jsonpath={.set.name}: {.reasons[*].id}");
+    assert_eq!((stderr.as_str(), code), ("", Some(0)));
+    assert!(stdout.starts_with("web: STATUS-"), "{stdout}");
+    let (stdout, _, _) = asked("custom-columns=POD:.name,STATE:.state");
+    assert!(stdout.starts_with("POD     STATE\nweb-0   "), "{stdout}");
+    let (stdout, stderr, code) = asked("jsonpath={range .items[*]}{.name}");
+    assert_eq!((stdout.as_str(), code), ("", Some(2)));
+    assert!(stderr.contains("a range without an end"), "{stderr}");
+    // Of an error there is only the message.
+    let words = ["status", "web", "-f", "tests/no-such-file.yaml", "-o", "jsonpath={.error}"];
+    let (stdout, stderr, code) = run(&words, "");
+    assert_eq!((stdout.as_str(), code), ("", Some(1)));
+    assert!(stderr.contains("does not exist"), "{stderr}");
+}
+
+/// A program that asked for a document gets one, also for a wrong line.
+#[test]
+fn a_wrong_line_is_a_document_too() {
+    for words in [
+        &["scale", "-o", "json"][..],
+        &["status", "web", "--no-such-flag", "-ojson"],
+        &["scale", "web", "--output=json", "--replicas", "x"],
+    ] {
+        let (stdout, stderr, code) = run(words, "");
+        assert_eq!(code, Some(2), "{stderr}");
+        let document: serde_json::Value = serde_json::from_str(&stdout).expect("a document");
+        assert_eq!((&document["result"], &document["exitCode"]), (&"usage".into(), &2.into()));
+        let error = document["error"].as_str().expect("an error");
+        assert!(!error.starts_with("error:") && stderr.contains(error), "{stdout}{stderr}");
+        let hint = document["hint"].as_str().expect("a hint");
+        assert!(hint.starts_with("kubectl stateful s") && hint.ends_with(" --help"), "{hint}");
+    }
+}
+
+#[test]
+fn what_kubectl_users_type_is_understood() {
+    for (words, wanted) in [
+        (&["help"][..], "Usage: kubectl stateful"),
+        (&["help", "status"], "Usage: kubectl stateful status"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["version", "--client"], env!("CARGO_PKG_VERSION")),
+    ] {
+        let (stdout, stderr, code) = run(words, "");
+        assert_eq!((stderr.as_str(), code), ("", Some(0)), "{words:?}");
+        assert!(stdout.contains(wanted), "{words:?}: {stdout}");
+    }
+    // The last of a repeated flag wins.
+    let file = "tests/scenarios/status/image-pull.yaml";
+    let (_, stderr, code) =
+        run(&["status", "web", "-f", file, "-n", "nowhere", "-n", "default"], "");
+    assert_eq!((stderr.as_str(), code), ("", Some(0)));
+    let (_, stderr, code) =
+        run(&["status", "web", "-f", file, "-n", "default", "-n", "nowhere"], "");
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("no StatefulSet \"web\" in namespace \"nowhere\" (it has: default/web)"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_locale_without_utf8_gets_ascii() {
+    let shown = |locale: &str, words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kubectl-stateful"))
+            .args(words)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_clear()
+            .env("LANG", locale)
+            .output()
+            .expect("an end");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let status = ["status", "web", "-f", "tests/scenarios/status/image-pull.yaml"];
+    let fine = shown("de_DE.UTF-8", &status);
+    assert!(fine.contains("├─ web-0") || fine.contains("└─ web-"), "{fine}");
+    let plain = shown("C", &status);
+    assert!(plain.is_ascii(), "{plain}");
+    assert!(plain.contains("- web-0") && plain.contains("-> kubectl"), "{plain}");
+    // A document is what it is.
+    let json = [&status[..], &["-o", "json"]].concat();
+    let without_ages = |text: String| text.lines().count();
+    assert_eq!(without_ages(shown("C", &json)), without_ages(shown("de_DE.UTF-8", &json)));
+}
+
+/// What cannot be written is no success.
+#[test]
+fn an_answer_that_is_lost_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-stateful"))
+        .args(["status", "web", "-f", "tests/scenarios/status/image-pull.yaml"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_clear()
+        .stdout(full)
+        .output()
+        .expect("an end");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
 }
 
 #[test]
@@ -270,4 +378,51 @@ fn every_block_of_the_readme_is_run_somewhere() {
         "tests/run",
     ];
     assert_eq!(lines, run);
+}
+
+/// As kubectl takes them, also where they say no.
+#[test]
+fn a_flag_may_say_that_it_is_on_or_off() {
+    let manifest = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: web}\n\
+                    spec: {replicas: 0, serviceName: nginx, template: {}}\n";
+    let status = |flags: &[&str]| run(&[&["status", "-f", "-"], flags].concat(), manifest);
+    let (plain, _, code) = status(&["--watch=false", "--exit-code=0", "--no-headers=false"]);
+    assert!(plain.starts_with("NAMESPACE"), "{plain}");
+    assert_eq!(status(&[]), (plain, String::new(), code));
+    assert_eq!(status(&["--no-headers=true"]), status(&["--no-headers"]));
+    let (_, stderr, code) = status(&["--no-headers=perhaps"]);
+    assert_eq!(code, Some(2), "{stderr}");
+}
+
+#[test]
+fn a_template_that_is_empty_or_asks_beyond_the_end_is_refused() {
+    let manifest = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: web}\n\
+                    spec: {replicas: 0, serviceName: nginx, template: {}}\n";
+    let status = |form: &str| run(&["status", "-f", "-", "-o", form], manifest);
+    for form in ["jsonpath=", "custom-columns="] {
+        let (stdout, stderr, code) = status(form);
+        assert_eq!((stdout.as_str(), code), ("", Some(2)), "{stderr}");
+        assert!(stderr.contains(&format!("-o {form} has no template after it")), "{stderr}");
+    }
+    for form in ["jsonpath={.items[9].name}", "jsonpath={.items[-2].name}"] {
+        let (stdout, stderr, code) = status(form);
+        assert_eq!((stdout.as_str(), code), ("", Some(1)), "{stderr}");
+        assert!(stderr.contains("array index out of bounds: index "), "{stderr}");
+    }
+    for form in ["jsonpath={.items[0].name}", "jsonpath={.items[-1].name}"] {
+        assert_eq!(status(form).0, "web");
+    }
+}
+
+#[test]
+fn a_help_that_cannot_be_written_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let help = Command::new(env!("CARGO_BIN_EXE_kubectl-stateful"))
+        .args(["status", "--help"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("the binary");
+    assert_eq!(help.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&help.stderr).contains("cannot write: "));
 }

@@ -4,35 +4,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use kubectl_stateful::{
-    cluster::offline::Text,
+    manifests::Text,
     migrate::{
         convert::{Class, Conversion, Mode, Options, Outcome, convert},
         files::Manifests,
         rules,
     },
+    workload::Allowed,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::cli::run;
+use super::{cli::run, scenarios::yaml_files};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn yaml_files(folder: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(root().join(folder))
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    files
 }
 
 fn stem(path: &Path) -> String {
@@ -59,7 +49,7 @@ fn snapshot(name: String, seen: &str) {
 /// The first line of each scenario is the command.
 #[test]
 fn every_scenario_converts_to_its_snapshot() {
-    for file in yaml_files("tests/scenarios/convert") {
+    for file in yaml_files(&root().join("tests/scenarios/convert")) {
         let text = fs::read_to_string(&file).expect("a scenario");
         let words = text.lines().next().and_then(|line| line.strip_prefix("# convert "));
         let words: Vec<&str> = words.expect("a header").split(' ').collect();
@@ -70,7 +60,7 @@ fn every_scenario_converts_to_its_snapshot() {
 /// The seeds as they are, and the way the issue wants ZooKeeper's.
 #[test]
 fn seeds_convert_to_their_snapshots() {
-    let mut files = yaml_files("tests/apps/seeds");
+    let mut files = yaml_files(&root().join("tests/apps/seeds"));
     files.push(root().join("tests/apps/mysql-deployment.yaml"));
     files.push(root().join("tests/apps/zookeeper-deployment.yaml"));
     for file in files {
@@ -199,7 +189,7 @@ fn cases() -> Vec<Case> {
         case(
             "paused, allowed",
             app(&[(0, "/spec/paused", json!(true))], &[]),
-            Options { allow: vec!["MIGRATE-PAUSED".into()], ..plain() },
+            Options { allow: Allowed::of([&rules::PAUSED]), ..plain() },
             &["MIGRATE-PAUSED", "MIGRATE-FIELD-DROPPED"],
         ),
         case(
@@ -484,7 +474,7 @@ fn converted(case: &Case) -> Conversion {
 }
 
 #[test]
-fn every_case_says_what_it_is() {
+fn every_case_has_its_findings_and_every_rule_a_case() {
     let mut said = BTreeSet::new();
     for case in cases() {
         let conversion = converted(&case);
@@ -496,7 +486,7 @@ fn every_case_says_what_it_is() {
         assert_eq!(ids, expected, "{}: {:#?}", case.name, conversion.findings);
     }
     // Said where text is: in the snapshots.
-    said.extend(["MIGRATE-COMMENTS-LOST", "MIGRATE-LABEL-CHANGED"]);
+    said.extend(["MIGRATE-COMMENTS-LOST", "MIGRATE-LABEL-CHANGED", "MIGRATE-NOT-AN-OBJECT"]);
     let all = [rules::REFUSALS, rules::WARNINGS, rules::NOTES].concat();
     let all: BTreeSet<&str> = all.iter().map(|rule| rule.id).collect();
     assert_eq!(said, all, "every rule has a case");
@@ -504,7 +494,7 @@ fn every_case_says_what_it_is() {
 
 fn bodies(conversion: &Conversion, kind: &str) -> Vec<Value> {
     let made = conversion.outcomes.iter().flat_map(|outcome| match outcome {
-        Outcome::Became(made) => made.clone(),
+        Outcome::Replaced(made) => made.clone(),
         Outcome::Kept => Vec::new(),
     });
     made.map(|made| made.body).filter(|body| body["kind"] == kind).collect()
@@ -581,6 +571,106 @@ fn files_are_written_all_or_none_and_never_over_something_else() {
     let words = ["migrate", "convert", "-f", &twins[0], "-f", &twins[1], "--out", &shown];
     let (_, stderr, code) = run(&words, "");
     assert_eq!(code, Some(2), "two files of one name: {stderr}");
+}
+
+/// The application under another name, whose claim three pods share.
+fn shared() -> String {
+    let text = APP.replace("name: db", "name: web").replace("app: db", "app: web");
+    let text = text.replace("claimName: data", "claimName: files");
+    let text = text.replace("metadata: {name: data}", "metadata: {name: files}");
+    text.replace("{selector:", "{replicas: 3, selector:")
+}
+
+#[test]
+fn one_that_is_refused_stops_no_other_and_is_named_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (good, bad) = (folder.path().join("db.yaml"), folder.path().join("web.yaml"));
+    fs::write(&good, APP).expect("a file");
+    let comment = "# the web\n# with one folder for all\n";
+    fs::write(&bad, format!("{comment}{}", shared())).expect("a file");
+    let folder = folder.path().to_string_lossy().into_owned();
+    let (stdout, stderr, code) = run(&["migrate", "convert", "-f", &folder], "");
+    assert_eq!(code, Some(4), "{stderr}");
+    let place = format!("Deployment web ({folder}/web.yaml line 3) is not converted: 3 replicas");
+    let seen = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(seen.contains(&place), "{stderr}");
+    let kinds: Vec<(String, String)> = manifests(&stdout)
+        .objects
+        .iter()
+        .map(|one| {
+            (
+                one["kind"].as_str().unwrap_or_default(),
+                one["metadata"]["name"].as_str().unwrap_or_default(),
+            )
+        })
+        .map(|(kind, name)| (kind.to_owned(), name.to_owned()))
+        .collect();
+    let has = |kind: &str, name: &str| kinds.contains(&(kind.to_owned(), name.to_owned()));
+    assert!(has("StatefulSet", "db") && !has("Deployment", "db"), "{kinds:?}");
+    assert!(has("Deployment", "web") && has("PersistentVolumeClaim", "files"), "{kinds:?}");
+    // What is refused stands there as it was.
+    assert!(stdout.contains(&shared().split("---").next().expect("it")[..60]), "{stdout}");
+    let (stdout, _, code) = run(&["migrate", "convert", "-f", &folder, "-o", "json"], "");
+    let document: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((code, &document["result"]), (Some(4), &json!("refused")));
+    assert_eq!(document["sets"].as_array().map(Vec::len), Some(1), "{document}");
+    assert_eq!(document["reasons"][0]["id"], "MIGRATE-PVC-SHARED");
+    // Alone, it leaves nothing to write.
+    let bad = bad.to_string_lossy().into_owned();
+    let (stdout, stderr, code) = run(&["migrate", "convert", "-f", &bad], "");
+    assert_eq!((stdout.as_str(), code), ("", Some(4)), "{stderr}");
+    assert!(stderr.contains("web.yaml line 3"), "{stderr}");
+}
+
+#[test]
+fn a_folder_may_have_files_that_are_no_objects() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (input, out) = (folder.path().join("in"), folder.path().join("out"));
+    fs::create_dir(&input).expect("a folder");
+    let kustomization = "resources:\n- app.yaml   # the database\n";
+    let values = "{\"replicas\": 1}\n";
+    for (name, text) in
+        [("app.yaml", APP), ("kustomization.yaml", kustomization), ("values.json", values)]
+    {
+        fs::write(input.join(name), text).expect("a file");
+    }
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let (shown, into) = (path(&input), path(&out));
+    let (_, stderr, code) = run(&["migrate", "convert", "-f", &shown, "--out", &into], "");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("MIGRATE-NOT-AN-OBJECT"), "{stderr}");
+    let read = |name: &str| fs::read_to_string(out.join(name)).expect("a file");
+    assert_eq!(read("kustomization.yaml"), kustomization);
+    assert_eq!(read("values.json"), values);
+    assert!(read("app.yaml").contains("kind: StatefulSet"));
+    let (stdout, ..) = run(&["migrate", "convert", "-f", &shown], "");
+    assert!(
+        !stdout.contains("resources:\n- app.yaml") && !stdout.contains("replicas\""),
+        "{stdout}"
+    );
+    // Who names it means it as a manifest.
+    let named = path(&input.join("kustomization.yaml"));
+    assert_eq!(run(&["migrate", "convert", "-f", &named], "").2, Some(1));
+}
+
+#[test]
+fn lines_end_as_they_did() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("app.yaml");
+    let text = fs::read_to_string(root().join("tests/apps/seeds/mysql-deployment.yaml"));
+    let text = text.expect("a seed");
+    fs::write(&file, text.replace('\n', "\r\n")).expect("a file");
+    let (file, out) = (file.to_string_lossy().into_owned(), folder.path().join("out"));
+    let (stdout, _, code) = run(&["migrate", "convert", "-f", &file], "");
+    assert_eq!(code, Some(0));
+    let bare = |text: &str| text.replace("\r\n", "").contains(['\r', '\n']);
+    assert!(stdout.contains("kind: StatefulSet\r\n") && !bare(&stdout), "{stdout:?}");
+    let (plain, ..) = run(&["migrate", "convert", "-f", "-"], &text);
+    assert_eq!(stdout.replace("\r\n", "\n"), plain);
+    let shown = out.to_string_lossy().into_owned();
+    run(&["migrate", "convert", "-f", &file, "--out", &shown], "");
+    let written = fs::read_to_string(out.join("app.yaml")).expect("the file");
+    assert!(written.contains("StatefulSet") && !bare(&written), "{written:?}");
 }
 
 #[test]
@@ -710,7 +800,7 @@ fn heir<'a>(object: &Value, conversion: &'a Conversion) -> &'a Value {
         .outcomes
         .iter()
         .filter_map(|outcome| match outcome {
-            Outcome::Became(made) => Some(made),
+            Outcome::Replaced(made) => Some(made),
             Outcome::Kept => None,
         })
         .flatten()

@@ -4,17 +4,21 @@
 use std::{collections::BTreeSet, fs};
 
 use kubectl_stateful::{
-    cluster::{naming::Target, offline::Bundle},
     dns::{
-        compare::{Judged, Outcome, Verdict},
-        domain::{Domain, How},
-        expected::{Expected, Kind, Row, Value, Wish, Zone, reverse_name, reversed, rows},
+        compare::{JudgedRow, Outcome, Verdict},
+        domain::{Domain, DomainSource},
+        expected::{Expected, Kind, Row, RowOptions, Value, Zone, reverse_name, reversed, rows},
         explain::explain,
         facts::{Config, Facts, NodeLocal},
-        picture::{Asked, of_answers},
+        lists::ListOptions,
+        picture::{Picture, Responder, answer_findings},
+        report::render,
         rules,
         wire::{Code, Reply},
     },
+    dns::{offline as names, read::Target},
+    manifests::Bundle,
+    output::{Exit, Look},
     workload::{Finding, Severity},
 };
 use proptest::prelude::*;
@@ -102,7 +106,7 @@ fn facts_of(objects: Vec<Json>, target: &Target) -> Facts {
     for object in objects {
         bundle.add(object).expect("an object");
     }
-    bundle.naming(target, None).expect("facts")
+    names::facts(&bundle, target, None).expect("facts")
 }
 
 fn facts(objects: Vec<Json>) -> Facts {
@@ -114,11 +118,11 @@ fn zone() -> Zone {
 }
 
 fn domain() -> Domain {
-    Domain { name: "cluster.local".to_owned(), how: How::Assumed }
+    Domain { name: "cluster.local".to_owned(), source: DomainSource::Assumed }
 }
 
-fn findings(facts: &Facts, wish: &Wish) -> Vec<Finding> {
-    let found = explain(facts, &zone(), &domain(), wish);
+fn findings(facts: &Facts, options: &RowOptions) -> Vec<Finding> {
+    let found = explain(facts, &zone(), &domain(), options);
     for finding in &found {
         read_if_ours(finding.hint.as_deref().unwrap_or_default());
     }
@@ -145,11 +149,11 @@ fn line(row: &Row) -> String {
 }
 
 fn lines(facts: &Facts) -> Vec<String> {
-    rows(facts, &zone(), &Wish::default()).iter().map(line).collect()
+    rows(facts, &zone(), &RowOptions::default()).iter().map(line).collect()
 }
 
 #[test]
-fn a_set_has_names_for_all_that_it_is() {
+fn a_set_its_ports_and_its_pods_have_names() {
     assert_eq!(
         lines(&facts(healthy())),
         [
@@ -163,11 +167,11 @@ fn a_set_has_names_for_all_that_it_is() {
             "10.244.0.12 PTR web-2.nginx",
         ]
     );
-    assert_eq!(findings(&facts(healthy()), &Wish::default()), []);
+    assert_eq!(findings(&facts(healthy()), &RowOptions::default()), []);
 }
 
 #[test]
-fn slices_are_united_whatever_their_number_and_family() {
+fn slices_of_any_number_and_family_are_merged() {
     let mut six = slice("nginx-six", &[]);
     six["endpoints"] = json!([{"addresses": ["fd00::10"], "hostname": "web-0"}]);
     let mut objects = changed(&[
@@ -207,15 +211,15 @@ fn what_is_not_ready_is_not_served_unless_it_is_published() {
     assert!(found.contains(&"web-1.nginx A - web-1 is NotReady".to_owned()), "{found:#?}");
     assert!(found.contains(&"nginx A 10.244.0.10 10.244.0.12".to_owned()), "{found:#?}");
     assert!(!found.iter().any(|line| line.starts_with("10.244.0.11 PTR")));
-    let judged: Vec<Option<Verdict>> = rows(&known, &zone(), &Wish::default())
+    let judged: Vec<Option<Verdict>> = rows(&known, &zone(), &RowOptions::default())
         .into_iter()
-        .map(|row| Judged::new(row, Vec::new(), "nginx.default.svc.cluster.local").verdict)
+        .map(|row| JudgedRow::new(row, Vec::new(), "nginx.default.svc.cluster.local").verdict)
         .collect();
     assert_eq!(judged.iter().filter(|one| **one == Some(Verdict::NotReady)).count(), 1);
 }
 
 #[test]
-fn services_of_other_kinds_have_the_names_that_they_have() {
+fn services_of_other_types_have_their_own_names() {
     let lines_of = |objects: Vec<Json>, name: &str| {
         lines(&facts_of(objects, &Target::Service(name.to_owned())))
     };
@@ -228,7 +232,7 @@ fn services_of_other_kinds_have_the_names_that_they_have() {
     let address = own("ext", json!({"type": "ExternalName", "externalName": "192.0.2.1"}));
     assert_eq!(
         lines_of(vec![address], "ext"),
-        ["ext CNAME - externalName \"192.0.2.1\" is no name, so there is no CNAME"]
+        ["ext CNAME - externalName \"192.0.2.1\" is not a name, so there is no CNAME record"]
     );
     // Hand-made endpoints behind an address of its own.
     let ports = json!([{"port": 80, "protocol": "TCP"}]);
@@ -271,7 +275,7 @@ fn services_of_other_kinds_have_the_names_that_they_have() {
 }
 
 #[test]
-fn from_what_was_not_read_nothing_is_concluded() {
+fn nothing_is_concluded_from_what_was_not_read() {
     let no_slices = facts(without("EndpointSlice", ""));
     assert_eq!(
         lines(&no_slices),
@@ -284,16 +288,16 @@ fn from_what_was_not_read_nothing_is_concluded() {
         ]
     );
     assert_eq!(no_slices.unread[0].resource, "endpointslices.discovery.k8s.io");
-    assert_eq!(findings(&no_slices, &Wish::default()), []);
+    assert_eq!(findings(&no_slices, &RowOptions::default()), []);
     let no_services = facts(without("Service", ""));
     assert!(lines(&no_services).iter().all(|line| line.ends_with('?')));
-    assert_eq!(findings(&no_services, &Wish::default()), []);
+    assert_eq!(findings(&no_services, &RowOptions::default()), []);
 }
 
 struct Case {
     name: &'static str,
     facts: Facts,
-    wish: Wish,
+    options: RowOptions,
     ids: &'static [&'static str],
     says: &'static str,
 }
@@ -304,7 +308,7 @@ fn case(
     ids: &'static [&'static str],
     says: &'static str,
 ) -> Case {
-    Case { name, facts: facts(objects), wish: Wish::default(), ids, says }
+    Case { name, facts: facts(objects), options: RowOptions::default(), ids, says }
 }
 
 fn corefile(text: &str) -> Facts {
@@ -359,19 +363,25 @@ fn cases() -> Vec<Case> {
             "spec": {"type": "ExternalName", "externalName": "192.0.2.1"}})],
         &Target::Service("ext".to_owned()),
     );
-    let of = |name, facts, ids, says| Case { name, facts, wish: Wish::default(), ids, says };
+    let of =
+        |name, facts, ids, says| Case { name, facts, options: RowOptions::default(), ids, says };
     let mut local = facts(healthy());
     local.servers.node_local =
         Some(NodeLocal { seen: "pod/node-local-dns-x in kube-system".to_owned(), corefile: None });
     let mut managed = facts(healthy());
-    managed.servers.looked = true;
+    managed.servers.services_read = true;
     vec![
-        case("no name", vec![pointing("")], &["DNS-NO-SERVICE-NAME"], "names no Service"),
+        case(
+            "no name",
+            vec![pointing("")],
+            &["DNS-NO-SERVICE-NAME"],
+            "web has no spec.serviceName",
+        ),
         case(
             "missing",
             without("Service", "nginx").into_iter().chain([bare_other()]).collect(),
             &["DNS-SERVICE-MISSING"],
-            "serviceName of web is nginx, and there is no Service of that name",
+            "serviceName of web is nginx, but Service nginx does not exist",
         ),
         case(
             "another one",
@@ -391,7 +401,17 @@ fn cases() -> Vec<Case> {
                 json!(["10.96.1.1"]),
             )]),
             &["DNS-NOT-HEADLESS"],
-            "is of type ClusterIP and has the address 10.96.1.1",
+            "has type ClusterIP and the address 10.96.1.1",
+        ),
+        case(
+            "alias",
+            changed(&[with(
+                with(service(), "/spec", json!({"type": "ExternalName"})),
+                "/spec/externalName",
+                json!("db.example.org"),
+            )]),
+            &["DNS-NOT-HEADLESS"],
+            "is an ExternalName, an alias for db.example.org: no pod has a name under it",
         ),
         case(
             "selector",
@@ -403,7 +423,48 @@ fn cases() -> Vec<Case> {
             "not ready",
             changed(&[waiting.clone(), named(unready(1, 60), 1)]),
             &["DNS-NOT-READY"],
-            "web-1 is not Ready, and Service nginx publishes only pods that are",
+            "web-1 is not Ready, and Service nginx serves only pods that are",
+        ),
+        case(
+            "cannot pull",
+            changed(&[waiting.clone(), named(waits_for_image(), 1)]),
+            &["DNS-NOT-READY"],
+            "web-1 is not Ready (web-1 is ImagePullBackOff)",
+        ),
+        case(
+            "without an address",
+            changed(&[
+                slice("nginx-a", &[endpoint(2)]),
+                with(pending(0), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+                pending(1),
+            ]),
+            &["DNS-NOT-RUNNING"],
+            "web-0 is Terminating and web-1 is Pending, and DNS serves only running pods",
+        ),
+        case(
+            "no pods",
+            changed(&[slice("nginx-a", &[])])
+                .into_iter()
+                .filter(|one| one["kind"] != "Pod")
+                .chain([pod_of_another_set()])
+                .collect(),
+            &["DNS-NOT-RUNNING"],
+            "web-0 does not exist, web-1 does not exist and web-2 does not exist",
+        ),
+        case(
+            "no replicas",
+            vec![with(set(), "/spec/replicas", json!(0)), service(), slice("nginx-a", &[])],
+            &["DNS-NOT-RUNNING"],
+            "web has 0 replicas",
+        ),
+        of(
+            "selects no pod",
+            facts_of(
+                vec![service(), slice("nginx-a", &[]), pod_of_another_set()],
+                &Target::Service("nginx".to_owned()),
+            ),
+            &["DNS-NO-ENDPOINTS"],
+            "Service nginx selects no pod of the namespace",
         ),
         case(
             "published",
@@ -421,7 +482,7 @@ fn cases() -> Vec<Case> {
             "second Service",
             second,
             &["DNS-NO-POD-NAMES"],
-            "under Service nginx: web-0.nginx exists, web-0.web-headless does not",
+            "under Service nginx: use web-0.nginx, not web-0.web-headless",
         ),
         case(
             "unnamed port",
@@ -433,7 +494,7 @@ fn cases() -> Vec<Case> {
             "family",
             changed(&[with(service(), "/spec/ipFamilies", json!(["IPv6"])), slice("nginx-a", &[])]),
             &["DNS-FAMILY"],
-            "is IPv6 only, and web-0, web-1 and web-2 have no such address",
+            "is IPv6 only, but web-0, web-1 and web-2 have no such address",
         ),
         case(
             "host network",
@@ -448,19 +509,19 @@ fn cases() -> Vec<Case> {
             "run with dnsPolicy Default",
         ),
         of("namespaces", corefile("namespaces a b"), &["DNS-FILTERED"], "only a, b, not default"),
-        of("labels", corefile("labels tier=x"), &["DNS-FILTERED"], "labels asks for tier=x"),
-        of("noendpoints", corefile("noendpoints"), &["DNS-FILTERED"], "noendpoints is set"),
+        of("labels", corefile("labels tier=x"), &["DNS-FILTERED"], "(labels) requires tier=x"),
+        of("noendpoints", corefile("noendpoints"), &["DNS-FILTERED"], "sets noendpoints"),
         of("good labels", corefile("labels app in (nginx, db)"), &[], ""),
         case(
             "old address",
             changed(&[moved]),
             &["DNS-OLD-ADDRESS"],
-            "has 10.244.0.99 for web-1, which has 10.244.0.11 now",
+            "has 10.244.0.99 for web-1, whose address is now 10.244.0.11",
         ),
         Case {
             name: "beyond",
             facts: facts(healthy()),
-            wish: Wish { ordinal: Some(5), ..Wish::default() },
+            options: RowOptions { ordinal: Some(5), ..RowOptions::default() },
             ids: &["DNS-NO-ORDINAL"],
             says: "web has ordinals 0 to 2 (replicas 3), so web-5 does not exist",
         },
@@ -488,8 +549,31 @@ fn bare_other() -> Json {
         "spec": {"clusterIP": "10.96.3.3"}})
 }
 
+/// A pod of the set that cannot pull its image: it has an address.
+fn waits_for_image() -> Json {
+    with(
+        unready(1, 60),
+        "/status/containerStatuses/0/state",
+        json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}),
+    )
+}
+
+/// A pod of the set that waits for a node.
+fn pending(ordinal: u32) -> Json {
+    let pod = with(unready(ordinal, 60), "/status", json!({"phase": "Pending"}));
+    let pod = with(pod, "/spec/hostname", json!(format!("web-{ordinal}")));
+    with(pod, "/spec/subdomain", json!("nginx"))
+}
+
+fn pod_of_another_set() -> Json {
+    let other = with(pod(0), "/metadata/labels", json!({"app": "db"}));
+    with(other, "/metadata/name", json!("db-0"))
+}
+
 /// The rules about answers need answers; the others have a case above.
-const OF_ANSWERS: [&str; 8] = [
+const OF_ANSWERS: [&str; 10] = [
+    "DNS-SERVERS-UNREAD",
+    "DNS-NO-RECORD",
     "DNS-SKEW",
     "DNS-DENIED",
     "DNS-UNEXPECTED",
@@ -503,8 +587,8 @@ const OF_ANSWERS: [&str; 8] = [
 #[test]
 fn each_rule_finds_its_case_and_nothing_else() {
     let mut seen = BTreeSet::new();
-    for Case { name, facts, wish, ids: wanted, says } in cases() {
-        let found = findings(&facts, &wish);
+    for Case { name, facts, options, ids: wanted, says } in cases() {
+        let found = findings(&facts, &options);
         assert_eq!(ids(&found), wanted, "{name}: {found:#?}");
         let said = found.iter().any(|finding| finding.message.contains(says));
         assert!(said || wanted.is_empty(), "{name}: {found:#?}");
@@ -521,18 +605,19 @@ fn what_a_cache_remembers_is_said_with_its_seconds() {
     let mut known = corefile("ttl 30");
     let text = known.servers.corefiles[0].text.replace(".:53 {\n", ".:53 {\n cache 20\n");
     known.servers.corefiles[0].text = text;
-    let found = findings(&known, &Wish::default());
+    let found = findings(&known, &RowOptions::default());
     assert_eq!(ids(&found), ["DNS-DENIALS-CACHED"]);
+    assert_eq!(found[0].hint, None, "nobody edits kube-system for 20 s");
     assert!(found[0].message.contains("for up to 20 s on each server"), "{found:#?}");
     assert_eq!(found[0].severity, Severity::Note);
-    let flag = Domain { name: "other.local".to_owned(), how: How::Flag };
+    let flag = Domain { name: "other.local".to_owned(), source: DomainSource::Flag };
     let zone = Zone { domain: "other.local".to_owned(), ..zone() };
-    let found = explain(&known, &zone, &flag, &Wish::default());
+    let found = explain(&known, &zone, &flag, &RowOptions::default());
     assert_eq!(ids(&found), ["DNS-WRONG-DOMAIN"]);
 }
 
 fn reply(values: &[&str], denied_for: Option<u32>) -> Outcome {
-    let code = if values.is_empty() { Code::NoSuchName } else { Code::Fine };
+    let code = if values.is_empty() { Code::NxDomain } else { Code::NoError };
     let values: Vec<Value> =
         values.iter().map(|text| Value::Address(text.parse().expect("an address"))).collect();
     let weights = vec![None; values.len()];
@@ -543,10 +628,11 @@ fn reply(values: &[&str], denied_for: Option<u32>) -> Outcome {
 fn answers_that_differ_are_said_with_who_gave_them() {
     let service = "nginx.default.svc.cluster.local";
     let row = || {
-        let wish = Wish { ordinal: Some(1), kinds: vec![Kind::A], ..Wish::default() };
-        rows(&facts(healthy()), &zone(), &wish).remove(0)
+        let options =
+            RowOptions { ordinal: Some(1), kinds: vec![Kind::A], ..RowOptions::default() };
+        rows(&facts(healthy()), &zone(), &options).remove(0)
     };
-    let asked = |name: &str| Asked {
+    let asked = |name: &str| Responder {
         name: name.to_owned(),
         namespace: "kube-system".to_owned(),
         port: Some(53),
@@ -556,8 +642,8 @@ fn answers_that_differ_are_said_with_who_gave_them() {
     };
     let both = [asked("coredns-a"), asked("coredns-b")];
     let said = |one: Outcome, other: Outcome| {
-        let judged = vec![Judged::new(row(), vec![one, other], service)];
-        let found = of_answers(&judged, &both, &zone(), service, "again");
+        let judged = vec![JudgedRow::new(row(), vec![one, other], service)];
+        let found = answer_findings(&judged, &both, &zone(), service, "again");
         assert!(found.len() <= 1, "{found:#?}");
         found.into_iter().next().map(|finding| (finding.id, finding.message))
     };
@@ -565,20 +651,216 @@ fn answers_that_differ_are_said_with_who_gave_them() {
     assert_eq!(said(good(), good()), None);
     let (id, message) = said(good(), reply(&[], Some(27))).expect("a finding");
     assert_eq!(id, "DNS-SKEW");
-    assert_eq!(message, "coredns-b differs from the API: web-1.nginx A is NXDOMAIN, for 27 s more");
+    assert_eq!(
+        message,
+        "coredns-b differs from the API: web-1.nginx A is NXDOMAIN, valid for 27 s more"
+    );
     let (id, message) = said(reply(&[], Some(3)), reply(&[], Some(27))).expect("a finding");
     assert_eq!(id, "DNS-DENIED");
-    assert!(message.contains("web-1.nginx A is NXDOMAIN, for 3 s more"), "{message}");
+    assert!(message.contains("web-1.nginx A is NXDOMAIN, valid for 3 s more"), "{message}");
     let old = || reply(&["10.244.0.99"], None);
     let (id, message) = said(old(), old()).expect("a finding");
     assert_eq!(id, "DNS-OLD-ADDRESS");
-    assert!(message.contains("10.244.0.99, and the API has 10.244.0.11"), "{message}");
+    assert!(message.contains("10.244.0.99, but the API has 10.244.0.11"), "{message}");
     let more = || reply(&["10.244.0.11", "10.244.0.99"], None);
     assert_eq!(said(more(), more()).expect("a finding").0, "DNS-UNEXPECTED");
     let failed = Outcome::Failed("no answer within 5000 ms".to_owned());
     let (id, message) = said(good(), failed).expect("a finding");
     assert_eq!(id, "DNS-SERVER-SILENT");
-    assert!(message.contains("coredns-b did not answer 1 question usefully"), "{message}");
+    assert!(
+        message.contains("coredns-b gave no usable answer to web-1.nginx A: no answer"),
+        "{message}"
+    );
+    // Where it is not known what is right, nobody differs from it.
+    let unread = Row { expected: Expected::Unknown, ..row() };
+    let judged = vec![JudgedRow::new(unread, vec![good(), reply(&[], Some(9))], service)];
+    let found = answer_findings(&judged, &both, &zone(), service, "again");
+    assert_eq!(ids(&found), ["DNS-SKEW"]);
+    assert_eq!(found[0].object, "service/nginx");
+    assert_eq!(
+        found[0].message,
+        "the servers do not agree, and what is right could not be read: web-1.nginx A is \
+         10.244.0.11 from coredns-a, NXDOMAIN, valid for 9 s more from coredns-b"
+    );
+    assert_eq!(found[0].hint, None);
+}
+
+/// A picture of `web`, its rows answered by one server.
+fn picture(facts: &Facts, answers: impl Fn(&Row) -> Outcome) -> Picture {
+    let service = "nginx.default.svc.cluster.local";
+    let rows = rows(facts, &zone(), &RowOptions::default());
+    let judged = rows.into_iter().map(|row| {
+        let outcome = answers(&row);
+        JudgedRow::new(row, vec![outcome], service)
+    });
+    Picture {
+        facts: facts.clone(),
+        domain: domain(),
+        zone: zone(),
+        rows: judged.collect(),
+        asked: vec![Responder {
+            name: "coredns-a".to_owned(),
+            namespace: "kube-system".to_owned(),
+            port: Some(53),
+            error: None,
+            streams: 1,
+            means: None,
+        }],
+        inside: None,
+        paths: Vec::new(),
+        findings: Vec::new(),
+        unread: facts.unread.clone(),
+        cannot_ask: false,
+        now: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// The answer that the API expects.
+fn right(row: &Row) -> Outcome {
+    let values = match &row.expected {
+        Expected::Records(wanted) => wanted.iter().map(|one| one.value.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let code = if values.is_empty() { Code::NxDomain } else { Code::NoError };
+    let weights = vec![None; values.len()];
+    Outcome::Reply(Reply { code, values, weights, ttl: Some(5), denied_for: None })
+}
+
+/// `--wait` ends with 0 only after answers: an empty question has no answer.
+#[test]
+fn all_is_ok_only_where_somebody_was_asked_and_answered() {
+    let known = facts(healthy());
+    assert!(picture(&known, right).is_all_ok());
+    let refused = Picture { cannot_ask: true, ..picture(&known, right) };
+    assert!(!refused.is_all_ok() && refused.is_hopeless());
+    let nothing = Picture { rows: Vec::new(), ..picture(&known, right) };
+    assert!(!nothing.is_all_ok() && !nothing.is_hopeless());
+    let failed = |row: &Row| match row.kind {
+        Kind::Srv => Outcome::Failed("no answer".to_owned()),
+        _ => right(row),
+    };
+    assert!(!picture(&known, failed).is_all_ok(), "one question has no answer");
+    let mut silent = picture(&known, |_| Outcome::NotAsked);
+    assert!(silent.is_all_ok(), "the records are known");
+    silent.asked[0].error = Some("it has ended".to_owned());
+    assert!(!silent.is_all_ok());
+    let nameless = facts(vec![with(set(), "/spec/serviceName", json!(""))]);
+    assert!(picture(&nameless, right).is_hopeless(), "serviceName cannot be changed");
+    // What may not be read will not be known a minute later either.
+    let unread = facts(without("EndpointSlice", ""));
+    let unread = picture(&unread, |_| Outcome::NotAsked);
+    assert!(!unread.is_all_ok() && unread.is_hopeless());
+}
+
+/// The column counts who agrees, also that there is nothing.
+#[test]
+fn servers_that_deny_what_does_not_exist_agree() {
+    let mut waiting = endpoint(1);
+    waiting["conditions"]["ready"] = json!(false);
+    let known = facts(changed(&[
+        slice("nginx-a", &[endpoint(0), waiting, endpoint(2)]),
+        named(unready(1, 60), 1),
+    ]));
+    let options = ListOptions::default();
+    let look = Look::plain(jiff::Timestamp::UNIX_EPOCH);
+    let shown = render(&picture(&known, right), Exit::Found, &options, look).expect("a table");
+    let line = |name: &str| shown.lines().find(|line| line.starts_with(name)).expect("a row");
+    assert!(line("NAME ").contains("AGREE"), "{shown}");
+    assert!(line("web-1.nginx ").contains("1 of 1"), "{shown}");
+    // More than was expected is no agreement.
+    let more = |row: &Row| match right(row) {
+        Outcome::Reply(mut reply) if row.kind == Kind::A => {
+            reply.values.push(Value::Address("10.9.9.9".parse().expect("an address")));
+            reply.weights.push(None);
+            Outcome::Reply(reply)
+        }
+        other => other,
+    };
+    let shown = render(&picture(&known, more), Exit::Found, &options, look).expect("a table");
+    let line = shown.lines().find(|line| line.starts_with("web-0.nginx ")).expect("a row");
+    assert!(line.contains("0 of 1"), "{shown}");
+}
+
+/// Rows that are longer than a terminal would be broken within a word.
+#[test]
+fn rows_fit_on_a_terminal() {
+    let known = facts(healthy());
+    let options = ListOptions::default();
+    for columns in [100, 80, 60, 40] {
+        let look = Look { columns, ..Look::plain(jiff::Timestamp::UNIX_EPOCH) };
+        let shown = render(&picture(&known, right), Exit::Done, &options, look).expect("a table");
+        let rows = shown.lines().skip_while(|line| !line.starts_with("NAME "));
+        let too_long = rows.filter(|line| line.chars().count() > columns.max(44));
+        assert_eq!(too_long.count(), 0, "{columns}\n{shown}");
+        assert!(shown.contains("VERDICT"), "{columns}\n{shown}");
+    }
+}
+
+/// A Service promises names of the pods of the set that it governs, and of no
+/// other's.
+#[test]
+fn an_ordinary_service_promises_no_names_of_pods() {
+    let ordinary = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "front", "namespace": "default"},
+        "spec": {
+            "type": "ClusterIP", "clusterIP": "10.96.5.5", "clusterIPs": ["10.96.5.5"],
+            "ipFamilies": ["IPv4"], "selector": {"app": "nginx"},
+            "ports": [{"name": "web", "port": 80, "protocol": "TCP"}],
+        },
+    });
+    let mut own = slice("front-a", &[endpoint(0), endpoint(1), endpoint(2)]);
+    own["metadata"]["labels"]["kubernetes.io/service-name"] = json!("front");
+    for endpoint in own["endpoints"].as_array_mut().expect("endpoints") {
+        endpoint.as_object_mut().expect("fields").remove("hostname");
+    }
+    let mut all = healthy();
+    all.extend([ordinary, own]);
+    let known = facts_of(all.clone(), &Target::Service("front".to_owned()));
+    assert_eq!(
+        lines(&known),
+        ["front A 10.96.5.5", "_web._tcp.front SRV front:80", "10.96.5.5 PTR front"]
+    );
+    let (stdout, stderr, code) = offline(&all, &["svc/front"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    assert!(!stdout.contains("web-0"), "{stdout}");
+}
+
+/// A line to paste stands there as it was made: blanks too.
+#[test]
+fn a_line_to_paste_keeps_its_blanks() {
+    let mut all = without("Service", "nginx");
+    let mut renamed = service();
+    renamed["metadata"]["name"] = json!("web-headless");
+    all.push(renamed);
+    let (stdout, _, _) = offline(&all, &["explain", "web"]);
+    let line = stdout.lines().find(|line| line.contains(" sed ")).expect("the line");
+    assert!(line.contains("sed 's/^  name: web-headless$/  name: nginx/'"), "{line}");
+}
+
+/// Each hint is where the cause is looked for, not the first that comes to mind.
+#[test]
+fn hints_lead_to_the_cause() {
+    let hint = |objects: Vec<Json>, options: &RowOptions, id: &str| {
+        let found = findings(&facts(objects), options);
+        let found = found.into_iter().find(|finding| finding.id == id);
+        found.expect("the finding").hint.expect("a hint")
+    };
+    let waiting = {
+        let mut one = endpoint(1);
+        one["conditions"]["ready"] = json!(false);
+        slice("nginx-a", &[endpoint(0), one, endpoint(2)])
+    };
+    let all = RowOptions::default();
+    let broken = changed(&[waiting.clone(), named(waits_for_image(), 1)]);
+    assert_eq!(hint(broken, &all, "DNS-NOT-READY"), "kubectl stateful status web -n default");
+    let waits = changed(&[waiting, named(unready(1, 60), 1)]);
+    assert!(hint(waits, &all, "DNS-NOT-READY").starts_with("kubectl patch service nginx "));
+    let beyond = RowOptions { ordinal: Some(7), ..RowOptions::default() };
+    assert_eq!(
+        hint(healthy(), &beyond, "DNS-NO-ORDINAL"),
+        "kubectl stateful scale web --replicas 8 -n default"
+    );
 }
 
 fn offline(objects: &[Json], words: &[&str]) -> (String, String, Option<i32>) {
@@ -632,7 +914,7 @@ fn manifests_alone_have_names() {
     manifest["metadata"].as_object_mut().expect("fields").remove("uid");
     let (stdout, stderr, code) = offline(&[manifest, service()], &["web", "-o", "name"]);
     assert_eq!((stdout.lines().count(), code), (3, Some(0)), "{stderr}");
-    assert!(stderr.contains("cluster.local is assumed"), "{stderr}");
+    assert!(stderr.contains("assumed to be cluster.local"), "{stderr}");
 }
 
 #[test]
@@ -653,6 +935,65 @@ fn answers_and_exit_codes_from_files() {
     assert_eq!(code(&healthy(), &["web", "--via", "coredns"]), Some(2));
     assert_eq!(code(&healthy(), &["web", "--wait", "5s"]), Some(2));
     assert_eq!(code(&healthy(), &["web", "--format", "{host}"]), Some(2));
+    // What is not known cannot be filled in.
+    let format = |text: &str| offline(&healthy(), &["web", "-o", "srv-list", "--format", text]);
+    let (stdout, stderr, exit) = format("{nope}");
+    assert_eq!((stdout.as_str(), exit), ("", Some(2)), "{stderr}");
+    assert!(stderr.contains("{nope} is not known"), "{stderr}");
+    assert!(format("{\"h\":\"{host}\"}").0.starts_with("{\"h\":\"web-0.nginx."));
+    assert_eq!(code(&healthy(), &["web", "-o", "name", "--format", "{host}"]), Some(2));
+    // There is no such record, and so nothing was found right.
+    let (stdout, _, exit) = offline(&healthy(), &["web", "--type", "cname"]);
+    assert_eq!(exit, Some(3), "{stdout}");
+    assert!(stdout.contains("DNS-NO-RECORD") && stdout.contains("there are A, PTR and SRV"));
+}
+
+#[test]
+fn nothing_wrong_names_what_was_read() {
+    let explained = |objects: &[Json]| offline(objects, &["explain", "web"]);
+    let (stdout, _, code) = explained(&healthy());
+    assert_eq!(code, Some(0), "{stdout}");
+    let said = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains(
+            "No problem was found with the names: Service nginx, 1 EndpointSlice and 3 pods were \
+             read, and no DNS server was asked."
+        ),
+        "{stdout}"
+    );
+    // A manifest alone does not say whether there is a Service.
+    let mut manifest = set();
+    manifest["metadata"].as_object_mut().expect("fields").remove("uid");
+    let (stdout, _, code) = explained(std::slice::from_ref(&manifest));
+    assert_eq!(code, Some(8), "{stdout}");
+    assert!(stdout.contains("services could not be read: the input has no Service"), "{stdout}");
+    // Its pods' names follow from it alone all the same.
+    let (stdout, _, code) = offline(&[manifest], &["web", "-o", "name"]);
+    assert_eq!((stdout.lines().count(), code), (3, Some(0)));
+}
+
+/// Connection flags may stand anywhere; what `explain` does not see is refused.
+#[test]
+fn explain_is_understood_wherever_the_namespace_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dump.json");
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": healthy()});
+    fs::write(&path, list.to_string()).expect("a file");
+    let path = path.to_str().expect("a name");
+    let (stdout, stderr, code) = run(&["dns", "-n", "default", "explain", "web", "-f", path], "");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("No problem was found"), "{stdout}");
+    for words in
+        [&["dns", "--watch", "explain", "web"][..], &["dns", "-o", "json", "explain", "web"]]
+    {
+        let (stdout, stderr, code) = run(words, "");
+        assert_eq!(
+            (stdout.is_empty() || stdout.starts_with('{'), code),
+            (true, Some(2)),
+            "{stdout}"
+        );
+        assert!(stderr.contains(" stands before explain"), "{stderr}");
+    }
 }
 
 #[test]
@@ -718,7 +1059,7 @@ proptest! {
             .collect();
         let (one, other) = endpoints.split_at(cut.min(endpoints.len()));
         let known = facts(changed(&[slice("nginx-a", one), slice("nginx-b", other)]));
-        let found = rows(&known, &zone(), &Wish::default());
+        let found = rows(&known, &zone(), &RowOptions::default());
         let values = |name: &str, kind: Kind| -> BTreeSet<String> {
             let mut of_name = found.iter().filter(|row| row.name == name && row.kind == kind);
             match of_name.next().map(|row| &row.expected) {
@@ -757,4 +1098,32 @@ proptest! {
         };
         prop_assert_eq!(reversed(&reverse_name(address)), Some(address));
     }
+}
+
+#[test]
+fn a_foreign_pod_with_the_name_of_an_ordinal_is_not_the_sets() {
+    let foreign = with(member(1), "/metadata/labels", json!({"app": "other"}));
+    let mut objects = changed(&[foreign, slice("nginx-a", &[endpoint(0), endpoint(2)])]);
+    for words in [&["web"][..], &["explain", "web"]] {
+        let (stdout, stderr, _) = offline(&objects, words);
+        let said = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = "the pod web-1 is not of web, whose own pod cannot be created";
+        assert!(said.contains(wanted), "{stdout}{stderr}");
+        assert!(!said.contains("does not exist"), "{stdout}");
+    }
+    // Where there is none, it is said so.
+    objects.retain(|one| one["metadata"]["name"] != "web-1");
+    let (stdout, ..) = offline(&objects, &["explain", "web"]);
+    assert!(stdout.contains("web-1 does not exist"), "{stdout}");
+}
+
+#[test]
+fn ports_that_could_not_be_read_are_no_mistake_in_the_command() {
+    let objects = without("Service", "");
+    let (stdout, stderr, code) = offline(&objects, &["web", "-o", "srv-list"]);
+    assert_eq!((stdout.as_str(), code), ("", Some(8)), "{stderr}");
+    assert!(stderr.contains("the ports of Service nginx could not be read"), "{stderr}");
+    let (stdout, stderr, code) = offline(&objects, &["web", "-o", "srv-list", "--port", "5432"]);
+    assert!(stdout.contains("web-0.nginx.default.svc.cluster.local:5432"), "{stderr}");
+    assert_eq!(code, Some(8));
 }

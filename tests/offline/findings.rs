@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use kubectl_stateful::{
     output::{Exit, Format, Look},
-    status::{plan::Health, report, stuck},
+    status::{
+        plan::{Goal, Health},
+        report, stuck,
+    },
 };
 use serde_json::{Value, json};
 
@@ -42,16 +45,17 @@ fn probe(kind: &str, command: &[&str]) -> Value {
     )
 }
 
-struct Case {
-    name: &'static str,
-    objects: Vec<Value>,
+#[derive(Clone)]
+pub struct Case {
+    pub name: &'static str,
+    pub objects: Vec<Value>,
     /// Exactly these, in this order.
     ids: &'static [&'static str],
     /// What the findings' messages must say.
     says: &'static [&'static str],
 }
 
-fn case(
+pub fn case(
     name: &'static str,
     others: Vec<Value>,
     gone: &[&str],
@@ -61,8 +65,19 @@ fn case(
     Case { name, objects: replace(without(healthy(), gone), others), ids, says }
 }
 
+/// Every case, also those beside this file.
+pub fn cases() -> Vec<Case> {
+    [own_cases(), super::causes::cases()].concat()
+}
+
+/// The volume of web-2, which no claim has.
+fn free() -> Value {
+    let volume = with(volume(2), "/status/phase", json!("Available"));
+    with(volume, "/spec/claimRef", Value::Null)
+}
+
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn cases() -> Vec<Case> {
+fn own_cases() -> Vec<Case> {
     let crash =
         json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(30)}});
     let crashing = with(
@@ -138,8 +153,8 @@ fn cases() -> Vec<Case> {
             &["Pod/web-2"],
             &["STATUS-CRASH-LOOP", "STATUS-BLOCKED-ORDINAL"],
             &[
-                "container nginx of web-1 keeps ending with code 137 (OOMKilled), last 30s ago; 7 restarts",
-                "web-1 has not been Ready for 60s; until it is, web-2 will not be created",
+                "container nginx of web-1 keeps exiting with code 137 (OOMKilled), last 30s ago; 7 restarts",
+                "web-1 has not been Ready for 60s; until it is available, web-2 will not be created",
             ],
         ),
         case(
@@ -154,38 +169,35 @@ fn cases() -> Vec<Case> {
             vec![unscheduled("Unschedulable", "0/2 nodes are available: 2 Insufficient cpu.")],
             &[],
             &["STATUS-UNSCHEDULABLE"],
-            &["no node takes web-2: 0/2 nodes are available: 2 Insufficient cpu."],
+            &["no node fits web-2: 0/2 nodes are available: 2 Insufficient cpu."],
         ),
         case(
             "the scheduler is behind",
             vec![on_its_claim(unscheduled("Unschedulable", unbound))],
             &[],
             &["STATUS-SCHEDULER-BEHIND"],
-            &["web-2 is not scheduled because of claims that were not bound, and they are"],
+            &["web-2 is not scheduled because its claims were not bound, but they are bound now"],
         ),
         case(
             "the scheduler is right",
             vec![on_its_claim(unscheduled("Unschedulable", unbound)), pending_claim(2)],
             &[],
-            &["STATUS-UNSCHEDULABLE", "STATUS-CLAIM-PROVISIONING"],
-            &["no node takes web-2: 0/2 nodes"],
+            &["STATUS-CLAIM-PROVISIONING", "STATUS-UNSCHEDULABLE"],
+            &["no node fits web-2: 0/2 nodes"],
         ),
         case(
             "gated",
             vec![unscheduled("SchedulingGated", "Scheduling is blocked")],
             &[],
             &["STATUS-SCHEDULING-GATED"],
-            &["web-2 waits behind scheduling gates"],
+            &["web-2 waits for its scheduling gates to be removed"],
         ),
         case(
             "mount",
-            vec![
-                creating,
-                event("pod-2", "FailedAttachVolume", "Multi-Attach error for volume \"pv-2\""),
-            ],
+            vec![creating, event("pod-2", "FailedAttachVolume", "rpc error: no such disk")],
             &[],
             &["STATUS-MOUNT"],
-            &["web-2 waits for a volume: Multi-Attach error"],
+            &["web-2 waits for a volume: rpc error: no such disk"],
         ),
         case(
             "not ready",
@@ -264,6 +276,21 @@ fn cases() -> Vec<Case> {
             &["will reach no pod at all"],
         ),
         case(
+            "staged, and an apply has reset the partition",
+            vec![with(
+                set(),
+                "/metadata/annotations",
+                json!({"kubectl-stateful.dev/canary": json!({
+                    "format": 1, "set": "set-1", "phase": "staged", "stable": "web-1",
+                    "template": "t", "replicas": 3, "partition": 32767, "was": 0,
+                    "onDelete": false, "gates": "", "started": ago(60), "run": "me",
+                }).to_string()}),
+            )],
+            &[],
+            &["STATUS-CANARY-CHANGED"],
+            &["the canary set the partition to 32767, and somebody else set it to 0"],
+        ),
+        case(
             "on delete",
             vec![with(
                 with(set(), "/spec/updateStrategy", json!({"type": "OnDelete"})),
@@ -273,7 +300,7 @@ fn cases() -> Vec<Case> {
             &[],
             &["STATUS-ON-DELETE"],
             &[
-                "has reached nobody: under OnDelete web-0, web-1 and web-2 take it only when deleted",
+                "no pod runs the template's revision web-2 yet: under OnDelete a pod gets it only when it is deleted: web-0, web-1 and web-2",
             ],
         ),
         case(
@@ -281,7 +308,7 @@ fn cases() -> Vec<Case> {
             vec![with(set(), "/metadata/generation", json!(2))],
             &[],
             &["STATUS-UNOBSERVED"],
-            &["generation 1 of 2"],
+            &["generation 1, but the newest is 2"],
         ),
         case(
             "quota",
@@ -360,6 +387,60 @@ fn cases() -> Vec<Case> {
             &["it names pv-1, but volume pv-1 is Bound and belongs to claim default/www-web-1"],
         ),
         case(
+            "a claim that names a volume of another class",
+            vec![
+                with(
+                    with(claim(2), "/status", json!({"phase": "Pending"})),
+                    "/spec/volumeName",
+                    json!("pv-2"),
+                ),
+                with(free(), "/spec/storageClassName", json!("slow")),
+            ],
+            &[],
+            &["STATUS-CLAIM-NO-VOLUME"],
+            &["names pv-2, but cannot be bound to it: pv-2 has class slow, and the claim asks for"],
+        ),
+        case(
+            "a claim that names a volume which the controller refuses",
+            vec![
+                with(
+                    with(claim(2), "/status", json!({"phase": "Pending"})),
+                    "/spec/volumeName",
+                    json!("pv-2"),
+                ),
+                free(),
+                event(
+                    "claim-2",
+                    "VolumeMismatch",
+                    "Cannot bind to requested volume \"pv-2\": requested PV is too small",
+                ),
+            ],
+            &[],
+            &["STATUS-CLAIM-NO-VOLUME"],
+            &["pv-2\": requested PV is too small"],
+        ),
+        case(
+            "not ready without any probe",
+            vec![unready(2, 90)],
+            &[],
+            &["STATUS-NOT-READY"],
+            &["web-2 has not been Ready for 90s: container nginx is not ready"],
+        ),
+        case(
+            "a set that is being deleted",
+            vec![with(deleting(set(), 300), "/metadata/finalizers", json!(["foregroundDeletion"]))],
+            &["Pod/web-2"],
+            &["STATUS-SET-DELETING"],
+            &["web was deleted 5m ago and is still there, held by foregroundDeletion"],
+        ),
+        case(
+            "a Service without a selector",
+            vec![with(service(), "/spec/selector", json!({}))],
+            &[],
+            &["STATUS-SERVICE-SELECTS-NOTHING"],
+            &["Service nginx has no selector"],
+        ),
+        case(
             "provisioning fails",
             vec![pending_claim(2), event("claim-2", "ProvisioningFailed", "no space left")],
             &["PersistentVolume/pv-2"],
@@ -371,7 +452,7 @@ fn cases() -> Vec<Case> {
             vec![pending_claim(2), wait_class],
             &["PersistentVolume/pv-2"],
             &["STATUS-CLAIM-WAITS"],
-            &["www-web-2 is bound when its pod is scheduled"],
+            &["www-web-2 will be bound when the pod is scheduled"],
         ),
         case(
             "lost",
@@ -385,7 +466,7 @@ fn cases() -> Vec<Case> {
             vec![deleting(claim(2), 5)],
             &[],
             &["STATUS-CLAIM-TERMINATING"],
-            &["disk pv-2 goes with it (policy Delete)"],
+            &["disk pv-2 is deleted with it (policy Delete)"],
         ),
         case(
             "released volume",
@@ -393,7 +474,7 @@ fn cases() -> Vec<Case> {
             &[],
             &["STATUS-VOLUME-RELEASED"],
             &[
-                "volume pv-7 is Released and holds the data of an earlier claim www-web-1; web-1 is on pv-1 now",
+                "volume pv-7 is Released and holds the data of an earlier claim www-web-1; web-1 now uses pv-1",
             ],
         ),
         case(
@@ -401,14 +482,14 @@ fn cases() -> Vec<Case> {
             vec![with(service(), "/metadata/name", json!("other"))],
             &["Service/nginx"],
             &["STATUS-SERVICE-MISSING"],
-            &["serviceName is nginx, and there is no Service of that name"],
+            &["serviceName is nginx, but Service nginx does not exist"],
         ),
         case(
             "service not headless",
             vec![with(service(), "/spec/clusterIP", json!("10.96.0.7"))],
             &[],
             &["STATUS-SERVICE-NOT-HEADLESS"],
-            &["Service nginx is of type ClusterIP and not headless"],
+            &["Service nginx has type ClusterIP and is not headless"],
         ),
         case(
             "service selects nothing",
@@ -422,7 +503,7 @@ fn cases() -> Vec<Case> {
             vec![probe("readinessProbe", &["mysql", "-p${MYSQL_ROOT_PASSWORD}"]), unready(0, 90)],
             &["Pod/web-1", "Pod/web-2"],
             &["STATUS-NOT-READY", "STATUS-BLOCKED-ORDINAL", "STATUS-PROBE-NO-SHELL"],
-            &["passes \"-p${MYSQL_ROOT_PASSWORD}\" as it stands"],
+            &["passes \"-p${MYSQL_ROOT_PASSWORD}\" as written"],
         ),
         case(
             "probe without shell, ready all the same",
@@ -443,7 +524,7 @@ fn cases() -> Vec<Case> {
             vec![retention("whenScaled")],
             &[],
             &["STATUS-WHEN-SCALED-DELETE"],
-            &["3 of the disks in use have policy Delete"],
+            &["3 disks in use would go with them (policy Delete)"],
         ),
         case(
             "when deleted",
@@ -471,6 +552,25 @@ fn each_case_finds_exactly_what_it_should() {
     }
 }
 
+/// One that is whole can be put back; one that is in hand, or that part of may be
+/// gone, is looked at first.
+#[test]
+fn a_released_volume_leads_to_its_recovery() {
+    let claim = json!({"namespace": "default", "name": "www-web-1", "uid": "claim-of-old"});
+    let released = with(volume(7), "/status/phase", json!("Released"));
+    let released = with(released, "/spec/claimRef", claim);
+    let mark = json!({"kubectl-stateful.dev/migration": "{}"});
+    for (volume, wanted) in [
+        (released.clone(), "kubectl stateful migrate recover sts/web --ordinal 1 -n default"),
+        (with(released.clone(), "/status/phase", json!("Failed")), "kubectl describe pv pv-7"),
+        (with(released, "/metadata/annotations", mark), "kubectl describe pv pv-7"),
+    ] {
+        let picture = judged(&replace(healthy(), vec![volume]));
+        let found = picture.findings.iter().find(|one| one.id == "STATUS-VOLUME-RELEASED");
+        assert_eq!(found.expect("it").hint.as_deref(), Some(wanted));
+    }
+}
+
 #[test]
 fn every_rule_has_a_case() {
     let covered: BTreeSet<&str> =
@@ -494,7 +594,7 @@ fn two_hundred_pods_with_one_trouble_are_one_finding() {
 }
 
 #[test]
-fn what_was_not_read_is_not_concluded_from() {
+fn nothing_is_concluded_from_what_was_not_read() {
     let only_set = without(
         healthy(),
         &["Pod/web-0", "Pod/web-1", "Pod/web-2", "Service/nginx", "StorageClass/standard"],
@@ -700,4 +800,35 @@ fn whoever_manages_the_set_is_seen_by_what_it_leaves_on_it() {
             picture.managers.iter().map(|m| format!("{} {}", m.kind.label(), m.name)).collect();
         assert_eq!(managers, wanted);
     }
+}
+
+/// Nothing moves by itself under OnDelete, as nothing does below a partition.
+#[test]
+fn a_set_whose_pods_wait_to_be_deleted_is_ready_and_not_updated() {
+    let set = with(
+        with(set(), "/spec/updateStrategy", json!({"type": "OnDelete"})),
+        "/status/updateRevision",
+        json!("web-2"),
+    );
+    let picture = judged(&replace(healthy(), vec![set]));
+    assert_eq!(picture.health, Health::Ready);
+    assert!(picture.meets(Goal::Ready) && !picture.meets(Goal::Updated));
+}
+
+#[test]
+fn a_set_that_is_being_deleted_is_not_ready() {
+    let picture = judged(&replace(healthy(), vec![deleting(set(), 5)]));
+    assert_eq!(picture.health, Health::Stuck);
+    assert!(!picture.meets(Goal::Ready) && !picture.meets(Goal::Updated));
+    assert_eq!(picture.set.deleting.map(|time| time.to_string()), Some(ago(5)));
+}
+
+#[test]
+fn a_volume_that_a_claim_only_names_has_no_say_in_what_becomes_of_it() {
+    let names = with(claim(2), "/status", json!({"phase": "Pending"}));
+    let names = with(names, "/spec/volumeName", json!("pv-2"));
+    let picture = judged(&replace(healthy(), vec![names, free()]));
+    let [.., last] = picture.items.as_slice() else { panic!("{:?}", picture.items) };
+    assert_eq!(last.claims[0].volume.as_deref(), Some("pv-2"));
+    assert_eq!(last.claims[0].reclaim_policy, None);
 }

@@ -1,6 +1,6 @@
-//! What holds for every migration, whatever happens meanwhile: `plan::next`,
-//! `back::next` and `finish::next` drive a model of a cluster (see
-//! `migrate_model`), and its controllers, other people and the end of our own
+//! What holds for every migration, whatever happens meanwhile: `forward::next`,
+//! `rollback::next` and `finalize::next` drive a model of a cluster (see
+//! `model`), and its controllers, other people and the end of our own
 //! program take turns in any order.
 //!
 //! Our side is that of `migrate/run`, without streams: look, decide, write,
@@ -11,40 +11,37 @@ use std::{collections::BTreeSet, rc::Rc};
 use kubectl_stateful::{
     cluster::Write,
     migrate::{
-        back,
-        begin::{self, Wish},
         convert::Options,
-        finish,
-        journal::{ANNOTATION, Arrived, Book, Intent, Journal, Mode, Order},
-        plan::{self, Act, Memory, Move, Terms},
+        finalize,
+        forward::{self, Act, Checks, Memory, Move},
+        journal::{ANNOTATION, Arrived, Intent, Journal, Mode, Order, StoredJournal},
+        offline,
+        plan::{self, Request},
+        rollback,
+        standing::{self, Next, Stage, Standing},
         world::World,
         writes,
     },
     output::Exit,
+    workload::{Severity, refuses},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    migrate_model::{
-        ALL, BOOK, CLAIM, Class, DEPLOYMENT, Key, Model, POD, SET, Shape, VOLUME, Who, annotation,
-        claim_spec, is_on_hold, is_ready, members, replicas, text,
+    model::{
+        self, BOOK, CLAIM, Class, DEPLOYMENT, Key, Model, POD, SET, Shape, Turn, VOLUME,
+        annotation, is_ready, members, replicas, text,
     },
+    properties,
     server::Answer,
 };
 
 /// What happens next in the world.
 #[derive(Clone, Copy, Debug)]
 enum Action {
-    /// Somebody hears of everything, or of one kind of object.
-    Hear(Who, Option<&'static str>),
-    /// Somebody does a piece of work, by what was heard.
-    Work(Who, usize),
-    /// Scheduler, kubelet and garbage collector look after a pod.
-    Run(usize),
-    /// Claims that nobody uses go; disks that nobody uses leave their node.
-    Protect,
-    Detach,
+    /// What happens anyway.
+    World(Turn),
     /// We look, decide and write.
     Us,
     /// The same, but so many actions lie between decision and write.
@@ -53,10 +50,6 @@ enum Action {
     Half,
     /// Our program is killed, and somebody goes on with it.
     Kill,
-    /// A pod is deleted: that happens anyway.
-    Die(usize),
-    /// A claim for any volume that is free.
-    Foreign,
     Other(Other),
 }
 
@@ -66,7 +59,14 @@ enum Other {
     ScaleDeployment(usize, u64),
     ScaleSet(u64),
     DeleteSet,
+    /// The same, but its pods stay.
+    OrphanPods,
+    DeleteDeployment(usize),
+    /// `kubectl apply` of the old manifest.
+    ApplyDeployment(usize),
     DeleteClaim(usize),
+    /// All finalizers of a claim go, ours too.
+    StripClaim(usize),
     /// A claim by the name of one that was there in the beginning.
     MakeClaim(usize),
     Policy(usize, &'static str),
@@ -74,7 +74,7 @@ enum Other {
 
 /// What was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
+pub enum Verb {
     Run,
     Resume,
     Rollback,
@@ -82,7 +82,7 @@ enum Verb {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// There, wherever it was going.
     Done(Intent),
     Stopped {
@@ -213,40 +213,16 @@ impl Run<'_> {
         self.process = Process::default();
         self.number += 1;
         // Who rolls back or finalizes may also say `resume`.
-        if self.verb == Verb::Rollback && self.book().is_some_and(|b| b.intent == Intent::Back) {
+        if self.verb == Verb::Rollback
+            && self.stored_journal().is_some_and(|one| one.intent == Intent::Back)
+        {
             self.verb = Verb::Resume;
         }
     }
 
     fn world(&mut self, action: Action) {
-        let model = &mut *self.model;
-        let pick = |names: Vec<String>, place: usize| {
-            (!names.is_empty()).then(|| names[place % names.len()].clone())
-        };
         match action {
-            Action::Hear(who, kind) => model.hear(who, kind),
-            Action::Work(who, place) => model.work(who, place),
-            Action::Run(place) => {
-                let pod = pick(model.names(POD), place);
-                if let Some(pod) = pod {
-                    model.run_pod(&pod);
-                }
-            }
-            Action::Die(place) => {
-                let pod = pick(model.names(POD), place).filter(|pod| pod != "other");
-                if let Some(pod) = pod {
-                    model.delete(POD, &pod);
-                }
-            }
-            Action::Protect => model.protect(),
-            Action::Detach => model.detach(),
-            Action::Foreign => {
-                let name = format!("foreign-{}", model.version);
-                let keeps = self.shape.keeps || self.shape.keeps_last;
-                let class = class_name(self.shape.class);
-                let spec = claim_spec(class, keeps);
-                model.create(CLAIM, json!({"metadata": {"name": name}, "spec": spec}));
-            }
+            Action::World(turn) => self.model.take(turn),
             Action::Other(other) => self.disturb(other),
             Action::Us | Action::Late(_) | Action::Half | Action::Kill => {}
         }
@@ -254,9 +230,7 @@ impl Run<'_> {
 
     fn disturb(&mut self, other: Other) {
         let shape = self.shape;
-        let model = &mut *self.model;
-        let before = model.version;
-        match other {
+        self.model.disturb(|model| match other {
             Other::ScaleDeployment(place, to) => {
                 // Where the volumes change hands, the old claim is a fence.
                 model.crowded |= to > 0 && (shape.keeps || shape.keeps_last);
@@ -269,46 +243,29 @@ impl Run<'_> {
                 model.change(SET, "db", |found| found["spec"]["replicas"] = json!(to));
             }
             Other::DeleteSet => model.delete(SET, "db"),
-            Other::DeleteClaim(place) => {
-                let names = model.names(CLAIM);
-                let Some(name) = names.get(place % names.len().max(1)).cloned() else { return };
-                // What is on hold while its policy returns is ours to save.
-                let endangers = |claim: &Value| !is_safe(model, claim) && !is_on_hold(claim);
-                model.endangered |= model.get(CLAIM, &name).is_some_and(endangers);
-                model.delete(CLAIM, &name);
+            Other::OrphanPods => model.somebody_orphans_pods("db"),
+            Other::DeleteDeployment(place) => {
+                let members = members(shape);
+                model.delete(DEPLOYMENT, &members[place % members.len()]);
             }
+            Other::ApplyDeployment(place) => {
+                model.crowded |= shape.keeps || shape.keeps_last;
+                let members = members(shape);
+                model.somebody_applies_deployment(shape, &members[place % members.len()]);
+            }
+            Other::DeleteClaim(place) => model.somebody_deletes_claim(place),
+            Other::StripClaim(place) => model.somebody_strips_claim(place),
             Other::MakeClaim(place) => {
                 let names = old_claims(shape);
-                let spec = claim_spec(class_name(shape.class), shape.keeps || shape.keeps_last);
-                let name = &names[place % names.len()];
-                model.create(CLAIM, json!({"metadata": {"name": name}, "spec": spec}));
+                model.somebody_makes_claim(&names[place % names.len()]);
             }
-            Other::Policy(place, to) => {
-                let names: Vec<String> = model.disks.iter().cloned().collect();
-                let name = &names[place % names.len()];
-                // A claim that only has the name of the one that is gone holds nothing.
-                let is_held = model.get(VOLUME, name).is_some_and(|volume| {
-                    let claim = model.get(CLAIM, text(volume, "/spec/claimRef/name"));
-                    claim.is_some_and(|claim| {
-                        text(claim, "/metadata/uid") == text(volume, "/spec/claimRef/uid")
-                            && claim["metadata"].get("deletionTimestamp").is_none()
-                    })
-                });
-                model.policy_edited = true;
-                model.endangered |= to == "Delete" && !is_held;
-                model.change(VOLUME, name, |found| {
-                    found["spec"]["persistentVolumeReclaimPolicy"] = json!(to);
-                });
-            }
-        }
-        if model.version != before {
-            model.disturbed = true;
-        }
+            Other::Policy(place, to) => model.somebody_sets_policy(place, to),
+        });
     }
 
-    fn book(&self) -> Option<Book> {
-        let book = self.model.all(BOOK).next()?;
-        Some(Book::of(book).expect("our journal"))
+    fn stored_journal(&self) -> Option<StoredJournal> {
+        let stored = self.model.all(BOOK).next()?;
+        Some(StoredJournal::read(stored).expect("our journal"))
     }
 
     fn look(&mut self, journal: &Journal) -> Rc<World> {
@@ -316,7 +273,7 @@ impl Run<'_> {
         if let Some((_, world)) = self.seen.as_ref().filter(|(seen, _)| *seen == version) {
             return Rc::clone(world);
         }
-        let world = Rc::new(self.model.bundle().world(journal).expect("objects").0);
+        let world = Rc::new(offline::world(&self.model.bundle(), journal).expect("objects").0);
         self.seen = Some((version, Rc::clone(&world)));
         world
     }
@@ -324,24 +281,27 @@ impl Run<'_> {
     fn decide(&mut self) -> Decided {
         let Some(hand) = self.process.hand.clone() else { return self.take() };
         let world = self.look(&hand.journal);
-        let holds = world.book.as_ref().is_some_and(|book| {
-            book.uid == hand.uid && book.holder.as_deref() == Some(self.name().as_str())
+        let holds = world.stored_journal.as_ref().is_some_and(|stored| {
+            stored.uid == hand.uid && stored.holder.as_deref() == Some(self.name().as_str())
         });
         assert!(holds, "nobody else takes the lock");
         let journal = &hand.journal;
         let next = match hand.intent {
             Intent::Forward => {
                 let memory = &self.process.memory;
-                plan::next(&world, journal, Terms::default(), memory, self.model.now)
+                forward::next(&world, journal, Checks::default(), memory, self.model.now)
             }
-            Intent::Back => back::next(&world, journal, &self.process.memory),
-            Intent::Finish => finish::next(&world, journal, self.model.now),
+            Intent::Back => rollback::next(&world, journal, &self.process.memory),
+            Intent::Finish => finalize::next(&world, journal, &self.process.memory, self.model.now),
             Intent::Recover => panic!("nobody asked for that"),
         };
         match next {
             Move::Act(act) => {
-                if let Some(writes) = writes::of(act, journal, &world) {
+                if let Some(writes) = writes::of(act, journal, &world, self.model.now) {
                     check_act(act, journal, &world);
+                    for write in &writes {
+                        self.model.judge_decision(write);
+                    }
                     self.process.vain = 0;
                     Decided::Act(act, writes)
                 } else {
@@ -365,77 +325,102 @@ impl Run<'_> {
 
     fn last(&self, hand: &Hand, world: &World) -> Decided {
         let end = End::Done(hand.intent);
-        let book = world.book.as_ref().expect("the journal");
+        let stored = world.stored_journal.as_ref().expect("the journal");
         match hand.intent {
-            Intent::Forward if book.arrived.is_some() => Decided::End(end),
             Intent::Forward => {
                 let set = world.own_set(&hand.journal).expect("the set");
                 let set_uid = text(set, "/metadata/uid").to_owned();
+                if stored.arrived.as_ref().is_some_and(|one| one.set_uid == set_uid) {
+                    return Decided::End(end);
+                }
                 let arrived = Arrived { at: self.model.now, set_uid, downtime_ms: None };
-                let write = writes::arrive(&hand.journal, &hand.uid, &self.name(), &arrived);
+                let write =
+                    writes::record_arrival(&hand.journal, &hand.uid, &self.name(), &arrived);
                 Decided::Last(write, end)
             }
-            _ => Decided::Last(writes::close(&hand.journal, &hand.uid), end),
+            _ => Decided::Last(writes::delete_journal(&hand.journal, &hand.uid), end),
         }
     }
 
     /// A migration that was begun, or a new one.
     fn take(&mut self) -> Decided {
-        let Some(book) = self.book() else {
+        let Some(stored) = self.stored_journal() else {
             if self.verb != Verb::Run {
                 return Decided::End(End::Nothing);
             }
             return self.open();
         };
         let intent = match self.verb {
-            Verb::Run | Verb::Resume => book.intent,
-            Verb::Rollback if book.intent == Intent::Finish => return Decided::End(End::Nothing),
-            Verb::Rollback => Intent::Back,
+            Verb::Run | Verb::Resume => stored.intent,
+            Verb::Rollback if stored.intent == Intent::Finish => return Decided::End(End::Nothing),
+            Verb::Rollback => {
+                let world = self.look(&stored.journal);
+                let against = rollback::blocked(&world, &stored.journal);
+                if let Some(finding) = against.filter(|_| stored.intent == Intent::Forward) {
+                    return Decided::End(End::Refused(vec![finding.id]));
+                }
+                Intent::Back
+            }
             Verb::Finalize => {
-                let (world, _) = self.model.bundle().world(&book.journal).expect("objects");
-                let against = finish::speaks_against(&world, &book.journal, self.model.now);
+                let (world, _) =
+                    offline::world(&self.model.bundle(), &stored.journal).expect("objects");
+                let against = finalize::not_ready(&world, &stored.journal, self.model.now);
+                let gives_up = stored.intent == Intent::Back
+                    && standing::can_give_up(&world, &stored.journal, self.model.now);
                 match against {
-                    _ if book.intent == Intent::Finish => {}
+                    _ if stored.intent == Intent::Finish || gives_up => {}
                     Some(finding) => return Decided::End(End::Refused(vec![finding.id])),
-                    None if book.arrived.is_none() => {
+                    None if stored.arrived.is_none() => {
                         return Decided::End(End::Refused(vec!["MIGRATE-NOT-ARRIVED"]));
                     }
                     None => {}
                 }
-                Intent::Finish
+                if gives_up { Intent::Forward } else { Intent::Finish }
             }
         };
-        let Book { journal, uid, holder, .. } = book;
-        let write = writes::take(&journal, &uid, holder.as_deref(), &self.name(), intent);
+        let StoredJournal { journal, uid, holder, .. } = stored;
+        let (holder, me) = (holder.as_deref(), self.name());
+        let write = writes::take_lock(&journal, &uid, holder, &me, intent, self.model.now);
         Decided::Take(write, Box::new(Hand { journal, uid, intent }))
     }
 
     fn open(&self) -> Decided {
-        let wish = wish(self.shape);
+        let request = request(self.shape);
         let members = members(self.shape);
-        let keeps = wish.mode == Mode::Keep;
-        let there = self.model.bundle().surroundings(&members, None, !keeps).expect("objects");
+        let keeps = request.mode == Mode::Keep;
+        let there =
+            offline::surroundings(&self.model.bundle(), &members, None, !keeps).expect("objects");
         let op = format!("op-{}", self.number);
         let refused = |ids: Vec<&'static str>| Decided::End(End::Refused(ids));
-        match begin::plan(&there, &wish, &op, self.model.now) {
+        match plan::plan(&there, &request, &op, self.model.now) {
+            // Somebody has deleted it.
+            Err(error) if error.exit == Exit::Usage => Decided::End(End::Nothing),
             Err(error) => {
                 assert_eq!(error.exit, Exit::Refused, "{error:?}");
                 refused(error.reasons.iter().map(|finding| finding.id).collect())
             }
-            Ok(plan) if begin::refuses(&plan.findings) => {
+            Ok(plan) if refuses(&plan.findings) => {
                 refused(plan.findings.iter().map(|finding| finding.id).collect())
             }
-            Ok(plan) => Decided::Open(writes::open(&plan.journal, &self.name(), Intent::Forward)),
+            Ok(plan) => {
+                let (me, now) = (self.name(), self.model.now);
+                Decided::Open(writes::create_journal(&plan.journal, &me, Intent::Forward, now))
+            }
         }
     }
 
     fn carry_out(&mut self, decided: Decided) -> Option<End> {
         match decided {
+            // Having given the rollback up, it goes on to the end.
+            Decided::End(End::Done(Intent::Forward)) if self.verb == Verb::Finalize => {
+                self.process = Process::default();
+            }
             Decided::End(end) => return Some(end),
             Decided::Nothing { .. } => {}
             Decided::Open(write) => {
                 if self.model.write(&write) == Answer::Done {
-                    let Book { journal, uid, intent, .. } = self.book().expect("it");
+                    let StoredJournal { journal, uid, intent, .. } =
+                        self.stored_journal().expect("it");
                     self.process.hand = Some(Rc::new(Hand { journal, uid, intent }));
                 }
             }
@@ -446,7 +431,7 @@ impl Run<'_> {
             }
             Decided::Last(write, end) => {
                 if self.model.write(&write) == Answer::Done {
-                    return Some(end);
+                    return self.carry_out(Decided::End(end));
                 }
             }
             Decided::Act(act, writes) => self.do_act(act, &writes),
@@ -463,9 +448,7 @@ impl Run<'_> {
                 _ => return,
             }
         }
-        if let Act::Swap(index) | Act::SwapBack(index) | Act::Touch(index) = act {
-            self.process.memory.touched.push(index);
-        }
+        self.process.memory.did(act);
         let times = match self.process.acted {
             Some((last, times)) if last == act => times + 1,
             _ => 1,
@@ -502,29 +485,12 @@ fn is_of(pod: &Value, kind: &str) -> bool {
     text(pod, "/metadata/ownerReferences/0/kind") == kind
 }
 
-/// Whether the volume of a claim stays when the claim goes.
-fn is_safe(model: &Model, claim: &Value) -> bool {
-    let name = text(claim, "/spec/volumeName");
-    model.get(VOLUME, name).is_none_or(|volume| {
-        text(volume, "/spec/persistentVolumeReclaimPolicy") == "Retain"
-            || text(volume, "/spec/claimRef/uid") != text(claim, "/metadata/uid")
-    })
-}
-
-fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::Immediate => "standard",
-        Class::WaitForFirstConsumer => "standard-wait",
-        Class::Static => "manual",
-    }
-}
-
 fn old_claims(shape: &Shape) -> Vec<String> {
     let of = |member: String| (0..shape.disks).map(move |disk| format!("v{disk}-of-{member}"));
     members(shape).into_iter().flat_map(of).collect()
 }
 
-fn wish(shape: &Shape) -> Wish {
+fn request(shape: &Shape) -> Request {
     let mut options = Options { name: Some("db".to_owned()), ..Options::default() };
     if shape.members > 1 {
         options.from = members(shape);
@@ -535,7 +501,7 @@ fn wish(shape: &Shape) -> Wish {
         options.keep.insert(format!("v{}", shape.disks - 1));
     }
     let mode = if shape.keeps { Mode::Keep } else { Mode::Rebind };
-    Wish { options, mode, order: shape.order, ..Wish::default() }
+    Request { options, mode, order: shape.order, ..Request::default() }
 }
 
 /// A migration whose journal has just been written.
@@ -620,10 +586,10 @@ fn is_back(model: &mut Model, before: &Model) {
 /// The set runs on the disks of the Deployments.
 fn is_arrived(model: &mut Model, before: &Model, shape: &Shape) {
     model.settle();
-    let book = Book::of(model.all(BOOK).next().expect("the journal")).expect("ours");
-    assert!(book.arrived.is_some() && book.intent == Intent::Forward);
+    let stored = StoredJournal::read(model.all(BOOK).next().expect("the journal")).expect("ours");
+    assert!(stored.arrived.is_some() && stored.intent == Intent::Forward);
     runs_as_a_set(model, before, shape);
-    for disk in &book.journal.disks {
+    for disk in &stored.journal.disks {
         let volume = model.get(VOLUME, &disk.pv.name).expect("it");
         assert_eq!(text(volume, "/spec/persistentVolumeReclaimPolicy"), "Retain");
         assert!(annotation(volume, ANNOTATION).is_some());
@@ -688,6 +654,134 @@ fn is_safe_at_rest(model: &mut Model) {
     }
 }
 
+/// What is said of where it stands: held against the objects, and against what
+/// the verbs that are offered then do.
+pub fn standing_is_true(model: &Model, shape: &Shape) -> Option<Standing> {
+    let stored = StoredJournal::read(model.all(BOOK).next()?).expect("our journal");
+    let journal = &stored.journal;
+    let (world, _) = offline::world(&model.bundle(), journal).expect("objects");
+    let standing = Standing::of(&stored, &world, model.now);
+    let sentence = standing.sentence();
+
+    let pods_of = |owner: &str| {
+        let is_up = |pod: &Value| {
+            let mut conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+            !conditions.any(|one| one["type"] == "Ready" && one["status"] == "False")
+        };
+        let ready = move |pod: &&Value| {
+            let owned = text(pod, "/metadata/ownerReferences/0/uid") == owner;
+            is_ready(pod) && is_up(pod) && owned
+        };
+        model.all(POD).filter(ready).count()
+    };
+    let set = model.get(SET, "db");
+    let ready = set.map_or(0, |set| pods_of(text(set, "/metadata/uid")));
+    if let Some(set) = set.filter(|_| standing.set.wanted > 0) {
+        assert_eq!(u64::from(standing.set.wanted), replicas(set));
+        assert_eq!(standing.set.ready, Some(ready), "{:?}", standing.set);
+    }
+    if standing.stage == Stage::Arrived {
+        let set = set.expect("the set that is said to run");
+        assert!(ready as u64 >= replicas(set), "{sentence}");
+        for disk in &journal.disks {
+            let claim = model.get(CLAIM, &disk.new).expect("its claim");
+            let volume = model.get(VOLUME, &disk.pv.name).expect("its volume");
+            assert_eq!(claim["spec"]["volumeName"], volume["metadata"]["name"], "{sentence}");
+            assert_eq!(volume["spec"]["claimRef"]["uid"], claim["metadata"]["uid"], "{sentence}");
+        }
+    }
+    if sentence.contains("the Deployment runs") {
+        for deployment in model.all(DEPLOYMENT) {
+            let name = text(deployment, "/metadata/name");
+            let set = model.all("ReplicaSet").find(|set| {
+                text(set, "/metadata/ownerReferences/0/uid") == text(deployment, "/metadata/uid")
+            });
+            let ready = set.map_or(0, |set| pods_of(text(set, "/metadata/uid")));
+            assert!(ready as u64 >= replicas(deployment), "{name}: {sentence}");
+        }
+    }
+    let running = model.all(POD).filter(|pod| is_ready(pod) && is_of(pod, "ReplicaSet")).count();
+    if sentence.contains("neither") {
+        assert_eq!((running, ready), (0, 0), "{sentence}");
+    }
+    if standing.stage == Stage::Arrived && running > 0 {
+        let ids: Vec<&str> = standing.findings.iter().map(|finding| finding.id).collect();
+        assert!(ids.contains(&"MIGRATE-BOTH-RUN"), "{ids:?}");
+    }
+
+    // Nobody is left alone: something goes on, or it is said what is in the way.
+    let is_said = standing.findings.iter().any(|one| one.severity != Severity::Note);
+    assert!(standing.next.is_some() || is_said, "{standing:?}");
+    if standing.is_way_back_open {
+        let mut model = model.clone();
+        let end = Run::new(&mut model, shape, Verb::Rollback).go(&[]);
+        if !model.destroyed.is_empty() {
+            let mut said = standing.findings.iter();
+            let is_told =
+                said.any(|one| one.id == "MIGRATE-VOLUME-GOES" || one.message.contains("both use"));
+            assert!(is_told, "nobody was told: {standing:?}");
+            return Some(standing);
+        }
+        assert_eq!(end, End::Done(Intent::Back), "{standing:?}");
+        for disk in &journal.disks {
+            let volume = model.get(VOLUME, &disk.pv.name).expect("its volume");
+            assert_eq!(text(volume, "/spec/claimRef/name"), disk.old.name);
+        }
+        model.settle();
+        let shares = standing.findings.iter().any(|one| one.message.contains("both use"));
+        for member in journal.deployments.iter().filter(|_| !shares) {
+            let deployment = model.get(DEPLOYMENT, &member.name).expect("it is back");
+            let pods = model
+                .all(POD)
+                .filter(|pod| is_ready(pod) && pod["metadata"]["labels"]["app"] == member.name);
+            let as_planned = replicas(deployment) == u64::from(member.replicas);
+            assert!(!as_planned || pods.count() >= member.replicas as usize, "{}", member.name);
+        }
+    } else if stored.intent == Intent::Forward {
+        let mut model = model.clone();
+        let decided = Run::new(&mut model, shape, Verb::Rollback).decide();
+        let is_refused = matches!(decided, Decided::End(End::Refused(_)));
+        assert!(is_refused, "it is said to be closed, and is not refused: {standing:?}");
+    }
+    if let Some(next) = standing.next {
+        let mut model = model.clone();
+        let verb = match next {
+            Next::Resume => Verb::Resume,
+            Next::Finalize => Verb::Finalize,
+        };
+        let mut run = Run::new(&mut model, shape, verb);
+        // The lock, and the first move.
+        for _ in 0..2 {
+            let decided = run.decide();
+            let stops = matches!(decided, Decided::End(End::Stopped { .. } | End::Refused(_)));
+            assert!(!stops, "{verb:?} is offered, and stops at once: {standing:?}");
+            if run.carry_out(decided).is_some() {
+                break;
+            }
+        }
+    }
+    Some(standing)
+}
+
+/// The end of a verb on a migration that was begun, with nobody in between.
+pub fn ends(model: &mut Model, shape: &Shape, verb: Verb) -> End {
+    let end = Run::new(model, shape, verb).go(&[]);
+    model.settle();
+    end
+}
+
+/// A verb that is killed after so many moves.
+pub fn is_killed(model: &mut Model, shape: &Shape, verb: Verb, moves: usize) {
+    let mut run = Run::new(model, shape, verb);
+    for _ in 0..moves {
+        let decided = run.decide();
+        if run.carry_out(decided).is_some() {
+            return;
+        }
+        run.model.is_moving();
+    }
+}
+
 // ----------------------------------------------------------- what may happen
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -723,38 +817,27 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// What happens anyway: turns, in any order.
 fn turn() -> impl Strategy<Value = Action> {
-    let who = || prop::sample::select(ALL.to_vec());
-    let kind = prop::sample::select(vec![
-        None,
-        None,
-        Some(CLAIM),
-        Some(VOLUME),
-        Some(DEPLOYMENT),
-        Some(SET),
-    ]);
     prop_oneof![
         8 => Just(Action::Us),
         3 => (1_u8..4).prop_map(Action::Late),
         1 => Just(Action::Half),
         1 => Just(Action::Kill),
-        6 => (who(), kind).prop_map(|(who, kind)| Action::Hear(who, kind)),
-        8 => (who(), 0_usize..12).prop_map(|(who, place)| Action::Work(who, place)),
-        6 => (0_usize..6).prop_map(Action::Run),
-        2 => Just(Action::Detach),
-        1 => Just(Action::Protect),
-        1 => (0_usize..6).prop_map(Action::Die),
-        1 => Just(Action::Foreign),
+        25 => model::turn().prop_map(Action::World),
     ]
 }
 
 fn other() -> impl Strategy<Value = Action> {
     prop_oneof![
-        (0_usize..3, 0_u64..3).prop_map(|(place, to)| Other::ScaleDeployment(place, to)),
-        (0_u64..3).prop_map(Other::ScaleSet),
-        Just(Other::DeleteSet),
-        (0_usize..8).prop_map(Other::DeleteClaim),
-        (0_usize..6).prop_map(Other::MakeClaim),
-        (0_usize..6, prop::sample::select(vec!["Delete", "Retain"]))
+        2 => (0_usize..3, 0_u64..3).prop_map(|(place, to)| Other::ScaleDeployment(place, to)),
+        2 => (0_u64..3).prop_map(Other::ScaleSet),
+        2 => Just(Other::DeleteSet),
+        1 => Just(Other::OrphanPods),
+        2 => (0_usize..3).prop_map(Other::DeleteDeployment),
+        2 => (0_usize..3).prop_map(Other::ApplyDeployment),
+        3 => (0_usize..8).prop_map(Other::DeleteClaim),
+        1 => (0_usize..8).prop_map(Other::StripClaim),
+        2 => (0_usize..6).prop_map(Other::MakeClaim),
+        2 => (0_usize..6, prop::sample::select(vec!["Delete", "Retain"]))
             .prop_map(|(place, to)| Other::Policy(place, to)),
     ]
     .prop_map(Action::Other)
@@ -769,16 +852,6 @@ fn script(
     length: usize,
 ) -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 0..length)
-}
-
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(32),
-        failure_persistence: None,
-        max_shrink_iters: 2_000,
-        ..ProptestConfig::default()
-    }
 }
 
 /// Nobody is obliged to begin while a pod is missing.
@@ -800,7 +873,7 @@ fn is_told(end: &End) {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(properties::config(32))]
 
     /// However turns fall, and however often we are killed: it arrives, and
     /// can be finished.
@@ -863,5 +936,34 @@ proptest! {
         }
         is_told(&Run::new(&mut model, &shape, Verb::Rollback).go(&second));
         is_safe_at_rest(&mut model);
+    }
+
+    /// Wherever it was left, and whatever others have done: what is said of it is
+    /// true, and what is offered works.
+    #[test]
+    fn where_it_stands_is_looked_at(
+        shape in shape(),
+        (first, second) in (script(trouble(), 100), script(trouble(), 60)),
+        whole in any::<bool>(),
+        then in prop::sample::select(vec![None, Some(Verb::Rollback), Some(Verb::Finalize)]),
+        settles in any::<bool>(),
+    ) {
+        let mut model = Model::new(&shape);
+        let mut run = Run::new(&mut model, &shape, Verb::Run);
+        if whole { drop(run.go(&first)) } else { drop(run.begin(&first)) }
+        let mut run = Run::new(&mut model, &shape, then.unwrap_or(Verb::Resume));
+        if then.is_some() {
+            run.begin(&second);
+        } else {
+            for action in second {
+                run.world(action);
+            }
+        }
+        if settles {
+            model.settle();
+        }
+        if model.destroyed.is_empty() {
+            standing_is_true(&model, &shape);
+        }
     }
 }

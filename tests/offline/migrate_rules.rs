@@ -5,28 +5,29 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use kubectl_stateful::{
-    cluster::offline::Text,
+    manifests::Text,
     migrate::{
-        back,
-        begin::{self, Plan, Surroundings, Wish},
         convert::Options,
+        fates,
         files::Manifests,
-        fill, finish,
-        journal::{ANNOTATION, Book, Intent, Journal, Mode, Order},
-        plan::{self, Memory, Move, Terms},
-        recover, rules,
+        finalize,
+        forward::{self, Checks, Memory, Move},
+        journal::{ANNOTATION, Intent, Journal, Mode, Order, StoredJournal},
+        offline,
+        plan::{self, Plan, Request, Surroundings},
+        recover, rollback, rules,
         world::World,
     },
     output::Exit,
-    workload::{Finding, Severity, Unread},
+    workload::{Finding, Severity, Unread, refuses},
 };
 use serde_json::{Value, json};
 
 use super::{
     build::now,
     cli::run,
-    migrate::{arrived, planned},
-    migrate_model::{CLAIM, Class, DEPLOYMENT, Model, POD, SET, Shape, VOLUME},
+    migrate::{arrived, planned, standing_is_true},
+    model::{CLAIM, Class, DEPLOYMENT, Model, POD, SET, Shape, VOLUME},
 };
 
 /// The rules whose case is with those that run a cluster, and why.
@@ -41,9 +42,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("MIGRATE-SOAKING", "told by the clock of whoever finalizes"),
     ("MIGRATE-ADMIN-STEP", "told by whoever may not write"),
     ("MIGRATE-COPY-FAILED", "a Job has to have run"),
+    ("MIGRATE-ROLLBACK-LOSES", "a volume has to have been filled: see fill.rs"),
 ];
 
-fn one() -> Shape {
+pub fn one() -> Shape {
     Shape {
         disks: 1,
         members: 1,
@@ -61,16 +63,16 @@ fn one() -> Shape {
 fn there(change: impl FnOnce(&mut Model)) -> Surroundings {
     let mut model = Model::new(&one());
     change(&mut model);
-    model.bundle().surroundings(&["db".to_owned()], None, true).expect("objects")
+    offline::surroundings(&model.bundle(), &["db".to_owned()], None, true).expect("objects")
 }
 
-fn wish() -> Wish {
+fn request() -> Request {
     let options = Options { deployments: vec!["db".to_owned()], ..Options::default() };
-    Wish { options, ..Wish::default() }
+    Request { options, ..Request::default() }
 }
 
 fn plan_of(there: &Surroundings) -> Plan {
-    begin::plan(there, &wish(), "op", now()).expect("a plan")
+    plan::plan(there, &request(), "op", now()).expect("a plan")
 }
 
 /// What is said of a plan, after this has happened.
@@ -89,14 +91,23 @@ fn set(kind: &'static str, name: &'static str, pointer: &str, value: Value) -> i
 
 /// What is said of a plan with volumes of its own, after this has happened.
 fn filled(mode: Mode, change: impl FnOnce(&mut Model)) -> Vec<Finding> {
-    let wish = Wish { mode, ..wish() };
+    let request = Request { mode, ..request() };
     let mut there = there(change);
-    there.offer.classes = Some(Vec::new());
-    begin::plan(&there, &wish, "op", now()).expect("a plan").findings
+    there.storage.classes = Some(Vec::new());
+    plan::plan(&there, &request, "op", now()).expect("a plan").findings
+}
+
+/// What is said of a move with this check.
+fn verified(command: &str) -> Vec<Finding> {
+    let mut request = request();
+    request.wishes.verify = Some(command.to_owned());
+    let found = plan::plan(&there(|_| ()), &request, "op", now()).expect("a plan").findings;
+    assert!(found.iter().all(|finding| !finding.message.contains("secret")), "{found:?}");
+    found
 }
 
 /// What is said of putting a volume back under a set on a blank one.
-fn recovered() -> Vec<Finding> {
+fn recovered(ordinal: u32) -> Vec<Finding> {
     let mut model = arrived(&one());
     let policy = json!({"whenScaled": "Delete"});
     set(SET, "db", "/spec/persistentVolumeClaimRetentionPolicy", policy)(&mut model);
@@ -112,10 +123,22 @@ fn recovered() -> Vec<Finding> {
         set: model.get(SET, "db").expect("the set").clone(),
         claims: by_name(CLAIM).collect(),
         volumes: by_name(VOLUME).collect(),
+        ..recover::Before::default()
     };
+    // The same disk under another name.
+    let csi = json!({"driver": "csi.example.com", "volumeHandle": "handle-1"});
+    old["spec"]["csi"] = csi.clone();
+    let mut twin = model.get(VOLUME, "pv-db-0").expect("a volume").clone();
+    twin["metadata"]["name"] = json!("pv-again");
+    twin["spec"]["csi"] = csi;
+    before.all_volumes = Some(vec![twin]);
     before.volumes.insert("pv-old".to_owned(), old);
-    let wish = recover::Wish { volumes: vec![(None, "pv-old".to_owned())], ordinal: 0 };
-    recover::plan(&before, &wish, "op", now()).expect("a plan").1
+    before.pods.insert("default".to_owned(), Some(Vec::new()));
+    before.attachments = Some([("pv-old".to_owned(), "node".to_owned())].into());
+    let volumes = vec![(None, "pv-old".to_owned())];
+    let request = recover::Request { volumes, ordinal, ..recover::Request::default() };
+    before.volumes.get_mut("pv-old").expect("it")["status"]["phase"] = json!("Failed");
+    recover::plan(&before, &request, "op", now()).expect("a plan").1
 }
 
 /// What stands in the way of a move, and how it ends for that.
@@ -127,14 +150,15 @@ fn stop(next: Move) -> (Exit, Vec<Finding>) {
 }
 
 fn look(model: &Model) -> (World, Journal) {
-    let journal =
-        Book::of(model.all("ConfigMap").next().expect("a journal")).expect("ours").journal;
-    (model.bundle().world(&journal).expect("objects").0, journal)
+    let journal = StoredJournal::read(model.all("ConfigMap").next().expect("a journal"))
+        .expect("ours")
+        .journal;
+    (offline::world(&model.bundle(), &journal).expect("objects").0, journal)
 }
 
 fn forward(model: &Model) -> Move {
     let (world, journal) = look(model);
-    plan::next(&world, &journal, Terms::default(), &Memory::default(), now())
+    forward::next(&world, &journal, Checks::default(), &Memory::default(), now())
 }
 
 fn begun(change: impl FnOnce(&mut Model)) -> Model {
@@ -149,7 +173,7 @@ fn moved(change: impl FnOnce(&mut Model)) -> Model {
     model
 }
 
-fn crashes(pod: &mut Value) {
+pub fn crashes(pod: &mut Value) {
     pod["status"] = json!({
         "phase": "Running", "conditions": [{"type": "Ready", "status": "False"}],
         "containerStatuses": [{
@@ -167,7 +191,7 @@ struct Case {
 fn guards() -> Vec<Case> {
     let case = |id, found| Case { id, found };
     let resizing = json!([{"type": "Resizing", "status": "True"}]);
-    let terms = json!([{"matchExpressions": [
+    let checks = json!([{"matchExpressions": [
         {"key": "kubernetes.io/hostname", "operator": "In", "values": ["far"]},
     ]}]);
     let stranger = json!({
@@ -182,7 +206,7 @@ fn guards() -> Vec<Case> {
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     });
     let mut unfit =
-        there(set(VOLUME, "pv-db-0", "/spec/nodeAffinity/required/nodeSelectorTerms", terms));
+        there(set(VOLUME, "pv-db-0", "/spec/nodeAffinity/required/nodeSelectorTerms", checks));
     unfit.nodes.push(node);
     let mut unread = there(|_| ());
     let why = "Forbidden".to_owned();
@@ -228,8 +252,24 @@ fn guards() -> Vec<Case> {
         ),
         case("MIGRATE-NO-CLONE", filled(Mode::Clone, |_| ())),
         case("MIGRATE-NO-SNAPSHOT", filled(Mode::Snapshot, |_| ())),
-        case("MIGRATE-CLAIMS-GO", recovered()),
-        case("MIGRATE-BLANK-IS-KEPT", recovered()),
+        case("MIGRATE-CLAIMS-GO", recovered(4)),
+        case("MIGRATE-BLANK-IS-KEPT", recovered(0)),
+        case("MIGRATE-VOLUME-FOREIGN", recovered(4)),
+        case("MIGRATE-VOLUME-DOUBTFUL", recovered(0)),
+        case("MIGRATE-VOLUME-IN-USE", recovered(0)),
+        case("MIGRATE-SAME-DISK", recovered(0)),
+        case("MIGRATE-VERIFY-KEPT", verified("mysqladmin ping")),
+        case("MIGRATE-VERIFY-SECRET", verified("mysqladmin ping -psecret")),
+        case("MIGRATE-NO-SUCH-ORDINAL", recovered(4)),
+        case(
+            "MIGRATE-MADE-AGAIN",
+            guarded(set(
+                DEPLOYMENT,
+                "db",
+                "/metadata/annotations",
+                json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"}),
+            )),
+        ),
     ]
 }
 
@@ -248,21 +288,39 @@ fn stops() -> Vec<Case> {
     let gone = moved(|model| {
         model.delete(CLAIM, "v0-of-db");
         model.protect();
+        model.somebody_makes_claim("v0-of-db");
     });
     let (back_world, journal) = look(&gone);
     let unready = moved(|model| model.change(POD, "db-0", crashes));
     let (finish_world, finish_journal) = look(&unready);
-    let next = finish::next(&finish_world, &finish_journal, now());
+    let next = finalize::next(&finish_world, &finish_journal, &Memory::default(), now());
     let mut all = vec![
         case("MIGRATE-CHANGED", Exit::Conflict, stop(forward(&scaled))),
         case("MIGRATE-POD-BROKEN", Exit::Failed, stop(forward(&broken))),
         case(
             "MIGRATE-NO-WAY-BACK",
             Exit::Manual,
-            stop(back::next(&back_world, &journal, &Memory::default())),
+            stop(rollback::next(&back_world, &journal, &Memory::default())),
         ),
         case("MIGRATE-NOT-ARRIVED", Exit::Failed, stop(next)),
-        Case { id: "MIGRATE-OLD-KEPT", found: fill::kept(&journal) },
+        Case { id: "MIGRATE-OLD-KEPT", found: old_claims_kept() },
+        Case { id: "MIGRATE-BOTH-RUN", found: both_run() },
+        Case {
+            id: "MIGRATE-OTHER-DISK",
+            found: said_of(|model| {
+                model.delete(CLAIM, "v0-db-0");
+                model.delete(POD, "db-0");
+            }),
+        },
+        Case {
+            id: "MIGRATE-VOLUME-GOES",
+            found: said_of(|model| {
+                model.somebody_sets_policy(0, "Delete");
+                model.delete(CLAIM, "v0-db-0");
+                model.endangered = true;
+            }),
+        },
+        Case { id: "MIGRATE-LEFT-OVER", found: left_over(&journal) },
         Case { id: "MIGRATE-JOURNAL-UNUSABLE", found: unusable() },
     ];
     // Before that stands what comes before the set.
@@ -275,7 +333,7 @@ fn stops() -> Vec<Case> {
             }
             Move::Act(act) => {
                 let (world, journal) = look(&model);
-                let writes = kubectl_stateful::migrate::writes::of(act, &journal, &world);
+                let writes = kubectl_stateful::migrate::writes::of(act, &journal, &world, now());
                 for write in writes.expect("something to write") {
                     model.write(&write);
                 }
@@ -286,9 +344,38 @@ fn stops() -> Vec<Case> {
     }
 }
 
+/// What is said of a moved set after this has happened.
+fn said_of(change: impl FnOnce(&mut Model)) -> Vec<Finding> {
+    let mut model = arrived(&one());
+    model.disturb(change);
+    model.settle();
+    standing_is_true(&model, &one()).expect("a journal").findings
+}
+
+/// The same, when the pods of a Deployment that was applied again run.
+fn both_run() -> Vec<Finding> {
+    let mut model = arrived(&one());
+    model.disturb(|model| model.somebody_applies_deployment(&one(), "db"));
+    model.settle();
+    let own = |name: &String| name.starts_with("db-1-");
+    let pod = model.names(POD).into_iter().find(own).expect("its pod");
+    model.change(POD, &pod, |pod| pod["status"]["phase"] = json!("Running"));
+    standing_is_true(&model, &one()).expect("a journal").findings
+}
+
+fn old_claims_kept() -> Vec<Finding> {
+    let (world, journal) = look(&arrived(&one()));
+    fates::old_claims_kept(&world, &journal)
+}
+
+fn left_over(journal: &Journal) -> Vec<Finding> {
+    let claim = json!({"metadata": {"name": "v0-db-1"}, "spec": {"volumeName": "pvc-1"}});
+    rollback::left_over(&World::default(), journal, Some(&[claim]))
+}
+
 /// `migrate status` of a journal that is none.
 fn unusable() -> Vec<Finding> {
-    let book = json!({
+    let stored = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {
             "name": "kubectl-stateful-migrate-db",
@@ -297,10 +384,26 @@ fn unusable() -> Vec<Finding> {
         "data": {"journal": "{}", "intent": "forward"},
     });
     let words = ["migrate", "status", "sts/db", "-f", "-", "-o", "json"];
-    let (stdout, stderr, code) = run(&words, &book.to_string());
+    let (stdout, stderr, code) = run(&words, &stored.to_string());
     assert_eq!(code, Some(i32::from(Exit::Manual.code())), "{stderr}");
     assert!(stdout.contains(rules::JOURNAL_UNUSABLE.id), "{stdout}");
     vec![rules::JOURNAL_UNUSABLE.found("", "")]
+}
+
+/// After a server was away, every pod is not Ready for a moment.
+#[test]
+fn finalize_waits_for_a_pod_that_nothing_is_wrong_with() {
+    let unready = moved(|model| {
+        model.change(POD, "db-0", |pod| {
+            pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        });
+    });
+    let (world, journal) = look(&unready);
+    let next = finalize::next(&world, &journal, &Memory::default(), now());
+    assert_eq!(next, Move::Wait { what: "db-0 to be Ready".to_owned() });
+    // Before it has begun, it does not begin.
+    let against = finalize::not_ready(&world, &journal, now()).expect("a finding");
+    assert_eq!(against.message, "0 of 1 pods are Ready");
 }
 
 #[test]
@@ -333,11 +436,11 @@ fn a_dump_without_pods_proves_nothing_about_them() {
     assert_eq!(there.unread, Vec::new());
     let without = |kind: &str| {
         let model = Model::new(&one());
-        let mut bundle = kubectl_stateful::cluster::offline::Bundle::default();
+        let mut bundle = kubectl_stateful::manifests::Bundle::default();
         for kind in [DEPLOYMENT, "ReplicaSet", CLAIM, VOLUME, POD].iter().filter(|k| **k != kind) {
             model.all(kind).for_each(|object| bundle.add(object.clone()).expect("an object"));
         }
-        bundle.surroundings(&["db".to_owned()], None, true).expect("objects").unread
+        offline::surroundings(&bundle, &["db".to_owned()], None, true).expect("objects").unread
     };
     for (kind, resource) in
         [(POD, "pods"), ("ReplicaSet", "replicasets.apps"), (VOLUME, "persistentvolumes")]
@@ -346,7 +449,7 @@ fn a_dump_without_pods_proves_nothing_about_them() {
         let resources: Vec<&str> = unread.iter().map(|one| one.resource.as_str()).collect();
         assert_eq!(resources, [resource]);
         there.unread = unread;
-        assert!(begin::refuses(&plan_of(&there).findings), "{kind}");
+        assert!(refuses(&plan_of(&there).findings), "{kind}");
     }
 }
 
@@ -356,21 +459,22 @@ fn a_dump_without_pods_proves_nothing_about_them() {
 fn a_journal_is_read_as_it_was_written() {
     let mut journal = plan_of(&there(|_| ())).journal;
     journal.service = Some(json!({"kind": "Service"}));
-    let book = Book::of(&journal.book("me", Intent::Forward)).expect("a journal");
-    assert_eq!(book.journal, journal);
-    assert_eq!(book.holder.as_deref(), Some("me"));
-    assert_eq!(book.arrived, None);
+    let stored =
+        StoredJournal::read(&journal.config_map("me", Intent::Forward, now())).expect("a journal");
+    assert_eq!(stored.journal, journal);
+    assert_eq!(stored.holder.as_deref(), Some("me"));
+    assert_eq!(stored.arrived, None);
 }
 
 #[test]
 fn a_journal_of_a_newer_format_is_not_used() {
-    let mut book = plan_of(&there(|_| ())).journal.book("me", Intent::Forward);
-    let text = book["data"]["journal"].as_str().expect("text").to_owned();
+    let mut stored = plan_of(&there(|_| ())).journal.config_map("me", Intent::Forward, now());
+    let text = stored["data"]["journal"].as_str().expect("text").to_owned();
     let mut facts: Value = serde_json::from_str(&text).expect("JSON");
     let format = facts["format"].as_u64().expect("a number");
     facts["format"] = json!(format + 1);
-    book["data"]["journal"] = json!(facts.to_string());
-    let why = Book::of(&book).expect_err("it is newer");
+    stored["data"]["journal"] = json!(facts.to_string());
+    let why = StoredJournal::read(&stored).expect_err("it is newer");
     assert!(why.0.contains("newer"), "{}", why.0);
 }
 
@@ -393,7 +497,8 @@ fn what_does_not_matter_does_not_change_the_hash() {
         object["status"]["conditions"] = json!([{"type": "Other", "status": "True"}]);
     }
     assert_eq!(hash(&plain), hash(&other));
-    let again = begin::plan(&plain, &wish(), "another", now() + jiff::SignedDuration::from_secs(9));
+    let again =
+        plan::plan(&plain, &request(), "another", now() + jiff::SignedDuration::from_secs(9));
     assert_eq!(again.expect("a plan").journal.plan, hash(&plain));
 }
 
@@ -407,10 +512,11 @@ fn the_order_of_lists_does_not_change_the_hash() {
             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "db"}},
         })
     };
-    let mut wish = wish();
-    wish.options.retarget = vec![kubectl_stateful::migrate::convert::Retarget::Hpa];
-    let hash =
-        |there: &Surroundings| begin::plan(there, &wish, "op", now()).expect("a plan").journal.plan;
+    let mut request = request();
+    request.options.retarget = vec![kubectl_stateful::migrate::convert::Retarget::Hpa];
+    let hash = |there: &Surroundings| {
+        plan::plan(there, &request, "op", now()).expect("a plan").journal.plan
+    };
     let mut plain = there(|_| ());
     plain.objects.extend([scaler("one"), scaler("two")]);
     let mut other = plain.clone();

@@ -4,11 +4,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use kubectl_stateful::{
-    cluster::offline::Bundle,
+    handover::{CLAIM_DELETED, HOLD, KEPT_POLICY},
+    manifests::Bundle,
     orphans::{
         adopt,
-        classify::{Class, Confidence, Row, judge},
-        delete, model, rules,
+        classify::judge,
+        delete, model,
+        row::{Class, Confidence, Row},
+        rules,
     },
     workload::SnapshotClass,
 };
@@ -93,7 +96,7 @@ fn facts(objects: &[Value]) -> model::Facts {
     for object in objects {
         bundle.add(object.clone()).expect("an object");
     }
-    bundle.disks(Some("shop"), true).expect("objects")
+    kubectl_stateful::orphans::offline::facts(&bundle, Some("shop"), true).expect("objects")
 }
 
 fn rows(objects: &[Value]) -> Vec<Row> {
@@ -113,6 +116,13 @@ fn hpa(target: &str, most: u32) -> Value {
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "h", "namespace": "shop"},
         "spec": {"maxReplicas": most, "scaleTargetRef": {"kind": "StatefulSet", "name": target}},
+    })
+}
+
+fn attached(volume: &str) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": "a"},
+        "spec": {"source": {"persistentVolumeName": volume}, "nodeName": "node-a"},
     })
 }
 
@@ -140,9 +150,11 @@ fn every_class_has_a_case() {
         (Class::Unreferenced, vec![claim("x")]),
         (Class::Lost, vec![in_phase("Lost")]),
         (Class::PendingNeverBound, vec![in_phase("Pending")]),
-        (Class::TerminatingStuck, vec![deleted, pod("p", "Running", "x")]),
+        (Class::TerminatingInUse, vec![deleted.clone(), pod("p", "Running", "x")]),
+        (Class::TerminatingStuck, vec![deleted]),
         (Class::PvReleased, vec![volume("gone", "Released", "Retain")]),
         (Class::PvFailed, vec![volume("gone", "Failed", "Delete")]),
+        (Class::PvInUse, vec![volume("gone", "Released", "Retain"), attached("pv-gone")]),
         (Class::Parked, vec![set("web", 0), claim("data-web-7")]),
         (Class::Elastic, vec![set("web", 3), hpa("web", 5), claim("data-web-4")]),
         (Class::Managed, vec![owned("Cluster", "postgresql.cnpg.io/v1", "c-1")]),
@@ -160,11 +172,11 @@ fn every_class_has_a_case() {
     let mut blind = facts(&[claim("x"), set("web", 3)]);
     blind.note_missing(model::Kind::CronJob, "no right".to_owned());
     assert_eq!(judge(&blind, now()).rows[0].class, Class::Unknown);
-    assert_eq!(seen.len(), 16);
+    assert_eq!(seen.len(), 18);
 }
 
 #[test]
-fn whatever_names_a_claim_keeps_it() {
+fn a_claim_that_anything_names_is_in_use() {
     for kind in ["Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "Job", "CronJob"] {
         assert_eq!(rows(&[claim("x"), template(kind, "x")]), [], "{kind}");
         // A longer name that begins alike is another claim.
@@ -223,7 +235,7 @@ fn a_volume_says_what_became_of_its_claim() {
     let again = with(claim("data-web-1"), "/metadata/uid", json!("another"));
     let again = with(again, "/spec/volumeName", json!("pv-new"));
     let again = rows(&[released.clone(), again, set("web", 3)]);
-    assert!(again[0].evidence[0].contains("another claim by that name has volume pv-new"));
+    assert!(again[0].evidence[0].contains("a new claim with that name has volume pv-new"));
     assert_eq!((again[0].set.as_deref(), again[0].ordinal), (Some("web"), Some(1)));
     // Another namespace's is not this one's business.
     let elsewhere = with(released, "/spec/claimRef/namespace", json!("bank"));
@@ -305,7 +317,8 @@ fn documents_keep_to_their_schema() {
     let (stdout, _, _) = orphans(&objects, &["--complete", "-o", "name"]);
     assert_eq!(
         stdout,
-        "persistentvolume/pv-data-old-0\npersistentvolumeclaim/data-web-3\npersistentvolumeclaim/x\n"
+        "persistentvolume/pv-data-old-0\nshop/persistentvolumeclaim/data-web-3\n\
+         shop/persistentvolumeclaim/x\n"
     );
     let (_, _, code) = orphans(&objects, &["--complete", "--older-than", "1d", "-o", "json"]);
     assert_eq!(code, Some(0));
@@ -346,8 +359,8 @@ fn the_table_is_what_a_person_reads() {
     }
 }
 
-fn keep() -> delete::Wish {
-    delete::Wish { keep_volume: true, snapshot: None, min_idle: None }
+fn keep() -> delete::DeleteOptions {
+    delete::DeleteOptions { keep_volume: true, snapshot: None, min_idle: None }
 }
 
 fn target(name: &str) -> delete::Target {
@@ -377,14 +390,17 @@ fn world(objects: &[Value], name: &str) -> delete::World {
     }
 }
 
-fn steps(todo: &[delete::Todo]) -> Vec<&'static str> {
-    todo.iter()
-        .map(|todo| match todo {
-            delete::Todo::Snapshot(_) => "snapshot",
-            delete::Todo::AwaitSnapshot { .. } => "await snapshot",
-            delete::Todo::Protect(_) => "protect",
-            delete::Todo::Delete(_) => "delete",
-            delete::Todo::AwaitGone(_) => "await gone",
+fn names(steps: &[delete::Step]) -> Vec<&'static str> {
+    steps
+        .iter()
+        .map(|step| match step {
+            delete::Step::Snapshot(_) => "snapshot",
+            delete::Step::AwaitSnapshot { .. } => "await snapshot",
+            delete::Step::Protect(_) => "protect",
+            delete::Step::Hold(_) => "hold",
+            delete::Step::Delete(_) => "delete",
+            delete::Step::RemoveHold(_) => "remove hold",
+            delete::Step::AwaitDeletion(_) => "await deletion",
         })
         .collect()
 }
@@ -393,20 +409,24 @@ fn steps(todo: &[delete::Todo]) -> Vec<&'static str> {
 fn the_volume_is_told_to_stay_before_its_claim_goes() {
     let name = "data-web-3";
     let objects = |policy: &str| [set("web", 3), claim(name), volume(name, "Bound", policy)];
-    let plan = |objects: &[Value], wish: &delete::Wish| {
-        delete::plan(&target(name), &world(objects, name), wish, now()).map(|todo| steps(&todo))
+    let plan = |objects: &[Value], options: &delete::DeleteOptions| {
+        delete::plan(&target(name), &world(objects, name), options, now())
+            .map(|steps| names(&steps))
     };
-    assert_eq!(plan(&objects("Delete"), &keep()), Ok(vec!["protect", "delete"]));
-    assert_eq!(plan(&objects("Retain"), &keep()), Ok(vec!["delete"]));
-    let lose = delete::Wish { keep_volume: false, ..keep() };
+    assert_eq!(
+        plan(&objects("Delete"), &keep()),
+        Ok(vec!["protect", "hold", "delete", "await deletion"])
+    );
+    assert_eq!(plan(&objects("Retain"), &keep()), Ok(vec!["hold", "delete", "await deletion"]));
+    let lose = delete::DeleteOptions { keep_volume: false, ..keep() };
     assert_eq!(plan(&objects("Delete"), &lose), Ok(vec!["delete"]));
     // Gone is done, and on its way is waited for, its volume kept.
     assert_eq!(plan(&[set("web", 3)], &keep()), Ok(vec![]));
     let [web, leaving, pv] = objects("Delete");
     let leaving = with(leaving, "/metadata/deletionTimestamp", json!("2025-12-31T23:59:59Z"));
-    assert_eq!(plan(&[web, leaving, pv], &keep()), Ok(vec!["protect", "await gone"]));
-    let snapshot = delete::Wish { snapshot: Some(("csi".to_owned(), None)), ..keep() };
-    let all = ["snapshot", "await snapshot", "protect", "delete"];
+    assert_eq!(plan(&[web, leaving, pv], &keep()), Ok(vec!["protect", "await deletion"]));
+    let snapshot = delete::DeleteOptions { snapshot: Some(("csi".to_owned(), None)), ..keep() };
+    let all = ["snapshot", "await snapshot", "protect", "hold", "delete", "await deletion"];
     assert_eq!(plan(&objects("Delete"), &snapshot), Ok(all.to_vec()));
     let taken = |status: Value| {
         let taken = json!({
@@ -418,17 +438,17 @@ fn the_volume_is_told_to_stay_before_its_claim_goes() {
     // What failed may come right: the controller tries again.
     let failing = taken(json!({"error": {"message": "no\nroom"}}));
     assert_eq!(plan(&failing, &snapshot), Ok(all[1..].to_vec()));
-    let todo = delete::plan(&target(name), &world(&failing, name), &snapshot, now());
+    let steps = delete::plan(&target(name), &world(&failing, name), &snapshot, now());
     let error = Some("no room".to_owned());
-    let wait = delete::Todo::AwaitSnapshot { name: "data-web-3-uid-data".to_owned(), error };
-    assert_eq!(todo.expect("a way")[0], wait);
+    let wait = delete::Step::AwaitSnapshot { name: "data-web-3-uid-data".to_owned(), error };
+    assert_eq!(steps.expect("steps")[0], wait);
     assert_eq!(plan(&taken(json!({"readyToUse": true})), &snapshot), Ok(all[2..].to_vec()));
 }
 
 #[test]
 fn whatever_is_not_an_orphan_is_refused() {
-    let refuses = |objects: &[Value], name: &str, wish: &delete::Wish| {
-        let outcome = delete::plan(&target(name), &world(objects, name), wish, now());
+    let refuses = |objects: &[Value], name: &str, options: &delete::DeleteOptions| {
+        let outcome = delete::plan(&target(name), &world(objects, name), options, now());
         outcome.expect_err("a refusal").id
     };
     let (name, pv) = ("data-web-3", volume("data-web-3", "Bound", "Delete"));
@@ -452,13 +472,11 @@ fn whatever_is_not_an_orphan_is_refused() {
     let busy = json!([{"type": "Unused", "status": "False"}]);
     let busy = with(claim(name), "/status/conditions", busy);
     assert_eq!(refuses(&[set("web", 3), busy, pv.clone()], name, &keep), rules::IN_USE.id);
-    let attached = json!({
-        "apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment", "metadata": {"name": "a"},
-        "spec": {"source": {"persistentVolumeName": "pv-data-web-3"}, "nodeName": "node-a"},
-    });
-    assert_eq!(refuses(&of(vec![attached]), name, &keep), rules::IN_USE.id);
-    let patient =
-        delete::Wish { min_idle: Some(jiff::SignedDuration::from_hours(1)), ..keep.clone() };
+    assert_eq!(refuses(&of(vec![attached("pv-data-web-3")]), name, &keep), rules::IN_USE.id);
+    let patient = delete::DeleteOptions {
+        min_idle: Some(jiff::SignedDuration::from_hours(1)),
+        ..keep.clone()
+    };
     assert_eq!(refuses(&of(vec![]), name, &patient), rules::NOT_IDLE.id);
     let anew = with(claim(name), "/metadata/uid", json!("another"));
     assert_eq!(refuses(&[set("web", 3), anew, pv.clone()], name, &keep), rules::CHANGED.id);
@@ -472,7 +490,8 @@ fn whatever_is_not_an_orphan_is_refused() {
         deletes: false,
         is_default: false,
     };
-    let snapshot = delete::Wish { snapshot: Some(("csi".to_owned(), Some(class))), ..keep.clone() };
+    let snapshot =
+        delete::DeleteOptions { snapshot: Some(("csi".to_owned(), Some(class))), ..keep.clone() };
     assert_eq!(refuses(&of(vec![]), name, &snapshot), rules::NO_SNAPSHOTS.id);
     let released = delete::World {
         volume: Some(volume("old", "Released", "Retain")),
@@ -483,14 +502,14 @@ fn whatever_is_not_an_orphan_is_refused() {
         delete::Target { is_volume: true, namespace: None, name: "pv-old".to_owned(), uid: None };
     let refused = delete::plan(&volume_target, &released, &keep, now()).expect_err("a refusal");
     assert_eq!(refused.id, rules::VOLUME_STAYS.id);
-    let lose = delete::Wish { keep_volume: false, ..keep };
+    let lose = delete::DeleteOptions { keep_volume: false, ..keep };
     assert_eq!(
-        delete::plan(&volume_target, &released, &lose, now()).map(|todo| steps(&todo)),
+        delete::plan(&volume_target, &released, &lose, now()).map(|steps| names(&steps)),
         Ok(vec!["delete"])
     );
 }
 
-fn adoption(objects: &[Value], pv: Value) -> (adopt::Wish, adopt::World) {
+fn adoption(objects: &[Value], pv: Value) -> (adopt::Adoption, adopt::World) {
     let name = pv["metadata"]["name"].as_str().expect("a name").to_owned();
     let named = |name: &Value| {
         objects
@@ -498,12 +517,13 @@ fn adoption(objects: &[Value], pv: Value) -> (adopt::Wish, adopt::World) {
             .find(|one| one["kind"] == "PersistentVolumeClaim" && one["metadata"]["name"] == *name)
             .cloned()
     };
-    let wish = adopt::Wish {
+    let adoption = adopt::Adoption {
         namespace: "shop".to_owned(),
         volume: name,
         set: "web".to_owned(),
         ordinal: 1,
         template: "data".to_owned(),
+        claim_uid: None,
     };
     let all = [objects, std::slice::from_ref(&pv)].concat();
     let world = adopt::World {
@@ -513,18 +533,71 @@ fn adoption(objects: &[Value], pv: Value) -> (adopt::Wish, adopt::World) {
         facts: Arc::new(facts(&all)),
         volume: Some(pv),
     };
-    (wish, world)
+    (adoption, world)
 }
 
-fn moves(todo: &[adopt::Todo]) -> Vec<&'static str> {
-    todo.iter()
-        .map(|todo| match todo {
-            adopt::Todo::Protect(_) => "protect",
-            adopt::Todo::DeleteHolder(_) => "delete",
-            adopt::Todo::Reserve(_) => "reserve",
-            adopt::Todo::Make(_) => "make",
-            adopt::Todo::GiveBack(_) => "give back",
-            adopt::Todo::Await(_) => "await",
+fn held(name: &str) -> Value {
+    with(claim(name), "/metadata/finalizers", json!(["kubernetes.io/pvc-protection", HOLD]))
+}
+
+fn deleted(object: Value) -> Value {
+    with(object, "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"))
+}
+
+/// A claim that was deleted while it is held: its volume is written first, so
+/// that no release that was decided on before can still go through.
+#[test]
+fn a_held_claim_goes_when_its_volume_is_withheld_from_it() {
+    let keep = delete::DeleteOptions { keep_volume: true, snapshot: None, min_idle: None };
+    let next = |pv: Option<Value>, options: &delete::DeleteOptions| {
+        let target = delete::Target {
+            is_volume: false,
+            namespace: Some("shop".to_owned()),
+            name: "data-web-1".to_owned(),
+            uid: None,
+        };
+        let world = delete::World {
+            claim: Some(deleted(held("data-web-1"))),
+            volume: pv,
+            ..delete::World::default()
+        };
+        let steps = delete::plan(&target, &world, options, now()).expect("steps");
+        format!("{:?}", steps[0])
+    };
+    let at_risk = volume("data-web-1", "Bound", "Delete");
+    let write = next(Some(at_risk.clone()), &keep);
+    for part in ["policy Delete -> Retain", CLAIM_DELETED, KEPT_POLICY] {
+        assert!(write.contains(&part.replace('/', "~1")) || write.contains(part), "{write}");
+    }
+    let retained = with(at_risk.clone(), "/spec/persistentVolumeReclaimPolicy", json!("Retain"));
+    let noted = with(retained, "/metadata/annotations", json!({KEPT_POLICY: "Delete"}));
+    let write = next(Some(noted.clone()), &keep);
+    assert!(write.contains("policy stays Retain") && !write.contains("kept-policy"), "{write}");
+    let annotations = json!({KEPT_POLICY: "Delete", CLAIM_DELETED: "uid-data-web-1"});
+    let withheld = with(noted, "/metadata/annotations", annotations);
+    let write = next(Some(withheld), &keep);
+    assert!(write.contains("RemoveHold") && write.contains("finalizers"), "{write}");
+    // Of a volume that may not be read nothing is known; and where the data is
+    // to go, it goes.
+    let write = next(None, &keep);
+    assert!(write.contains("AwaitDeletion") && write.contains(HOLD), "{write}");
+    let lose = delete::DeleteOptions { keep_volume: false, ..keep };
+    let write = next(Some(at_risk), &lose);
+    assert!(write.contains("RemoveHold") && write.contains("finalizers"), "{write}");
+}
+
+fn adopt_names(steps: &[adopt::Step]) -> Vec<&'static str> {
+    steps
+        .iter()
+        .map(|step| match step {
+            adopt::Step::Protect(_) => "protect",
+            adopt::Step::DeleteHolder(_) => "delete",
+            adopt::Step::Reserve(_) => "reserve",
+            adopt::Step::CreateClaim(_) => "create",
+            adopt::Step::Hold(_) => "hold",
+            adopt::Step::RestorePolicy(_) => "restore policy",
+            adopt::Step::RemoveHold(_) => "remove hold",
+            adopt::Step::Await(_) => "await",
         })
         .collect()
 }
@@ -532,34 +605,47 @@ fn moves(todo: &[adopt::Todo]) -> Vec<&'static str> {
 #[test]
 fn a_volume_comes_back_step_by_step() {
     let plan = |objects: &[Value], pv: Value| {
-        let (wish, world) = adoption(objects, pv);
-        adopt::plan(&wish, &world, now()).map(|todo| moves(&todo)).map_err(|no| no.id)
+        let (adoption, world) = adoption(objects, pv);
+        adopt::plan(&adoption, &world, now()).map(|steps| adopt_names(&steps)).map_err(|no| no.id)
     };
     let released = volume("data-web-1", "Released", "Retain");
-    assert_eq!(plan(&[], released.clone()), Ok(vec!["reserve", "make", "await"]));
+    assert_eq!(plan(&[], released.clone()), Ok(vec!["reserve", "create", "await"]));
     let at_risk = volume("data-web-1", "Released", "Delete");
-    assert_eq!(plan(&[], at_risk), Ok(vec!["protect", "reserve", "make", "await", "await"]));
+    assert_eq!(plan(&[], at_risk), Ok(vec!["protect", "reserve", "create", "await", "await"]));
     let reserved = with(
         released.clone(),
         "/spec/claimRef",
         json!({"namespace": "shop", "name": "data-web-1"}),
     );
-    assert_eq!(plan(&[], reserved.clone()), Ok(vec!["make", "await"]));
+    assert_eq!(plan(&[], reserved.clone()), Ok(vec!["create", "await"]));
     // The claim is made, not bound yet; then bound, with a policy to return.
     let made = with(claim("data-web-1"), "/status/phase", json!("Pending"));
     assert_eq!(plan(std::slice::from_ref(&made), reserved), Ok(vec!["await"]));
     let kept = with(
         volume("data-web-1", "Bound", "Retain"),
         "/metadata/annotations",
-        json!({delete::KEPT_POLICY: "Delete"}),
+        json!({KEPT_POLICY: "Delete"}),
     );
-    assert_eq!(plan(&[claim("data-web-1")], kept), Ok(vec!["give back"]));
-    assert_eq!(plan(&[claim("data-web-1")], volume("data-web-1", "Bound", "Retain")), Ok(vec![]));
+    let (free, held) = (claim("data-web-1"), held("data-web-1"));
+    assert_eq!(plan(std::slice::from_ref(&free), kept.clone()), Ok(vec!["hold", "await"]));
+    assert_eq!(plan(std::slice::from_ref(&held), kept.clone()), Ok(vec!["restore policy"]));
+    let back = volume("data-web-1", "Bound", "Delete");
+    assert_eq!(plan(std::slice::from_ref(&held), back.clone()), Ok(vec!["remove hold"]));
+    assert_eq!(plan(std::slice::from_ref(&free), back.clone()), Ok(vec![]));
+    assert_eq!(
+        plan(std::slice::from_ref(&free), volume("data-web-1", "Bound", "Retain")),
+        Ok(vec![])
+    );
+    // Somebody deletes the claim: nothing returns to it.
+    for pv in [kept.clone(), back.clone()] {
+        assert_eq!(plan(&[deleted(free.clone())], pv.clone()), Err(rules::UNFIT.id));
+        assert_eq!(plan(&[deleted(held.clone())], pv), Ok(vec!["remove hold", "await"]));
+    }
     // From an orphan of another name.
     let old = volume("data-old-1", "Bound", "Delete");
     assert_eq!(
         plan(&[claim("data-old-1")], old.clone()),
-        Ok(vec!["protect", "delete", "await", "reserve", "make", "await", "await"])
+        Ok(vec!["protect", "hold", "delete", "await", "reserve", "create", "await", "await"])
     );
     // Not from one that is in use, not over another claim, not from elsewhere.
     assert_eq!(

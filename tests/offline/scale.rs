@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use kubectl_stateful::{
     scale::{
-        plan::{self, Memory, Move, Stand, Terms},
+        plan::{self, Memory, Move, State, Terms},
         record::Record,
         writes,
     },
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 
 use super::{
     canary_model::{By, Fate, Model, Shape},
+    properties,
     server::Answer,
 };
 
@@ -103,6 +104,7 @@ impl Run {
             fresh: false,
             unhealthy: false,
             clears: true,
+            shares: false,
         };
         let mut run = Run { model, terms, memory: Memory::default(), over: false };
         let set = run.set();
@@ -123,10 +125,10 @@ impl Run {
         }
         let facts = self.model.facts();
         let record = Record::of(&facts.set).expect("readable").expect("there");
-        let stand = Stand::new(&facts, &record, self.model.now);
-        self.memory.observe(&stand);
+        let state = State::new(&facts, &record, self.model.now);
+        self.memory.observe(&state);
         let now = facts.set.replicas;
-        match plan::next(&stand, &self.terms, &mut self.memory) {
+        match plan::next(&state, &self.terms, &mut self.memory) {
             Move::Wait { .. } => return false,
             Move::Prepare { replicas } => self.memory.prepared = Some(replicas),
             Move::Conclude { replicas } => {
@@ -144,7 +146,7 @@ impl Run {
             Move::Clear { pod } => {
                 let ordinal = facts.set.ordinal_of(&pod.name).expect("an ordinal");
                 assert!(ordinal >= facts.set.ordinals().end, "{} stays", pod.name);
-                self.written(&writes::clear(&facts.set, &pod));
+                self.written(&pod.delete(&facts.set, ""));
             }
             Move::Finish => {
                 assert_eq!(now, record.to);
@@ -222,21 +224,11 @@ fn works(case: &Case) {
     assert!(Record::of(&run.set()).expect("readable").is_none(), "the record is gone");
 }
 
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(48),
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..properties::config(48) })]
 
     #[test]
-    fn it_gets_there_and_takes_nobody_else(case in cases()) {
+    fn it_reaches_its_goal_and_deletes_no_other_pod(case in cases()) {
         works(&case);
     }
 }

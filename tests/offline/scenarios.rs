@@ -12,7 +12,7 @@ use kubectl_stateful::{
         record::Record,
         report::{self as canary, HistoryView},
     },
-    cluster::offline::Bundle,
+    manifests::Bundle,
     output::{Exit, Format, Look},
     status::{
         plan::{self, Picture},
@@ -39,7 +39,7 @@ fn judge(text: &str) -> (Picture, Timestamp) {
 #[test]
 fn every_scenario_reads_as_its_snapshot() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/status");
-    for file in yaml_in(&folder) {
+    for file in yaml_files(&folder) {
         let text = fs::read_to_string(&file).expect("a readable scenario");
         let (picture, now) = judge(&text);
         let shown = report::render(&picture, Exit::Done, Format::Table, Look::plain(now));
@@ -92,7 +92,7 @@ fn canary(file: &Path, text: &str) -> String {
 #[test]
 fn every_canary_reads_as_its_snapshot() {
     let folder = Path::new("tests/scenarios/canary");
-    for file in yaml_in(folder) {
+    for file in yaml_files(folder) {
         let text = fs::read_to_string(&file).expect("a readable scenario");
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
         insta::with_settings!({
@@ -105,9 +105,10 @@ fn every_canary_reads_as_its_snapshot() {
     }
 }
 
-fn yaml_in(folder: &Path) -> Vec<PathBuf> {
+/// The YAML files of a folder, in the order of their names.
+pub fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("the folder of scenarios")
+        .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();

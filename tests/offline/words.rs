@@ -43,8 +43,8 @@ fn words(line: &str) -> Vec<String> {
 
 /// The same for a hint, which may be another program's command, or prose.
 pub fn read_if_ours(hint: &str) {
-    if hint.starts_with("kubectl stateful ") {
-        read(hint);
+    for line in hint.split(" && ").filter(|line| line.starts_with("kubectl stateful ")) {
+        read(line);
     }
 }
 
@@ -77,6 +77,7 @@ fn every_command_of_the_pages_is_read_as_it_stands() {
         "docs/orphans.md",
         "docs/scale.md",
         "docs/dns.md",
+        "docs/status.md",
         "docs/examples/gates.yaml",
     ];
     let mut count = 0;
@@ -109,10 +110,32 @@ fn every_example_of_a_help_is_read_as_it_stands() {
     assert!(count >= 25, "only {count} examples were found");
 }
 
+/// People read the beginning of a help; the flags that every command has come last.
+#[test]
+fn every_help_begins_with_its_examples() {
+    let mut waiting = vec![(cli::tree(), true)];
+    while let Some((mut command, is_root)) = waiting.pop() {
+        waiting.extend(command.get_subcommands().cloned().map(|inner| (inner, false)));
+        if command.is_hide_set() {
+            continue;
+        }
+        for help in [command.render_help(), command.render_long_help()] {
+            let help = help.to_string();
+            let at = |words: &str| help.find(words);
+            let examples = at("Examples:\n");
+            assert!(examples.is_some(), "{} has no examples\n{help}", command.get_name());
+            if !is_root {
+                assert!(examples < at("\nUsage: "), "{help}");
+                assert!(examples < at("\nOptions:"), "{help}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_flag_of_a_command_is_on_its_page() {
     let all = Cli::command();
-    for name in ["orphans", "scale", "dns"] {
+    for name in ["orphans", "scale", "dns", "status"] {
         let page = file(&format!("docs/{name}.md"));
         let command = all.find_subcommand(name).expect("a command");
         for flag in command.get_arguments().filter_map(|flag| flag.get_long()) {
@@ -126,9 +149,10 @@ fn every_flag_of_a_command_is_on_its_page() {
 fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    let pages = ["canary", "dns", "migrate", "orphans", "scale", "architecture"]
-        .map(|page| format!("docs/{page}.md"));
-    for page in pages.iter().map(String::as_str).chain(["README.md"]) {
+    let pages =
+        ["canary", "dns", "migrate", "orphans", "scale", "status", "architecture", "glossary"]
+            .map(|page| format!("docs/{page}.md"));
+    for page in pages.iter().map(String::as_str).chain(["README.md", "CONTRIBUTING.md"]) {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
                 continue;
@@ -181,8 +205,9 @@ fn what_the_findings_advise_exists() {
         let (before, word, next) = (bare(words[0]), bare(words[1]), bare(words[2]));
         if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) {
             let flag = flag.split('=').next().unwrap_or(flag);
-            // That one is of kubectl logs.
-            assert!(before == "logs" || flags.contains(flag), "there is no {word}");
+            // Those are of kubectl logs and kubectl delete.
+            let theirs = before == "logs" || flag == "cascade";
+            assert!(theirs || flags.contains(flag), "there is no {word}");
         }
         // `a canary takes` is prose; a command has no article.
         let prose = ["a", "the", "of", "no"].contains(&before.to_lowercase().as_str());

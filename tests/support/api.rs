@@ -1,5 +1,5 @@
-//! Talking to an API server without a process: what the tests look at, and
-//! what the fault proxy passes requests on with.
+//! An HTTP client for the API server: tests read and change objects with it,
+//! and the fault proxy forwards requests with it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::runtime;
 
-/// A server, how to trust it, and who to be.
+/// A server, the certificates to trust, and the token to send.
 #[derive(Clone)]
 pub struct Upstream {
     server: String,
@@ -62,12 +62,12 @@ impl Upstream {
         Upstream { server: server.trim_end_matches('/').to_owned(), token, client }
     }
 
-    /// The same server, with the credentials that a request brings along.
+    /// The same server, with whatever credentials a request carries.
     pub fn without_token(self) -> Upstream {
         Upstream { token: None, ..self }
     }
 
-    /// Sends a request whose URI is only a path, with the token put in if there is one.
+    /// Sends a request whose URI is a path, with the token if there is one.
     pub async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -127,7 +127,7 @@ impl Api {
         self.expect(&Method::PATCH, path, Some(patch), "application/merge-patch+json")
     }
 
-    /// Asks for the deletion of what is at `path`; what is gone already stays gone.
+    /// Deletes what is at `path`. It may be gone already.
     #[track_caller]
     pub fn delete(&self, path: &str) {
         let (status, body) = self.request(Method::DELETE, path, None, "");
@@ -142,7 +142,7 @@ impl Api {
         answer
     }
 
-    /// One request; `(599, error)` when no answer came.
+    /// Sends one request; returns `(599, error)` if there is no answer.
     pub fn request(
         &self,
         method: Method,

@@ -1,4 +1,4 @@
-//! A real Kubernetes for one test binary, and what tests do with it.
+//! A real Kubernetes for one test binary, and its namespaces.
 
 use std::{
     env,
@@ -29,7 +29,7 @@ const BINARIES: &str = "KUBECTL_STATEFUL_TEST_CLUSTER_BIN";
 /// The images for the node tier, as `tests/apps/prepare` prints it.
 const IMAGES: &str = "KUBECTL_STATEFUL_TEST_IMAGES";
 
-/// A cluster is up within seconds; this is for a machine that does much else.
+/// A cluster starts within seconds; a busy machine takes longer.
 const START: Duration = Duration::from_secs(180);
 const STOP: Duration = Duration::from_secs(60);
 
@@ -47,8 +47,8 @@ struct Ready {
     kubectl: PathBuf,
 }
 
-/// A running Kubernetes. It ends when this does, or the process that holds it:
-/// the program that runs it watches the other end of a pipe.
+/// A running Kubernetes. It ends when this goes out of scope or the process
+/// exits: the program that runs it watches the other end of a pipe.
 pub struct TestCluster {
     program: PathBuf,
     process: Mutex<Child>,
@@ -58,22 +58,22 @@ pub struct TestCluster {
     token: String,
     authority: Vec<u8>,
     api: Api,
-    /// Last, so that the directory goes after the cluster.
+    /// Last, so that the directory is removed after the cluster has ended.
     directory: TempDir,
 }
 
 impl TestCluster {
     /// The control plane with simulated nodes that the tests of this binary share.
     ///
-    /// Tests run side by side on it: each in its own namespace, with names of
-    /// its own for what has no namespace.
+    /// Tests run on it at the same time, each in a namespace of its own, and with
+    /// unique names for objects that have no namespace.
     pub fn shared() -> &'static TestCluster {
         static SHARED: OnceLock<Result<TestCluster, String>> = OnceLock::new();
         started_once(&SHARED, Tier::ControlPlane)
     }
 
-    /// Another control plane, for tests that make hundreds of pods come and go
-    /// and flood the controllers' events.
+    /// Another control plane, for tests that create and delete hundreds of pods
+    /// and keep the controllers busy.
     pub fn for_sweeps() -> &'static TestCluster {
         static SHARED: OnceLock<Result<TestCluster, String>> = OnceLock::new();
         started_once(&SHARED, Tier::ControlPlane)
@@ -85,12 +85,12 @@ impl TestCluster {
         started_once(&SHARED, Tier::Node)
     }
 
-    /// A control plane of one's own, for a test that stops parts of it.
+    /// A separate control plane, for a test that stops parts of it.
     pub fn fresh() -> TestCluster {
         TestCluster::start(Tier::ControlPlane).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// A real node of one's own, for a test that breaks it.
+    /// A separate real node, for a test that breaks it.
     pub fn fresh_node() -> TestCluster {
         TestCluster::start(Tier::Node).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -115,7 +115,7 @@ impl TestCluster {
 
         let stdout = process.stdout.take().expect("a piped stdout");
         let ready = read_ready(stdout).map_err(|error| {
-            // Closing its stdin makes it take down what it has started.
+            // When its stdin closes, it stops what it has started.
             drop(process.stdin.take());
             let _ = process.wait();
             let said = fs::read_to_string(&log).unwrap_or_default();
@@ -183,24 +183,28 @@ impl TestCluster {
 
     /// Our binary, run directly, as the administrator.
     pub fn stateful<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Run {
-        stateful(args).home(self.home()).kubeconfig(&self.kubeconfig)
+        stateful(args).home(self.home()).kubeconfig(&self.kubeconfig).shell(self.with_plugin())
     }
 
     /// Our binary as users run it: `kubectl stateful …`, through the real kubectl.
     pub fn plugin<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Run {
-        let binary = Path::new(env!("CARGO_BIN_EXE_kubectl-stateful"));
-        self.kubectl(["stateful"])
-            .search(binary.parent().expect("the binary is in a directory"))
-            .args(args)
+        self.with_plugin().arg("stateful").args(args).shell(self.with_plugin())
     }
 
-    /// A proxy in front of this cluster that clients use as the administrator.
+    /// The real kubectl, which finds our binary.
+    fn with_plugin(&self) -> Run {
+        let binary = Path::new(env!("CARGO_BIN_EXE_kubectl-stateful"));
+        let directory = binary.parent().expect("the binary is in a directory");
+        self.kubectl(Vec::<&str>::new()).search(directory)
+    }
+
+    /// A proxy in front of this cluster. Its clients act as the administrator.
     pub fn proxy(&self) -> FaultProxy {
         FaultProxy::start(Upstream::new(&self.server, &self.authority, &self.token))
     }
 
-    /// A proxy that leaves it to the client who it is. It has the API server's
-    /// own certificate, so that clients give it their tokens.
+    /// A proxy whose clients act as themselves. It has the API server's own
+    /// certificate, so that clients send it their tokens.
     pub fn transparent_proxy(&self) -> FaultProxy {
         let upstream = Upstream::new(&self.server, &self.authority, &self.token);
         let pem = |name: &str| {
@@ -217,7 +221,7 @@ impl TestCluster {
     /// A new namespace, whose name begins with `hint`.
     pub fn namespace(&self, hint: &str) -> Namespace<'_> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        // The process id tells binaries apart that share a cluster by hand.
+        // With the process id, several test binaries can use one cluster.
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{hint}-{}-{number}", process::id());
         self.api.create(
@@ -260,7 +264,7 @@ impl TestCluster {
             .success();
     }
 
-    /// kubectl keeps what it knows of the API here; it must not survive the cluster.
+    /// kubectl caches what it knows of the API here. That must not outlive the cluster.
     fn home(&self) -> PathBuf {
         let home = self.directory.path().join("home");
         fs::create_dir_all(&home).expect("a home directory");
@@ -281,7 +285,7 @@ fn started_once(
     shared: &'static OnceLock<Result<TestCluster, String>>,
     tier: Tier,
 ) -> &'static TestCluster {
-    // A failure is kept too: the tests that follow fail at once, with the same words.
+    // A failure is kept too: later tests fail at once, with the same message.
     match shared.get_or_init(|| TestCluster::start(tier)) {
         Ok(cluster) => cluster,
         Err(error) => panic!("{error}"),
@@ -298,13 +302,13 @@ fn needed(variable: &str) -> Result<PathBuf, String> {
     })
 }
 
-/// Reads the one line of JSON, on a thread of its own so that the wait can end.
+/// Reads the one line of JSON, on a thread so that the wait can time out.
 fn read_ready(stdout: impl std::io::Read + Send + 'static) -> Result<Ready, String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line);
-        // Nobody listens any more when the deadline has passed.
+        // After the deadline nobody receives it.
         let _ = sender.send(read.map(|_| line));
     });
     let line = receiver
@@ -319,7 +323,7 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(text.trim()).ok()
 }
 
-/// A namespace of one's own. It is deleted, without waiting, when this goes out of scope.
+/// A namespace of one test. It is deleted, without waiting, when this goes out of scope.
 pub struct Namespace<'a> {
     cluster: &'a TestCluster,
     name: String,
@@ -368,7 +372,7 @@ impl Namespace<'_> {
         path.trim_end_matches('/').to_owned()
     }
 
-    /// An object in this namespace, if it is there.
+    /// An object in this namespace, if it exists.
     #[track_caller]
     pub fn get(&self, version: &str, resource: &str, name: &str) -> Option<Value> {
         self.cluster.api.get(&self.path(version, resource, name))
@@ -384,6 +388,13 @@ impl Namespace<'_> {
             .expect(0);
     }
 
+    /// Creates a StatefulSet and waits until all its pods are ready.
+    #[track_caller]
+    pub fn create_set(&self, set: &Value) {
+        self.cluster.api.create(&self.path("apps/v1", "statefulsets", ""), set);
+        self.wait_until_ready(set["metadata"]["name"].as_str().expect("a name"));
+    }
+
     /// Waits until the StatefulSet has observed its spec and all its pods are ready.
     #[track_caller]
     pub fn wait_until_ready(&self, set: &str) {
@@ -397,8 +408,7 @@ impl Namespace<'_> {
         });
     }
 
-    /// Waits until the controller has looked at the StatefulSet as it is now, and
-    /// has done what it can.
+    /// Waits until the controller has observed the StatefulSet's current spec.
     #[track_caller]
     pub fn wait_until_observed(&self, set: &str) {
         wait_for(Duration::from_secs(120), &format!("{set} to be observed"), || {
@@ -416,9 +426,8 @@ impl Namespace<'_> {
             .write(self.directory.path(), "through-proxy.json")
     }
 
-    /// A kubeconfig for a user who may do what the rules say and nothing more.
-    ///
-    /// `rules` are `PolicyRule`s for this namespace, `cluster_rules` for what has none.
+    /// A kubeconfig for a user who has these rights and no others: `rules` are
+    /// `PolicyRule`s for this namespace, `cluster_rules` for the whole cluster.
     pub fn user(&self, name: &str, rules: &Value, cluster_rules: &Value) -> PathBuf {
         let user = format!("{name}-{}", self.name);
         let kubeconfig = self.directory.path().join(format!("{name}.kubeconfig"));
@@ -461,7 +470,7 @@ impl Namespace<'_> {
         }
     }
 
-    /// The server's authorizer learns of a new role a moment after it was created.
+    /// The server's authorizer sees a new role a moment after it was created.
     fn wait_until_granted(&self, user: &str, rule: &Value) {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
@@ -486,8 +495,9 @@ impl Namespace<'_> {
     }
 
     fn wait_for_default_service_account(&self) {
-        // Pods are refused before it exists.
-        wait_for(Duration::from_secs(30), "the default service account", || {
+        // Until it exists, pods are refused. A controller manager that was just restarted
+        // takes its time.
+        wait_for(Duration::from_secs(120), "the default service account", || {
             self.get("v1", "serviceaccounts", "default")
         });
     }
@@ -496,7 +506,7 @@ impl Namespace<'_> {
 impl Drop for Namespace<'_> {
     fn drop(&mut self) {
         let path = format!("/api/v1/namespaces/{}", self.name);
-        // Its name is never used again, so nobody needs to know how this went.
+        // The name is never used again, so a failure does not matter.
         self.cluster.api.request(Method::DELETE, &path, None, "");
     }
 }

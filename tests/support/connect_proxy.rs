@@ -1,4 +1,4 @@
-//! A forward proxy of the `CONNECT` kind, as `proxy-url` and `HTTPS_PROXY` name one.
+//! An HTTP proxy with `CONNECT`, for `proxy-url` and `HTTPS_PROXY`.
 
 use std::{
     net::SocketAddr,
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::runtime;
 
-/// Tunnels to wherever it is asked to, and remembers where that was.
+/// Opens the tunnels that clients ask for, and records their targets.
 pub struct ConnectProxy {
     address: SocketAddr,
     targets: Arc<Mutex<Vec<String>>>,
@@ -58,7 +58,7 @@ async fn accept(listener: TcpListener, targets: Arc<Mutex<Vec<String>>>) {
     }
 }
 
-/// Serves one client. A mistake on either side only ends the tunnel.
+/// Serves one client. An error on either side only ends the tunnel.
 async fn tunnel(client: TcpStream, targets: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
     let mut client = BufReader::new(client);
     let mut request = String::new();
@@ -72,7 +72,7 @@ async fn tunnel(client: TcpStream, targets: Arc<Mutex<Vec<String>>>) -> std::io:
         return client.write_all(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n").await;
     };
     targets.lock().expect("nobody panics while noting a target").push(target.to_owned());
-    // Tests stay on this machine, and a name that nobody knows can take long to look up.
+    // Tests stay on this machine, and to look up an unknown name can take long.
     if !target.starts_with("127.0.0.1:") {
         return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
     }

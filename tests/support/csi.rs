@@ -1,12 +1,12 @@
-//! Storage that can take snapshots, as far as objects go: a CSI driver, a class
-//! of it and volumes, and the API of snapshots. Nothing serves them: a test
-//! makes the volumes and says that the snapshots are ready.
+//! The objects of a storage that can take snapshots: a CSI driver, its class and
+//! volumes, and the snapshot API. There is no driver behind them: the test
+//! creates the volumes and reports the snapshots as ready.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CustomKind, Namespace, custom::apply_together, wait_for};
+use super::{CustomKind, Namespace, custom::apply_shared, wait_for};
 
 pub const DRIVER: &str = "csi.stateful.test";
 /// The VolumeSnapshotClass of the driver.
@@ -19,15 +19,15 @@ fn apply(namespace: &Namespace, objects: &Value) {
     namespace.apply(&list.to_string());
 }
 
-/// A driver that attaches nothing, a class of it whose name is returned, and a
-/// volume `NAMESPACE-CLAIM` reserved for each of these claims.
+/// Creates the driver, a class of it, and a volume `NAMESPACE-CLAIM` reserved
+/// for each of these claims. Returns the name of the class.
 pub fn csi(namespace: &Namespace, claims: &[&str]) -> String {
     let class = format!("{}-class", namespace.name());
     let driver = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
         "metadata": { "name": DRIVER }, "spec": { "attachRequired": false },
     });
-    apply_together(namespace.cluster(), &driver);
+    apply_shared(namespace.cluster(), &driver);
     apply(
         namespace,
         &json!([
@@ -57,7 +57,7 @@ pub fn csi_volume(name: &str, class: &str, size: &str) -> Value {
     })
 }
 
-/// The API of snapshots, without the controller, and a class of the driver.
+/// Creates the snapshot API and a snapshot class. There is no controller for it.
 pub fn snapshots(namespace: &Namespace) {
     let kind = |kind, plural, is_namespaced| CustomKind {
         group: GROUP,
@@ -73,10 +73,10 @@ pub fn snapshots(namespace: &Namespace) {
         "apiVersion": format!("{GROUP}/v1"), "kind": "VolumeSnapshotClass",
         "metadata": { "name": SNAPSHOT_CLASS }, "driver": DRIVER, "deletionPolicy": "Delete",
     });
-    apply_together(namespace.cluster(), &class);
+    apply_shared(namespace.cluster(), &class);
 }
 
-/// The snapshot of a claim, once there is one.
+/// Waits for a snapshot of the claim.
 pub fn snapshot_of(namespace: &Namespace, claim: &str) -> Value {
     wait_for(SOON, &format!("the snapshot of {claim}"), || {
         let list = namespace.get(&format!("{GROUP}/v1"), "volumesnapshots", "")?;
@@ -85,7 +85,7 @@ pub fn snapshot_of(namespace: &Namespace, claim: &str) -> Value {
     })
 }
 
-/// Plays the snapshot controller.
+/// Sets the status of a snapshot, as the snapshot controller would.
 pub fn report_snapshot(namespace: &Namespace, snapshot: &Value, status: &Value) {
     let name = snapshot["metadata"]["name"].as_str().expect("a name");
     let path = namespace.path(&format!("{GROUP}/v1"), "volumesnapshots", &format!("{name}/status"));

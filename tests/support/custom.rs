@@ -1,5 +1,5 @@
-//! Kinds that are no part of Kubernetes, as far as objects go: the API server
-//! keeps them, and nothing acts on them.
+//! Custom resources. The API server stores their objects, and no controller
+//! acts on them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{TestCluster, wait_for};
 
 const SOON: Duration = Duration::from_secs(120);
 
-/// A kind with any fields.
+/// A kind whose objects may have any fields.
 pub struct CustomKind<'a> {
     pub group: &'a str,
     pub version: &'a str,
@@ -20,7 +20,7 @@ pub struct CustomKind<'a> {
 }
 
 impl CustomKind<'_> {
-    /// Makes it known to the server, and waits until objects of it are served.
+    /// Creates its definition, and waits until the server serves it.
     pub fn define(&self, cluster: &TestCluster) {
         let CustomKind { group, version, kind, plural, .. } = self;
         let name = format!("{plural}.{group}");
@@ -29,7 +29,7 @@ impl CustomKind<'_> {
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {
                 "name": name,
-                // Of a group that is Kubernetes' own the server asks who said yes.
+                // The server demands this for groups that belong to Kubernetes.
                 "annotations": {"api-approved.kubernetes.io": "unapproved, a test"},
             },
             "spec": {
@@ -44,8 +44,8 @@ impl CustomKind<'_> {
                 }],
             },
         });
-        apply_together(cluster, &definition);
-        // Its storage is made at the first request, which is told to come again.
+        apply_shared(cluster, &definition);
+        // The first request creates its storage, and is asked to try again.
         wait_for(SOON, &format!("{name} to be served"), || {
             let words = ["get", &name, "--all-namespaces"];
             (cluster.kubectl(words).output().code() == Some(0)).then_some(())
@@ -61,16 +61,16 @@ impl CustomKind<'_> {
     }
 }
 
-/// Applies what several tests on one cluster may need, and apply at the same
-/// time: whoever comes second is told that it exists already.
-pub fn apply_together(cluster: &TestCluster, object: &Value) {
-    wait_for(SOON, "an object that others make, too", || {
+/// Applies an object that several tests may apply at the same time. The second
+/// of them gets AlreadyExists and tries again.
+pub fn apply_shared(cluster: &TestCluster, object: &Value) {
+    wait_for(SOON, "an object that other tests apply, too", || {
         let run = cluster.kubectl(["apply", "-f", "-"]).stdin(object.to_string());
         (run.output().code() == Some(0)).then_some(())
     });
 }
 
-/// Autoscalers that people have beside the one of Kubernetes.
+/// Autoscalers that are not part of Kubernetes.
 pub const SCALED_OBJECT: CustomKind<'_> = CustomKind {
     group: "keda.sh",
     version: "v1alpha1",

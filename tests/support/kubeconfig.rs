@@ -1,4 +1,4 @@
-//! Kubeconfig files for the cases that tests need.
+//! Kubeconfig files for tests.
 
 use std::{
     fs,

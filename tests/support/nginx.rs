@@ -1,9 +1,19 @@
-//! The nginx set of the examples, as the tests change it.
+//! The nginx set of the examples, with whatever a test changes in it.
 
 use serde_json::{Value, json};
 
-/// A set of nginx pods that end at once when they are told to.
+/// A Service and a set of nginx pods that end at once when they are told to.
 pub fn web(replicas: u32, change: impl FnOnce(&mut Value)) -> String {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "nginx"},
+        "spec": {"clusterIP": "None", "selector": {"app": "nginx"}, "ports": [{"port": 80}]},
+    });
+    let set = web_set(replicas, change);
+    json!({"apiVersion": "v1", "kind": "List", "items": [service, set]}).to_string()
+}
+
+/// The set without its Service.
+pub fn web_set(replicas: u32, change: impl FnOnce(&mut Value)) -> Value {
     let mut set = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web"},
         "spec": {
@@ -19,11 +29,7 @@ pub fn web(replicas: u32, change: impl FnOnce(&mut Value)) -> String {
         },
     });
     change(&mut set);
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "nginx"},
-        "spec": {"clusterIP": "None", "selector": {"app": "nginx"}, "ports": [{"port": 80}]},
-    });
-    json!({"apiVersion": "v1", "kind": "List", "items": [service, set]}).to_string()
+    set
 }
 
 /// Its only container.

@@ -1,5 +1,5 @@
-//! Running a program the way a user's shell would, minus the user's machine:
-//! nothing of the surrounding environment reaches it, and it always ends.
+//! Runs a program as a user's shell would, but with nothing of the surrounding
+//! environment, and with a deadline.
 
 use std::{
     collections::BTreeMap,
@@ -14,20 +14,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::wait_and_tell;
+use super::{pasted, wait_or_explain};
 
-/// Long enough for a loaded two-core machine, short enough to notice a hang.
+/// Long enough for two busy cores, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where a sealed process finds `sh` and friends.
+/// Where programs find `sh` and other system programs.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Our binary, run directly. It sees no cluster unless it is given one.
+/// Our binary, run directly. It knows no cluster unless it is given one.
 pub fn stateful<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Run {
-    Run::new(env!("CARGO_BIN_EXE_kubectl-stateful")).args(args)
+    let run = Run::new(env!("CARGO_BIN_EXE_kubectl-stateful")).args(args);
+    Run { held: true, ..run }
 }
 
-/// A program about to be run.
+/// A program to run, with everything it gets.
 #[derive(Clone)]
 pub struct Run {
     program: PathBuf,
@@ -38,6 +39,9 @@ pub struct Run {
     stdin: Vec<u8>,
     deadline: Duration,
     victim: Victim,
+    /// Whether the lines that it tells people to type are held, and with which kubectl.
+    held: bool,
+    shell: Option<Box<Run>>,
 }
 
 impl Run {
@@ -53,6 +57,8 @@ impl Run {
             stdin: Vec::new(),
             deadline: DEADLINE,
             victim: Victim::default(),
+            held: false,
+            shell: None,
         }
     }
 
@@ -71,11 +77,27 @@ impl Run {
         self
     }
 
-    pub fn kubeconfig(self, path: impl AsRef<Path>) -> Run {
+    /// Another way to the cluster, which may count requests, let them fail, or allow
+    /// less: the lines that are printed are not run.
+    pub fn kubeconfig(mut self, path: impl AsRef<Path>) -> Run {
+        self.shell = None;
         self.env("KUBECONFIG", path.as_ref())
     }
 
-    /// A home directory of its own: kubectl keeps what it learns about a server there.
+    /// The kubectl that runs the lines that this tells people to type.
+    pub fn shell(mut self, kubectl: Run) -> Run {
+        self.shell = Some(Box::new(kubectl));
+        self.held = true;
+        self
+    }
+
+    /// Does not hold the lines that it tells people to type.
+    pub fn unheld(mut self) -> Run {
+        self.held = false;
+        self
+    }
+
+    /// Its home directory, where kubectl caches what it learns about a server.
     pub fn home(mut self, path: impl AsRef<Path>) -> Run {
         path.as_ref().clone_into(&mut self.directory);
         self.env("HOME", path.as_ref())
@@ -98,7 +120,7 @@ impl Run {
         self
     }
 
-    /// Makes the process known to a [`Fault`](super::Fault) that is to kill it.
+    /// Lets a [`Fault`](super::Fault) kill the process.
     pub fn victim(mut self, victim: &Victim) -> Run {
         self.victim = victim.clone();
         self
@@ -132,32 +154,35 @@ impl Run {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
         let mut stdin = child.stdin.take().expect("a piped stdin");
         let input = self.stdin;
-        // On a thread: a process that answers before it has read everything must not block us.
+        // On a thread, so that a process that answers before it has read everything does not
+        // block us.
         thread::spawn(move || {
-            // A process that does not read its input is fine.
+            // A process need not read its input.
             let _ = stdin.write_all(&input);
         });
         let stdout = Capture::start(child.stdout.take().expect("a piped stdout"));
         let stderr = Capture::start(child.stderr.take().expect("a piped stderr"));
         *slot = Some(child);
         drop(slot);
-        Running { line, victim, stdout, stderr, start: Instant::now(), deadline: self.deadline }
+        let (start, deadline) = (Instant::now(), self.deadline);
+        let (held, shell) = (self.held, self.shell);
+        Running { line, victim, stdout, stderr, start, deadline, held, shell }
     }
 
-    /// The command line, as one would type it.
+    /// The command line, as a person would type it.
     fn line(&self) -> String {
         let name = self.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.args.iter().fold(name, |line, arg| line + " " + &arg.to_string_lossy())
     }
 }
 
-/// A process that a proxy may have to kill: shared between whoever started it
-/// and the fault, and filled in when it starts.
+/// A process that a fault may kill. It is shared by the fault and the test, and
+/// empty until the process starts.
 #[derive(Clone, Default)]
 pub struct Victim(Arc<Mutex<Option<Child>>>);
 
 impl Victim {
-    /// Ends the process at once, as a power cut would. It must have been started.
+    /// Kills the process without a warning, as a power cut would. It must have been started.
     pub fn kill(&self) {
         let mut slot = self.lock();
         let child = slot.as_mut().expect("the process that is to be killed was started");
@@ -179,7 +204,7 @@ impl Victim {
     }
 }
 
-/// A process under way. It is killed when the test gives up on it.
+/// A process that runs. It is killed when this goes out of scope.
 pub struct Running {
     line: String,
     victim: Victim,
@@ -187,10 +212,12 @@ pub struct Running {
     stderr: Capture,
     start: Instant,
     deadline: Duration,
+    held: bool,
+    shell: Option<Box<Run>>,
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits until it exits.
     ///
     /// # Panics
     /// When the deadline has passed.
@@ -210,22 +237,22 @@ impl Running {
             );
             thread::sleep(Duration::from_millis(1));
         };
-        Output {
-            line: self.line.clone(),
-            stdout: self.stdout.finish(),
-            stderr: self.stderr.finish(),
-            status,
-            took: self.start.elapsed(),
+        let took = self.start.elapsed();
+        let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
+        let output = Output { line: self.line.clone(), stdout, stderr, status, took };
+        if self.held {
+            pasted::hold(&output, self.shell.as_deref());
         }
+        output
     }
 
-    /// Waits until what it has printed so far on stdout satisfies `holds`.
+    /// Waits until `holds` is true of what it has printed on stdout.
     #[track_caller]
     pub fn wait_for_stdout(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
         self.wait_for_text(&self.stdout, what, holds)
     }
 
-    /// Waits until what it has printed so far on stderr satisfies `holds`.
+    /// Waits until `holds` is true of what it has printed on stderr.
     #[track_caller]
     pub fn wait_for_stderr(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
         self.wait_for_text(&self.stderr, what, holds)
@@ -233,7 +260,7 @@ impl Running {
 
     #[track_caller]
     fn wait_for_text(&self, capture: &Capture, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let told = || {
+        let explain = || {
             let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
             let end = match self.victim.exited() {
                 Some(status) => format!("ended with {status}"),
@@ -241,7 +268,7 @@ impl Running {
             };
             format!("{what} from {}: {end}\nstdout:\n{stdout}\nstderr:\n{stderr}", self.line)
         };
-        wait_and_tell(self.deadline, told, || Some(capture.text()).filter(|text| holds(text)))
+        wait_or_explain(self.deadline, explain, || Some(capture.text()).filter(|text| holds(text)))
     }
 
     /// Sends a signal by its name, such as `INT`.
@@ -265,7 +292,7 @@ impl Drop for Running {
     }
 }
 
-/// A stream that is read as it comes.
+/// Collects a stream while the process runs.
 struct Capture {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -297,7 +324,7 @@ impl Capture {
     }
 }
 
-/// How a process ended and what it said.
+/// How a process ended, and what it printed.
 #[derive(Clone, Debug)]
 pub struct Output {
     line: String,
@@ -318,13 +345,13 @@ impl Output {
         self.status.signal()
     }
 
-    /// What it printed on stdout, provided that it exited with 0.
+    /// What it printed on stdout. It must have exited with 0.
     #[track_caller]
     pub fn success(self) -> String {
         self.expect(0).stdout
     }
 
-    /// Itself, provided that it exited with `code`.
+    /// Itself. It must have exited with `code`.
     #[track_caller]
     pub fn expect(self, code: i32) -> Output {
         assert_eq!(self.code(), Some(code), "{self}");

@@ -1,11 +1,12 @@
 //! A proxy in front of an API server that makes a chosen request go wrong.
 //!
-//! The client under test talks plain HTTP to it; the proxy talks to the real
-//! server, as an administrator. For tests of credentials it speaks TLS and
-//! leaves them alone: clients keep theirs to themselves on plain HTTP. It numbers the requests
-//! from 1 in the order of their arrival, remembers them, and asks its rules
-//! about each. Without a rule it only passes things on, watches and upgraded
-//! connections (exec, port-forward) included.
+//! The client under test speaks plain HTTP to it, and the proxy speaks to the
+//! real server as an administrator. Clients send no credentials over plain HTTP:
+//! for tests of credentials the proxy speaks TLS and forwards them unchanged.
+//!
+//! It numbers the requests from 1 as they arrive, records them, and asks its
+//! rules about each. A request that no rule names is forwarded unchanged, watches
+//! and upgraded connections (exec, port-forward) included.
 
 use std::{
     fmt,
@@ -41,23 +42,23 @@ use super::{Upstream, Victim, runtime};
 /// What is done to a request.
 #[derive(Clone)]
 pub enum Fault {
-    /// The client dies before the server hears of the request.
+    /// The client is killed before the server gets the request.
     KillBefore(Victim),
-    /// The client dies after the server has done it, before the answer.
+    /// The client is killed after the server has answered, before it gets the answer.
     KillAfter(Victim),
-    /// The connection is cut before the server hears of the request.
+    /// The connection is cut before the server gets the request.
     DropBefore,
-    /// The connection is cut after the server has done it.
+    /// The connection is cut after the server has answered.
     DropAfter,
-    /// The request is late by this much.
+    /// The request is delayed by this much.
     Delay(Duration),
-    /// The server gets the request twice; the client, the second answer.
+    /// The server gets the request twice, and the client the second answer.
     Repeat,
-    /// The proxy answers, and the server never hears of the request.
+    /// The proxy answers, and the server never gets the request.
     Answer(Answer),
-    /// The request waits at the gate before it goes on to the server.
+    /// The request waits at the gate before it is forwarded.
     Hold(Gate),
-    /// The answer waits at the gate; the server has done it.
+    /// The answer waits at the gate after the server has sent it.
     HoldAnswer(Gate),
     /// The connection is cut after this many events of a watch.
     CutWatchAfter(usize),
@@ -65,7 +66,7 @@ pub enum Fault {
     Header(HeaderName, HeaderValue),
 }
 
-/// An answer in the server's place.
+/// An answer that the proxy gives instead of the server.
 #[derive(Clone, Debug)]
 pub struct Answer {
     status: StatusCode,
@@ -74,7 +75,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A `Status` object as the API server words it.
+    /// A `Status` object, as the API server sends it.
     pub fn status(code: u16, reason: &str, message: &str) -> Answer {
         Answer {
             status: StatusCode::from_u16(code).expect("a status code"),
@@ -86,12 +87,12 @@ impl Answer {
         }
     }
 
-    /// An object that is there and found.
+    /// 200 with an object.
     pub fn object(body: Value) -> Answer {
         Answer { status: StatusCode::OK, headers: HeaderMap::new(), body }
     }
 
-    /// 409, as after somebody else's change.
+    /// 409, as when somebody else has changed the object.
     pub fn conflict() -> Answer {
         Answer::status(
             409,
@@ -100,18 +101,18 @@ impl Answer {
         )
     }
 
-    /// 429 with the seconds after which to come back.
+    /// 429, with the seconds after which to try again.
     pub fn too_many_requests(retry_after: u32) -> Answer {
         Answer::status(429, "TooManyRequests", "too many requests, please try again later")
             .header(header::RETRY_AFTER, &retry_after.to_string())
     }
 
-    /// 500, as a failing admission webhook or a broken etcd would make.
+    /// 500, as a failing admission webhook or a broken etcd causes.
     pub fn internal_error() -> Answer {
         Answer::status(500, "InternalError", "Internal error occurred: injected by the test")
     }
 
-    /// 503, as a server that is starting or stopping.
+    /// 503, as from a server that is starting or stopping.
     pub fn unavailable() -> Answer {
         Answer::status(
             503,
@@ -126,7 +127,7 @@ impl Answer {
     }
 }
 
-/// Where requests wait until the test lets them go on.
+/// Where requests wait until the test releases them.
 #[derive(Clone)]
 pub struct Gate(Arc<GateState>);
 
@@ -142,10 +143,10 @@ impl Gate {
         Gate(Arc::new(GateState { arrived: Mutex::new(0), arrival: Condvar::new(), open }))
     }
 
-    /// Waits until a request stands at the gate.
+    /// Waits until a request has reached the gate.
     ///
     /// # Panics
-    /// When none has come before the deadline.
+    /// When none has before the deadline.
     #[track_caller]
     pub fn wait_until_reached(&self, deadline: Duration) {
         let arrived = self.0.arrived.lock().expect("nobody panics at a gate");
@@ -154,10 +155,10 @@ impl Gate {
             .arrival
             .wait_timeout_while(arrived, deadline, |arrived| *arrived == 0)
             .expect("nobody panics at a gate");
-        assert!(!timeout.timed_out(), "no request came to the gate in {deadline:?}");
+        assert!(!timeout.timed_out(), "no request reached the gate within {deadline:?}");
     }
 
-    /// Lets everything through, now and later.
+    /// Lets every request through, now and later.
     pub fn release(&self) {
         self.0.open.send_replace(true);
     }
@@ -166,7 +167,7 @@ impl Gate {
         *self.0.arrived.lock().expect("nobody panics at a gate") += 1;
         self.0.arrival.notify_all();
         let mut open = self.0.open.subscribe();
-        open.wait_for(|open| *open).await.expect("the gate outlives who waits at it");
+        open.wait_for(|open| *open).await.expect("the gate outlives the requests that wait");
     }
 }
 
@@ -180,7 +181,7 @@ pub struct Seen {
     pub path: String,
     pub watch: bool,
     pub headers: HeaderMap,
-    /// What the client was answered; `None` while it waits and when it got no answer.
+    /// The status that the client got; `None` while it waits, and when it got no answer.
     pub status: Option<u16>,
 }
 
@@ -189,13 +190,12 @@ impl Seen {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Whether it asks for a change.
+    /// Whether its method is one that changes something.
     pub fn writes(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
-    /// Whether it changes something for good: no rehearsal, and no question
-    /// about rights.
+    /// Whether it changes stored objects: neither a dry run nor an access review.
     pub fn changes(&self) -> bool {
         self.writes() && !self.path.contains("dryRun") && !self.path.contains("accessreviews")
     }
@@ -219,7 +219,7 @@ struct State {
     rules: Vec<Rule>,
 }
 
-/// The proxy. It stops when it goes out of scope, and cuts what is still open.
+/// The proxy. It stops when it goes out of scope, and cuts open connections.
 pub struct FaultProxy {
     server: String,
     state: Arc<Mutex<State>>,
@@ -231,7 +231,7 @@ impl FaultProxy {
         FaultProxy::listen(upstream, None)
     }
 
-    /// A proxy that proves itself to clients with this PEM certificate and key.
+    /// A proxy that shows clients this PEM certificate.
     pub fn start_tls(upstream: Upstream, certificate: &[u8], key: &[u8]) -> FaultProxy {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
             .map(|certificate| certificate.expect("a PEM certificate"))
@@ -261,12 +261,12 @@ impl FaultProxy {
         FaultProxy { server, state, accepting: accepting.abort_handle() }
     }
 
-    /// What goes into a kubeconfig.
+    /// Its URL, for a kubeconfig.
     pub fn server(&self) -> String {
         self.server.clone()
     }
 
-    /// Asks `rule` about every request from now on. The first rule that names a fault decides.
+    /// Asks `rule` about every request from now on. The first rule that returns a fault wins.
     pub fn on(&self, rule: impl FnMut(&Seen) -> Option<Fault> + Send + 'static) {
         self.lock().rules.push(Box::new(rule));
     }
@@ -276,28 +276,28 @@ impl FaultProxy {
         self.on(move |request| (request.number == number).then(|| fault.clone()));
     }
 
-    /// Makes every request go wrong for which `concerned` holds.
-    pub fn when(&self, mut concerned: impl FnMut(&Seen) -> bool + Send + 'static, fault: Fault) {
-        self.on(move |request| concerned(request).then(|| fault.clone()));
+    /// Makes every request go wrong for which `matches` is true.
+    pub fn when(&self, mut matches: impl FnMut(&Seen) -> bool + Send + 'static, fault: Fault) {
+        self.on(move |request| matches(request).then(|| fault.clone()));
     }
 
-    /// Makes the first request go wrong for which `concerned` holds.
-    pub fn once(&self, mut concerned: impl FnMut(&Seen) -> bool + Send + 'static, fault: Fault) {
+    /// Makes the first request go wrong for which `matches` is true.
+    pub fn once(&self, mut matches: impl FnMut(&Seen) -> bool + Send + 'static, fault: Fault) {
         let mut fault = Some(fault);
-        self.on(move |request| if concerned(request) { fault.take() } else { None });
+        self.on(move |request| if matches(request) { fault.take() } else { None });
     }
 
-    /// The requests so far, in the order of their arrival.
+    /// The requests so far, as they arrived.
     pub fn requests(&self) -> Vec<Seen> {
         self.lock().seen.clone()
     }
 
-    /// How many requests so far satisfy `which`.
+    /// How many of the requests so far satisfy `which`.
     pub fn count(&self, which: impl FnMut(&&Seen) -> bool) -> usize {
         self.lock().seen.iter().filter(which).count()
     }
 
-    /// The requests so far, a line each, for assertion messages.
+    /// The requests so far, one per line, for the messages of assertions.
     pub fn log(&self) -> String {
         self.lock().seen.iter().fold(String::new(), |log, seen| log + &seen.to_string() + "\n")
     }
@@ -314,11 +314,11 @@ impl Drop for FaultProxy {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // A rule that panicked has failed its test already; do not hide that behind a second panic.
+    // A rule that panicked has failed its test already; a second panic would hide that.
     state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Why a connection ends without an answer. hyper closes it on any error.
+/// Why a connection ends without an answer. On any error hyper closes it.
 #[derive(Debug)]
 struct Cut(String);
 
@@ -357,7 +357,7 @@ async fn accept(
             match tls {
                 None => serve(stream, upstream, state).await,
                 Some(tls) => {
-                    // A client that does not trust us says so to its user.
+                    // A client that does not trust us tells its user.
                     if let Ok(stream) = tls.accept(stream).await {
                         serve(stream, upstream, state).await;
                     }
@@ -377,7 +377,7 @@ async fn serve(
         let (upstream, state) = (upstream.clone(), Arc::clone(&state));
         async move { handle(request, &upstream, &state).await }
     });
-    // An error here is a fault doing its work, or a client that went away.
+    // An error here is an injected fault, or a client that has closed the connection.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
@@ -424,11 +424,11 @@ async fn handle(
         }
         Some(Fault::Delay(late)) => {
             tokio::time::sleep(late).await;
-            send().await?.map(pass_on)
+            send().await?.map(forward)
         }
         Some(Fault::Repeat) => {
             send().await?.into_body().collect().await.map_err(Cut::because)?;
-            send().await?.map(pass_on)
+            send().await?.map(forward)
         }
         Some(Fault::Answer(answer)) => {
             let bytes = Bytes::from(answer.body.to_string());
@@ -441,19 +441,19 @@ async fn handle(
         }
         Some(Fault::Hold(gate)) => {
             gate.pass().await;
-            send().await?.map(pass_on)
+            send().await?.map(forward)
         }
         Some(Fault::HoldAnswer(gate)) => {
-            // Only the head has come by now. For a write that is after the commit.
+            // Only the headers have come so far. For a write that is after the commit.
             let answer = send().await?;
             gate.pass().await;
-            answer.map(pass_on)
+            answer.map(forward)
         }
         Some(Fault::CutWatchAfter(events)) => {
             send().await?.map(|body| CutAfter { body, left: events, flushed: false }.boxed())
         }
         Some(Fault::Header(name, value)) => {
-            let mut answer = send().await?.map(pass_on);
+            let mut answer = send().await?.map(forward);
             answer.headers_mut().append(name, value);
             answer
         }
@@ -465,7 +465,7 @@ async fn handle(
                 let server = hyper::upgrade::on(&mut answer);
                 tokio::spawn(async move {
                     let (Ok(client), Ok(server)) = (client.await, server.await) else { return };
-                    // Either side may hang up at any time.
+                    // Either side may close at any time.
                     let _ = tokio::io::copy_bidirectional(
                         &mut TokioIo::new(client),
                         &mut TokioIo::new(server),
@@ -473,14 +473,14 @@ async fn handle(
                     .await;
                 });
             }
-            answer.map(pass_on)
+            answer.map(forward)
         }
     };
     lock(state).seen[index].status = Some(answer.status().as_u16());
     Ok(answer)
 }
 
-/// Remembers a request, and says what is to go wrong with it.
+/// Records a request, and returns what is to go wrong with it.
 fn note(request: &Request<Incoming>, state: &Mutex<State>) -> (usize, Option<Fault>) {
     let mut state = lock(state);
     let index = state.seen.len();
@@ -502,7 +502,7 @@ fn path_and_query(parts: &http::request::Parts) -> &str {
     parts.uri.path_and_query().map_or("/", |path| path.as_str())
 }
 
-/// Takes out what belongs to one connection only; hyper writes its own for the next.
+/// Removes headers that belong to one connection; hyper writes those of the next.
 fn strip_connection_headers(headers: &mut HeaderMap, upgrade: bool) {
     headers.remove(header::TRANSFER_ENCODING);
     if !upgrade {
@@ -510,11 +510,11 @@ fn strip_connection_headers(headers: &mut HeaderMap, upgrade: bool) {
     }
 }
 
-fn pass_on(body: Incoming) -> Outgoing {
+fn forward(body: Incoming) -> Outgoing {
     body.map_err(Cut::because).boxed()
 }
 
-/// A watch that breaks off after some events, in the middle of the answer.
+/// A watch that is cut after some events, in the middle of the answer.
 struct CutAfter {
     body: Incoming,
     left: usize,
@@ -530,8 +530,8 @@ impl Body for CutAfter {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if self.left == 0 {
-            // hyper drops what it has not written yet when a body fails, and writes
-            // when a body has nothing more for now: give it that moment.
+            // When a body fails, hyper drops what it has not written yet. It writes when
+            // a body is pending: be that once before the error.
             if !std::mem::replace(&mut self.flushed, true) {
                 context.waker().wake_by_ref();
                 return Poll::Pending;

@@ -1,7 +1,7 @@
 //! One background thread for everything asynchronous: proxies and API calls.
 //!
-//! A thread rather than a runtime per test keeps the tests plain functions, and
-//! a connection to the API server outlives the test that opened it.
+//! With it, tests are plain functions, and they share connections to the API
+//! server, which a runtime per test would close.
 
 use std::{
     future::Future,

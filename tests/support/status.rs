@@ -1,4 +1,4 @@
-//! What the tests of both tiers ask of `status`.
+//! `status` and its hints, as the tests of both tiers use them.
 
 use std::{
     fs,
@@ -14,12 +14,12 @@ use super::{Namespace, Run, wait_for};
 const SOON: Duration = Duration::from_secs(240);
 
 /// The document of `status SET -o json`, whatever the exit code.
-pub fn document(namespace: &Namespace, set: &str) -> Value {
+pub fn status_document(namespace: &Namespace, set: &str) -> Value {
     let output = namespace.stateful(["status", set, "-o", "json"]).output();
     serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output}"))
 }
 
-/// The ids of its findings, in their order.
+/// The ids of the reasons in a document, in their order.
 pub fn ids(document: &Value) -> Vec<&str> {
     let reasons = document["reasons"].as_array().expect("reasons");
     reasons.iter().filter_map(|reason| reason["id"].as_str()).collect()
@@ -31,7 +31,7 @@ pub fn until_found(namespace: &Namespace, set: &str, wanted: &[&str]) -> Value {
     let mut last = Value::Null;
     let found = catch_unwind(AssertUnwindSafe(|| {
         wait_for(SOON, "the findings", || {
-            last = document(namespace, set);
+            last = status_document(namespace, set);
             (ids(&last) == wanted).then(|| last.clone())
         })
     }));
@@ -47,16 +47,21 @@ pub fn hint_of(document: &Value, id: &str) -> String {
     reason["hint"].as_str().expect("a hint").to_owned()
 }
 
-/// Does what a hint says, in a shell that has the real kubectl.
+/// Runs the line of a hint, in a shell that has the real kubectl.
 pub fn follow(namespace: &Namespace, hint: &str) {
     let script = namespace.directory().join("hint.sh");
-    // Fake nodes are so quick that kubectl can miss the end of a pod whose
-    // successor has its name, and then waits for a week.
+    // A simulated node replaces a pod so fast that kubectl can miss the end of the
+    // old one, and then waits for a week.
     let mut hint = hint.replace("kubectl delete pod ", "kubectl delete --wait=false pod ");
-    if hint.starts_with("kubectl stateful canary ") {
-        // Nobody is there to be asked.
-        hint += " --yes";
-    }
+    // Nobody is there to confirm it.
+    let verbs = ["canary", "migrate", "scale"];
+    let ours = verbs.map(|verb| format!("kubectl stateful {verb} "));
+    let agreed = |line: &str| {
+        let looks = [" status ", " plan ", " history "].iter().any(|verb| line.contains(verb));
+        let asks = !looks && ours.iter().any(|ours| line.starts_with(ours.as_str()));
+        if asks { format!("{line} --yes") } else { line.to_owned() }
+    };
+    hint = hint.split(" && ").map(agreed).collect::<Vec<_>>().join(" && ");
     fs::write(&script, format!("{hint}\n")).expect("a file");
     let bin = namespace.cluster().kubectl_path().parent().expect("a directory").to_owned();
     Run::new("/bin/sh")

@@ -1,5 +1,5 @@
-//! Trying something at very many points: at all of them, or at a sample that
-//! can be drawn again.
+//! Sweeps: one scenario at very many points, either at all of them or at a
+//! random sample that can be drawn again.
 
 use std::{
     fmt,
@@ -13,48 +13,109 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// So many points are under way at a time.
-const SIDE_BY_SIDE: usize = 8;
-/// All points of every sweep.
+use super::{FaultProxy, Mishap, Output, TestCluster, Victim};
+
+/// How many points are tried at a time.
+const CONCURRENT: usize = 8;
+/// When set, every sweep tries all of its points.
 const FULL: &str = "KUBECTL_STATEFUL_TEST_FULL";
-/// So many points of each sweep.
+/// How many points each sweep tries, instead of its own number.
 const POINTS: &str = "KUBECTL_STATEFUL_TEST_POINTS";
-/// The sample of an earlier sweep.
+/// The seed of an earlier sweep, to draw the same sample.
 const SEED: &str = "KUBECTL_STATEFUL_TEST_SEED";
 
-/// Tries as many of the points as it is asked for: `sample`, unless the
-/// environment says otherwise. `of` is what else belongs into the log.
+/// A request of a story at which something goes wrong.
+pub struct Point<'a, S, E> {
+    pub story: &'a S,
+    /// What the story leaves behind when nothing goes wrong.
+    pub end: &'a E,
+    request: usize,
+    mishap: Mishap,
+}
+
+impl<S, E> Point<'_, S, E> {
+    /// A proxy that makes the request go wrong, and the process to kill.
+    pub fn proxy(&self, cluster: &TestCluster) -> (FaultProxy, Victim) {
+        let (proxy, request) = (cluster.proxy(), self.request);
+        let victim = self.mishap.inject(&proxy, move |seen| seen.number == request);
+        (proxy, victim)
+    }
+
+    /// Whether the run succeeded in spite of it.
+    ///
+    /// # Panics
+    /// When it ended as no run may end that meets this.
+    #[track_caller]
+    pub fn survived(&self, output: &Output, proxy: &FaultProxy) -> bool {
+        let survived = output.code() == Some(0);
+        assert!(survived || self.mishap.may_end(output), "{output}\n{}", proxy.log());
+        survived
+    }
+}
+
+impl<S: fmt::Display, E> fmt::Display for Point<'_, S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, request {}, {:?}", self.story, self.request, self.mishap)
+    }
+}
+
+/// Tries every mishap at every request of every story. `undisturbed` runs a
+/// story without any, and returns what it leaves behind and how many requests
+/// it takes.
+#[track_caller]
+pub fn sweep_requests<S: fmt::Display + Sync, E: Sync>(
+    name: &str,
+    stories: &[S],
+    mishaps: &[Mishap],
+    sample: usize,
+    undisturbed: impl Fn(&S) -> (E, usize),
+    try_it: impl Fn(&Point<'_, S, E>) + Sync,
+) {
+    let ends: Vec<(E, usize)> = stories.iter().map(undisturbed).collect();
+    let (mut points, mut counts) = (Vec::new(), Vec::new());
+    for (story, (end, requests)) in stories.iter().zip(&ends) {
+        counts.push(format!("{story} {requests}"));
+        for request in 1..=*requests {
+            points.extend(mishaps.iter().map(|&mishap| Point { story, end, request, mishap }));
+        }
+    }
+    let details = format!("requests: {}", counts.join(", "));
+    sweep(name, &details, points, sample, try_it);
+}
+
+/// Tries `sample` of the points, unless the environment asks for another
+/// number. `details` go into the log.
 #[track_caller]
 pub fn sweep<P: fmt::Display + Sync>(
     name: &str,
-    of: &str,
+    details: &str,
     points: Vec<P>,
     sample: usize,
     try_it: impl Fn(&P) + Sync,
 ) {
-    sweep_abreast(SIDE_BY_SIDE, name, of, points, sample, try_it);
+    sweep_concurrently(CONCURRENT, name, details, points, sample, try_it);
 }
 
-/// The same with so many points at a time.
+/// The same with `limit` points at a time.
 #[track_caller]
-pub fn sweep_abreast<P: fmt::Display + Sync>(
-    abreast: usize,
+pub fn sweep_concurrently<P: fmt::Display + Sync>(
+    limit: usize,
     name: &str,
-    of: &str,
+    details: &str,
     mut points: Vec<P>,
     sample: usize,
     try_it: impl Fn(&P) + Sync,
 ) {
     let began = Instant::now();
-    let (all, seed) = (points.len(), number(SEED).unwrap_or_else(now));
+    let (all, seed) = (points.len(), number(SEED).unwrap_or_else(new_seed));
     if std::env::var_os(FULL).is_none() {
         shuffle(&mut points, seed);
-        points.truncate(number(POINTS).map_or(sample, place));
+        points.truncate(number(POINTS).map_or(sample, index));
     }
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..abreast.min(points.len()) {
+        for _ in 0..limit.min(points.len()) {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(why) = catch_unwind(AssertUnwindSafe(|| try_it(point))) {
@@ -68,10 +129,10 @@ pub fn sweep_abreast<P: fmt::Display + Sync>(
         }
     });
     let failures = failures.into_inner().expect("nobody panics here");
-    // Past the capture: how much was tried belongs into every log.
+    // Written past libtest's capture: every log says how much was tried.
     let _ = writeln!(
         std::io::stderr(),
-        "sweep {name}: {} of {all} points tried, {} failed, in {:.0?}; {of}; {SEED}={seed}",
+        "sweep {name}: {} of {all} points tried, {} failed, in {:.0?}; {details}; {SEED}={seed}",
         points.len(),
         failures.len(),
         began.elapsed(),
@@ -83,16 +144,16 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Another sample each time, unless one is named to see a failure again.
-fn now() -> u64 {
+/// Each sweep draws another sample, unless the environment names a seed.
+fn new_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-fn place(number: u64) -> usize {
-    usize::try_from(number).expect("smaller than a length")
+fn index(number: u64) -> usize {
+    usize::try_from(number).expect("a usize")
 }
 
-/// Fisher and Yates, with the random numbers of splitmix64.
+/// A Fisher-Yates shuffle with splitmix64 as the generator.
 fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut state = seed;
     let mut random = || {
@@ -102,6 +163,6 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
         mixed ^ (mixed >> 31)
     };
     for last in (1..items.len()).rev() {
-        items.swap(last, place(random() % (last as u64 + 1)));
+        items.swap(last, index(random() % (last as u64 + 1)));
     }
 }

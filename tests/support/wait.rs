@@ -1,13 +1,13 @@
-//! The one place where a test waits.
+//! Waiting for a condition. Tests wait nowhere else.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// How long until a condition is looked at again. Most are a GET, and several
-/// tests that wait keep the API server from what they wait for: what takes
-/// longer is looked at less often.
+/// How long until a condition is checked again. Most conditions are a GET, and
+/// several waiting tests would slow down the very API server they wait for: the
+/// longer a wait, the less often it is checked.
 fn pause(waited: Duration) -> Duration {
     (waited / 10).clamp(Duration::from_millis(10), Duration::from_millis(80))
 }
@@ -18,17 +18,17 @@ fn pause(waited: Duration) -> Duration {
 /// When `deadline` has passed, naming what was waited for.
 #[track_caller]
 pub fn wait_for<T>(deadline: Duration, what: &str, probe: impl FnMut() -> Option<T>) -> T {
-    wait_and_tell(deadline, || what.to_owned(), probe)
+    wait_or_explain(deadline, || what.to_owned(), probe)
 }
 
-/// The same, where what there is to tell is known only when it was in vain.
+/// The same, with a message that is made only when the wait has failed.
 ///
 /// # Panics
 /// As `wait_for`.
 #[track_caller]
-pub fn wait_and_tell<T>(
+pub fn wait_or_explain<T>(
     deadline: Duration,
-    what: impl FnOnce() -> String,
+    explain: impl FnOnce() -> String,
     mut probe: impl FnMut() -> Option<T>,
 ) -> T {
     let start = Instant::now();
@@ -37,7 +37,7 @@ pub fn wait_and_tell<T>(
             return value;
         }
         let waited = start.elapsed();
-        assert!(waited < deadline, "waited {deadline:?} in vain for {}", what());
+        assert!(waited < deadline, "waited {deadline:?} in vain for {}", explain());
         thread::sleep(pause(waited));
     }
 }

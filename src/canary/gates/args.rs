@@ -2,9 +2,12 @@
 
 use clap::Args;
 
-use super::spec::{
-    ExecGate, Gates, HttpGate, LeaderRule, On, OnFailure, OnLeader, PodCommand, PrometheusGate,
-    Span, TryRule, label_pair,
+use super::{
+    spec::{
+        ExecGate, Gates, HttpGate, LeaderRule, OnFailure, OnLeader, PodCommand, PrometheusGate,
+        TryRule, label_pair,
+    },
+    values::{On, Span},
 };
 use crate::{output::Error, steps::pod_command::Command};
 
@@ -12,12 +15,17 @@ use crate::{output::Error, steps::pod_command::Command};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Gates")]
 pub struct GateArgs {
-    /// Read the gates from a file, or - for stdin; flags come on top of it
-    #[arg(short = 'f', long = "gates", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    /// Read the gates from a file, or - for stdin; flags override or extend it
+    #[arg(
+        long = "gates",
+        short_alias = 'f',
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath
+    )]
     pub gates: Option<String>,
 
-    /// How long the pod must stay Ready without a restart: 30s, 5m, 1h30m, or seconds [default: 30s
-    /// where a container has no readiness probe and nothing else is asked, else 0]
+    /// How long the pod must stay Ready without a restart: 30s, 5m, 1h30m, or seconds; 0 judges it
+    /// at once [default: 10s, or 30s where a container has no readiness probe]
     #[arg(long, value_name = "DURATION")]
     pub bake: Option<Span>,
 
@@ -32,14 +40,14 @@ pub struct GateArgs {
     pub gate_exec: Vec<Command>,
 
     /// The container in which --gate-exec, --leader-exec and --switchover-exec run
-    #[arg(long, value_name = "CONTAINER")]
-    pub gate_container: Option<String>,
+    #[arg(short, long, alias = "gate-container", value_name = "CONTAINER")]
+    pub container: Option<String>,
 
-    /// In which pods --gate-exec and --gate-http are tried [default: canary]
+    /// The pods in which --gate-exec and --gate-http run [default: canary]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub gate_on: Option<On>,
 
-    /// Ask this of the pod, through the API server: 8080/healthz, https:8443/ready; 2xx and 3xx
+    /// Send this request to the pod, through the API server: 8080/healthz, https:8443/ready; 2xx and 3xx
     /// pass; may be repeated
     #[arg(long, value_name = "[SCHEME:]PORT/PATH")]
     pub gate_http: Vec<HttpGate>,
@@ -53,7 +61,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "K/N", value_parser = tries)]
     pub gate_tries: Option<(u32, u32)>,
 
-    /// The least time from one attempt to the next [default: 5s]
+    /// The minimum time between two attempts [default: 5s]
     #[arg(long, value_name = "DURATION")]
     pub gate_interval: Option<Span>,
 
@@ -61,35 +69,36 @@ pub struct GateArgs {
     #[arg(long, value_name = "DURATION")]
     pub gate_timeout: Option<Span>,
 
-    /// The pod with this label leads
+    /// The pod with this label is the leader
     #[arg(long, value_name = "KEY=VALUE", value_parser = label, conflicts_with = "leader_exec")]
     pub leader_label: Option<(String, String)>,
 
-    /// The pod in which this exits 0 leads
+    /// The pod in which this command exits 0 is the leader
     #[arg(long, value_name = "COMMAND")]
     pub leader_exec: Option<Command>,
 
-    /// Run this in the pod that leads to make another one lead; that it did is checked
+    /// Run this in the leader to make another pod the leader; the result is verified
     #[arg(long, value_name = "COMMAND")]
     pub switchover_exec: Option<Command>,
 
-    /// What to do when the next pod leads [default: switchover where there is a command, else stop]
+    /// What to do when the next pod is the leader [default: switchover if there is a command, else stop]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_leader: Option<OnLeader>,
 
-    /// Go on where a PodDisruptionBudget has no room for one more pod down
+    /// Continue even if a PodDisruptionBudget allows no further pod to be down
     #[arg(long)]
     pub no_budgets: bool,
 
-    /// Run this here before a pod is deleted; the variables STATEFUL_* say which
-    #[arg(long, value_name = "COMMAND")]
-    pub before_step: Option<String>,
+    /// Run this command on this machine before each pod is replaced; it must succeed. STATEFUL_*
+    /// variables identify the pod
+    #[arg(long, alias = "before-step", value_name = "COMMAND")]
+    pub before: Option<String>,
 
-    /// Run this here after the gates of a pod have passed
-    #[arg(long, value_name = "COMMAND")]
-    pub after_step: Option<String>,
+    /// Run this command on this machine after each pod has passed its gates; it must succeed
+    #[arg(long, alias = "after-step", value_name = "COMMAND")]
+    pub after: Option<String>,
 
-    /// How long --before-step and --after-step may run [default: 5m]
+    /// How long --before and --after may run [default: 5m]
     #[arg(long, value_name = "DURATION")]
     pub hook_timeout: Option<Span>,
 
@@ -151,12 +160,12 @@ impl GateArgs {
             )));
         }
         let in_pod = has_exec || self.leader_exec.is_some() || self.switchover_exec.is_some();
-        if let Some(container) = &self.gate_container
+        if let Some(container) = &self.container
             && !in_pod
         {
             return Err(Error::usage(format!(
-                "--gate-container {container} needs --gate-exec, --leader-exec or \
-                 --switchover-exec beside it"
+                "--container {container} needs --gate-exec, --leader-exec or --switchover-exec \
+                 beside it"
             )));
         }
         gates.bake = self.bake.or(gates.bake);
@@ -168,7 +177,7 @@ impl GateArgs {
         if let Some((passes, of)) = self.gate_tries {
             (gates.tries.passes, gates.tries.of) = (passes, of);
         }
-        let (container, on) = (&self.gate_container, self.gate_on.unwrap_or_default());
+        let (container, on) = (&self.container, self.gate_on.unwrap_or_default());
         gates.exec.extend(self.gate_exec.iter().map(|command| ExecGate {
             command: command.clone(),
             container: container.clone(),
@@ -188,8 +197,8 @@ impl GateArgs {
             gates.switchover = Some(in_container(command));
         }
         gates.on_leader = self.on_leader.or(gates.on_leader);
-        gates.hooks.before = self.before_step.clone().or(gates.hooks.before.take());
-        gates.hooks.after = self.after_step.clone().or(gates.hooks.after.take());
+        gates.hooks.before = self.before.clone().or(gates.hooks.before.take());
+        gates.hooks.after = self.after.clone().or(gates.hooks.after.take());
         gates.budgets &= !self.no_budgets;
         gates.pause_between |= self.pause_between;
         Ok(())
@@ -201,7 +210,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
-    use crate::{canary::gates::spec::Scheme, output::Exit};
+    use crate::{canary::gates::values::Scheme, output::Exit};
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -229,7 +238,7 @@ mod tests {
                 "--deadline=1h",
                 "--gate-exec=mysqladmin ping",
                 "--gate-exec=[\"a\"]",
-                "--gate-container=mysql",
+                "--container=mysql",
                 "--gate-on=all",
                 "--gate-http=https:8443/ready",
                 "--gate-prom=http://p:9090,sum by (a, b) (up{pod=\"$(POD)\"}),>=,1.5",
@@ -240,8 +249,8 @@ mod tests {
                 "--switchover-exec=go",
                 "--on-leader=last",
                 "--no-budgets",
-                "--before-step=before",
-                "--after-step=after",
+                "--before=before",
+                "--after=after",
                 "--hook-timeout=1m",
                 "--pause-between",
                 "--on-failure=abort",
@@ -269,14 +278,33 @@ pauseBetween: true
 onFailure: abort
 "#;
         assert_eq!(Gates::read(file, "gates.yaml").unwrap(), by_flags);
-        assert_eq!(resolve(&["-f", "gates.yaml"], file).unwrap(), by_flags);
         assert_eq!(resolve(&["--gates", "gates.yaml"], file).unwrap(), by_flags);
+    }
+
+    /// Scripts of people have them; the help does not.
+    #[test]
+    fn old_spellings_still_work() {
+        for (old, new) in [
+            (["-f", "gates.yaml"], ["--gates", "gates.yaml"]),
+            (["--before-step", "a"], ["--before", "a"]),
+            (["--after-step", "a"], ["--after", "a"]),
+        ] {
+            assert_eq!(resolve(&old, "bake: 1m").unwrap(), resolve(&new, "bake: 1m").unwrap());
+        }
+        let old = resolve(&["--gate-exec=a", "--gate-container=db"], "").unwrap();
+        assert_eq!(old, resolve(&["--gate-exec=a", "-c", "db"], "").unwrap());
+        assert_eq!(old, resolve(&["--gate-exec=a", "--container=db"], "").unwrap());
+        let help = Cli::command().render_long_help().to_string();
+        for old in ["--gate-container", "--before-step", "--after-step", "-f,"] {
+            assert!(!help.contains(old), "{old}: {help}");
+        }
     }
 
     #[test]
     fn flags_override_values_and_add_to_lists() {
         let file = "{bake: 5m, exec: [{command: a}], leader: {exec: x}, tries: {of: 9}}";
-        let words = ["-f=gates.yaml", "--bake=0", "--gate-exec=b", "--leader-label=role=primary"];
+        let words =
+            ["--gates=gates.yaml", "--bake=0", "--gate-exec=b", "--leader-label=role=primary"];
         let gates = resolve(&words, file).unwrap();
         assert!(gates.bake.is_some_and(Span::is_zero));
         let commands: Vec<String> =
@@ -345,10 +373,10 @@ onFailure: abort
         assert!(parse(&["--leader-label=a=b", "--leader-exec=c"]).is_err());
         for (words, said) in [
             (["--gate-on=all"], "--gate-on all needs --gate-exec or --gate-http"),
-            (["--gate-container=db"], "--gate-container db needs --gate-exec"),
+            (["--container=db"], "--container db needs --gate-exec"),
             (["--gate-timeout=0"], "tries.timeout (--gate-timeout) is 0s"),
             (["--on-leader=last"], "onLeader (--on-leader) is \"last\""),
-            (["--before-step="], "hooks.before (--before-step)"),
+            (["--before="], "hooks.before (--before)"),
             (["--gate-http=80/a b"], "http.path (--gate-http) is \"/a b\""),
         ] {
             let error = resolve(&words, "").unwrap_err();

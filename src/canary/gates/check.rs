@@ -1,23 +1,26 @@
-//! One attempt at a gate, or at a hook of a step. What it means stands in pure
-//! functions; how often it is made is for [`super::tries`].
+//! One attempt at a gate, or at a hook of a step. Pure functions judge the result;
+//! [`super::tries`] decides how often an attempt is made.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 
-use super::spec::{At, ExecGate, HttpGate, LeaderRule, PodCommand, Port, PrometheusGate, Scheme};
+use super::{
+    spec::{ExecGate, HttpGate, LeaderRule, PodCommand, PrometheusGate},
+    values::{At, Port, Scheme},
+};
 use crate::{
     cluster::{Answer, Cluster, PrometheusAt, Sample},
     output::{Terminal, text::count},
     steps::{
         attempt::{Attempt, Verdict, shown, with_output},
         hook,
-        pod_command::{Variables, in_pod},
+        pod_command::{Variables, default_container, in_pod},
     },
     workload::{Pod, PodTemplate},
 };
 
-/// The step that is tried, for commands and queries.
+/// The step that commands and queries are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub namespace: String,
@@ -25,8 +28,8 @@ pub struct Step {
     /// The pod that moves.
     pub pod: String,
     pub ordinal: u32,
-    /// Its place from `ordinals.start` on, which is what a partition counts:
-    /// the step to it sets the partition to this.
+    /// Its index, counted from `ordinals.start`, as a partition counts: the step
+    /// sets the partition to this.
     pub index: u32,
     /// The ControllerRevision to go back to.
     pub stable: String,
@@ -55,7 +58,7 @@ impl Step {
         variables
     }
 
-    fn filled(&self, query: &str) -> String {
+    fn fill_in(&self, query: &str) -> String {
         query
             .replace("$(POD)", &self.pod)
             .replace("$(NAMESPACE)", &self.namespace)
@@ -64,21 +67,26 @@ impl Step {
     }
 }
 
-/// Runs the command of a gate in `pod`, which is the step's own or, for a
-/// gate on all, another one of the set.
+/// The container of this pod that a command runs in.
+fn container<'a>(named: Option<&'a String>, pod: &'a Pod) -> Option<&'a str> {
+    let own = pod.containers.iter().filter(|one| !one.is_init()).map(|one| one.name.as_str());
+    default_container(named.map(String::as_str), own, pod.default_container.as_deref())
+}
+
+/// Runs the command of a gate in `pod`: the pod that moves or, for a gate on all
+/// pods, another one of the set.
 pub async fn exec(
     cluster: &Cluster,
     gate: &ExecGate,
     step: &Step,
-    pod: &str,
+    pod: &Pod,
     timeout: Duration,
 ) -> Attempt {
-    let container = gate.container.as_deref();
-    in_pod(cluster, &gate.command, container, pod, &step.variables(), timeout).await
+    let container = container(gate.container.as_ref(), pod);
+    in_pod(cluster, &gate.command, container, &pod.name, &step.variables(), timeout).await
 }
 
-/// Asks `pod` what the gate asks; `template` says which number a port's name
-/// stands for.
+/// Sends the request of a gate to `pod`; `template` resolves named ports.
 pub async fn http(
     cluster: &Cluster,
     gate: &HttpGate,
@@ -100,7 +108,7 @@ pub async fn http(
     }
 }
 
-/// Asks Prometheus.
+/// Runs the query of a gate.
 pub async fn prometheus(
     cluster: &Cluster,
     gate: &PrometheusGate,
@@ -113,7 +121,7 @@ pub async fn prometheus(
             PrometheusAt::Service { namespace, name, port, https }
         }
     };
-    match cluster.prometheus(&at, &step.filled(&gate.query), timeout).await {
+    match cluster.prometheus(&at, &step.fill_in(&gate.query), timeout).await {
         Ok(samples) => judge_samples(gate, &samples),
         Err(failure) => Attempt::inconclusive(failure.to_string()),
     }
@@ -125,13 +133,12 @@ pub enum Leader {
     One(String),
     None,
     Several(Vec<String>),
-    /// Not every pod could be asked, so nothing is concluded.
+    /// Some pod gave no answer.
     Unknown(String),
 }
 
-/// Finds the pod that leads among `pods`, which are those of the set. A
-/// command runs in all of them at a time, with STATEFUL_CANDIDATE for the pod
-/// that it is in.
+/// Finds the leader among the pods of the set. A command runs in all of them at
+/// the same time, with the name of its pod in STATEFUL_CANDIDATE.
 pub async fn leader(
     cluster: &Cluster,
     rule: &LeaderRule,
@@ -145,28 +152,28 @@ pub async fn leader(
     };
     let asked = pods.iter().map(async |pod| {
         let variables = step.variables_and(&[("STATEFUL_CANDIDATE", &pod.name)]);
-        let PodCommand { exec, container } = command;
+        let container = container(command.container.as_ref(), pod);
         let attempt =
-            in_pod(cluster, exec, container.as_deref(), &pod.name, &variables, timeout).await;
+            in_pod(cluster, &command.exec, container, &pod.name, &variables, timeout).await;
         (pod.name.clone(), attempt)
     });
     leader_by_exec(join_all(asked).await)
 }
 
-/// Runs the switchover in the pod that leads, so that `candidate` does. That
-/// it passed says only that the command did; look for the leader again.
+/// Runs the switchover in the leader, so that `candidate` leads. It passes when
+/// the command does; whether `candidate` leads shows only another lookup.
 pub async fn switchover(
     cluster: &Cluster,
     command: &PodCommand,
     step: &Step,
-    leader: &str,
+    leader: &Pod,
     candidate: &str,
     timeout: Duration,
 ) -> Attempt {
     let variables =
-        step.variables_and(&[("STATEFUL_LEADER", leader), ("STATEFUL_CANDIDATE", candidate)]);
-    let PodCommand { exec, container } = command;
-    in_pod(cluster, exec, container.as_deref(), leader, &variables, timeout).await
+        step.variables_and(&[("STATEFUL_LEADER", &leader.name), ("STATEFUL_CANDIDATE", candidate)]);
+    let container = container(command.container.as_ref(), leader);
+    in_pod(cluster, &command.exec, container, &leader.name, &variables, timeout).await
 }
 
 fn judge_answer(answer: Answer) -> Attempt {
@@ -177,8 +184,8 @@ fn judge_answer(answer: Answer) -> Attempt {
     }
 }
 
-/// A sample that does not compare fails, whatever the others are; NaN is no
-/// number that could.
+/// One sample that does not satisfy the comparison fails the gate, whatever the
+/// others are. NaN is inconclusive.
 fn judge_samples(gate: &PrometheusGate, samples: &[Sample]) -> Attempt {
     let PrometheusGate { op, value, .. } = gate;
     let numbers = || samples.iter().filter(|sample| !sample.value.is_nan());
@@ -205,16 +212,16 @@ fn series(labels: &BTreeMap<String, String>) -> String {
     format!(" of {}", shown(&format!("{{{}}}", pairs.join(","))))
 }
 
-/// Whom a label makes the leader.
+/// The pod with the leader label.
 pub fn leader_by_label(key: &str, value: &str, pods: &[&Pod]) -> Leader {
     let is_leader = |pod: &&&Pod| pod.labels.get(key).is_some_and(|label| label == value);
     one_of(pods.iter().filter(is_leader).map(|pod| pod.name.clone()).collect())
 }
 
 fn leader_by_exec(asked: Vec<(String, Attempt)>) -> Leader {
-    let unsaid = |attempt: &Attempt| !matches!(attempt.verdict, Verdict::Pass | Verdict::Fail);
-    if let Some((pod, attempt)) = asked.iter().find(|(_, attempt)| unsaid(attempt)) {
-        return Leader::Unknown(format!("{pod}: {}", attempt.said));
+    let undecided = |attempt: &Attempt| !matches!(attempt.verdict, Verdict::Pass | Verdict::Fail);
+    if let Some((pod, attempt)) = asked.iter().find(|(_, attempt)| undecided(attempt)) {
+        return Leader::Unknown(format!("{pod}: {}", attempt.detail));
     }
     let leads = asked.into_iter().filter(|(_, attempt)| attempt.verdict == Verdict::Pass);
     one_of(leads.map(|(pod, _)| pod).collect())
@@ -244,7 +251,7 @@ impl When {
     }
 }
 
-/// Runs a hook of the step here, and passes on to stderr what it says.
+/// Runs a hook of the step here, and passes its output on to stderr.
 pub async fn hook(
     command: &str,
     when: When,
@@ -252,7 +259,7 @@ pub async fn hook(
     timeout: Duration,
     terminal: Terminal,
 ) -> Attempt {
-    let prefix = format!("{}-step {}: ", when.name(), step.pod);
+    let prefix = format!("{} {}: ", when.name(), step.pod);
     let variables = step.variables_and(&[("STATEFUL_STEP", when.name())]);
     hook::run(command, &variables, timeout, |line| terminal.say(&format!("{prefix}{line}"))).await
 }
@@ -262,7 +269,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{canary::gates::spec::Op, steps::pod_command::exports};
+    use crate::{
+        canary::gates::values::Op,
+        steps::pod_command::exports,
+        workload::{ContainerRole, ContainerState, ContainerStatus},
+    };
 
     fn step() -> Step {
         Step {
@@ -274,6 +285,43 @@ mod tests {
             stable: "web-1".to_owned(),
             target: "web-2".to_owned(),
         }
+    }
+
+    /// As kubectl exec does, whichever template the pod is of.
+    #[test]
+    fn a_command_runs_where_kubectl_would_run_it() {
+        let status = |name: &str, role| ContainerStatus {
+            name: name.to_owned(),
+            image: String::new(),
+            role,
+            started: true,
+            ready: true,
+            restarts: 0,
+            state: ContainerState::Running,
+            running_since: None,
+            last_end: None,
+        };
+        let pod = |default: Option<&str>| Pod {
+            default_container: default.map(str::to_owned),
+            containers: vec![
+                status("init", ContainerRole::Init),
+                status("proxy", ContainerRole::Main),
+                status("mysql", ContainerRole::Main),
+            ],
+            ..Pod::default()
+        };
+        for (default, expected) in [
+            (Some("mysql"), "mysql"),
+            (None, "proxy"),
+            // Of a container that is not there, kubectl takes the first one.
+            (Some("gone"), "proxy"),
+            (Some("init"), "proxy"),
+        ] {
+            assert_eq!(container(None, &pod(default)), Some(expected), "{default:?}");
+            let named = "backup".to_owned();
+            assert_eq!(container(Some(&named), &pod(default)), Some("backup"), "a flag wins");
+        }
+        assert_eq!(container(None, &Pod::default()), None);
     }
 
     #[test]
@@ -339,7 +387,10 @@ mod tests {
     fn a_query_and_a_shell_know_the_step() {
         let query =
             r#"up{pod="$(POD)", ns="$(NAMESPACE)", set="$(SET)", o="$(ORDINAL)", x="$(X)"}"#;
-        assert_eq!(step().filled(query), r#"up{pod="web-7", ns="db", set="web", o="7", x="$(X)"}"#);
+        assert_eq!(
+            step().fill_in(query),
+            r#"up{pod="web-7", ns="db", set="web", o="7", x="$(X)"}"#
+        );
         let odd = Step { set: "it's; rm".to_owned(), ..step() };
         assert_eq!(
             exports(&odd.variables_and(&[("STATEFUL_LEADER", "")])),
@@ -353,19 +404,8 @@ mod tests {
     fn the_leader_is_one_or_none_or_unknown() {
         let pod = |name: &str, role: &str| Pod {
             name: name.to_owned(),
-            resource_version: String::new(),
-            uid: String::new(),
             labels: BTreeMap::from([("role".to_owned(), role.to_owned())]),
-            created: None,
-            gone_by: None,
-            finalizers: Vec::new(),
-            controller_uid: None,
-            node: None,
-            phase: String::new(),
-            reason: None,
-            conditions: Vec::new(),
-            containers: Vec::new(),
-            claims: Vec::new(),
+            ..Pod::default()
         };
         let (a, b, c) = (pod("a", "primary"), pod("b", "replica"), pod("c", "primary"));
         let by_label = |pods: &[&Pod]| leader_by_label("role", "primary", pods);

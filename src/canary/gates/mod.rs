@@ -1,13 +1,14 @@
 //! Gates: what must hold at an ordinal before the next one moves.
 //!
-//! `spec` is the file that says which there are, `args` the flags that say the
-//! same; both are pure, and so is `tries`, which counts attempts. `check` makes
-//! one attempt.
+//! `spec` has the file that lists them, `args` the flags that do the same, and
+//! `values` the types of their fields. `check` makes one attempt at a gate, and
+//! `tries` counts attempts. All but `check` are pure.
 
 pub mod args;
 pub mod check;
 pub mod spec;
 pub mod tries;
+pub mod values;
 
 pub use args::GateArgs;
 pub use spec::Gates;

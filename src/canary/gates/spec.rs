@@ -1,11 +1,12 @@
-//! The gates as `-f gates.yaml` has them. Pure.
+//! The gates as `--gates FILE` has them: which there are, and what contradicts
+//! itself. Pure.
 
-use std::{fmt, num::NonZeroU16, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::values::{At, On, Op, Port, Scheme, Span};
 use crate::{
-    cluster::parse_timeout,
     output::{Error, text::one_line},
     steps::pod_command::Command,
     workload,
@@ -23,7 +24,7 @@ pub struct Gates {
     /// answer; 0s waits forever.
     pub deadline: Span,
     /// How long the pod must stay Ready without a restart. Left out: 30s where
-    /// a container has no readiness probe and nothing else is asked, else 0s.
+    /// a container has no readiness probe, else 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bake: Option<Span>,
     /// Commands that must succeed in a pod.
@@ -83,67 +84,6 @@ pub enum Schema {
     V1,
 }
 
-/// A duration: 30s, 5m, 1h30m, or seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(
-    test,
-    derive(schemars::JsonSchema),
-    schemars(extend("pattern" = r"^([0-9]+|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$"))
-)]
-#[serde(try_from = "String", into = "String")]
-pub struct Span(pub Duration);
-
-impl Span {
-    const fn minutes(minutes: u64) -> Span {
-        Span(Duration::from_secs(minutes * 60))
-    }
-
-    pub fn is_zero(self) -> bool {
-        self.0.is_zero()
-    }
-}
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Span, String> {
-        if text.starts_with('-') || text.is_empty() {
-            return Err(format!("{text:?} is no duration: use 30s, 5m or 1h30m"));
-        }
-        parse_timeout(text).map(Span)
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        if hours > 0 {
-            write!(f, "{hours}h")?;
-        }
-        if minutes > 0 {
-            write!(f, "{minutes}m")?;
-        }
-        match self.0.subsec_nanos() {
-            0 if rest == 0 && seconds > 0 => Ok(()),
-            0 => write!(f, "{rest}s"),
-            nanos => write!(f, "{rest}.{}s", format!("{nanos:09}").trim_end_matches('0')),
-        }
-    }
-}
-
-/// In which pods a gate is tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum On {
-    /// The pod that has just moved
-    #[default]
-    Canary,
-    /// Every pod of the set
-    All,
-}
-
 /// A command that must succeed in a pod: exit code 0 passes, and where it
 /// could not run nothing is concluded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,47 +97,6 @@ pub struct ExecGate {
     pub container: Option<String>,
     #[serde(default)]
     pub on: On,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    #[default]
-    Http,
-    Https,
-}
-
-/// A port of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a port is a number from 1 to 65535, or a name")]
-pub enum Port {
-    Number(NonZeroU16),
-    Name(#[cfg_attr(test, schemars(regex(pattern = "^[a-z0-9-]*[a-z][a-z0-9-]*$")))] String),
-}
-
-impl Port {
-    fn fault(&self) -> Option<String> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        match self {
-            Port::Name(name)
-                if !name.chars().all(fits) || !name.contains(|c: char| c.is_ascii_lowercase()) =>
-            {
-                Some(format!("{name:?} is neither the number nor the name of a port"))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Port::Number(number) => write!(f, "{number}"),
-            Port::Name(name) => f.write_str(name),
-        }
-    }
 }
 
 /// A URL of a pod, asked through the API server: 2xx and 3xx pass.
@@ -244,121 +143,6 @@ impl FromStr for HttpGate {
         }
         let path = if path.is_empty() { root() } else { path.to_owned() };
         Ok(HttpGate { port, path, scheme, on: On::Canary })
-    }
-}
-
-/// How a sample compares with a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum Op {
-    #[serde(rename = "<")]
-    Less,
-    #[serde(rename = "<=")]
-    LessOrEqual,
-    #[serde(rename = ">")]
-    Greater,
-    #[serde(rename = ">=")]
-    GreaterOrEqual,
-    #[serde(rename = "==")]
-    Equal,
-    #[serde(rename = "!=")]
-    NotEqual,
-}
-
-impl Op {
-    const ALL: [Op; 6] =
-        [Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual, Op::Equal, Op::NotEqual];
-
-    /// Whether it holds; NaN compares with nothing.
-    #[expect(
-        clippy::float_cmp,
-        reason = "Prometheus compares so, and a user who writes == means it"
-    )]
-    pub fn holds(self, sample: f64, value: f64) -> bool {
-        match self {
-            Op::Less => sample < value,
-            Op::LessOrEqual => sample <= value,
-            Op::Greater => sample > value,
-            Op::GreaterOrEqual => sample >= value,
-            Op::Equal => sample == value,
-            Op::NotEqual => sample != value,
-        }
-    }
-
-    fn sign(self) -> &'static str {
-        match self {
-            Op::Less => "<",
-            Op::LessOrEqual => "<=",
-            Op::Greater => ">",
-            Op::GreaterOrEqual => ">=",
-            Op::Equal => "==",
-            Op::NotEqual => "!=",
-        }
-    }
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sign())
-    }
-}
-
-/// Where Prometheus is: a URL, or svc/NAMESPACE/NAME:PORT, with https: before
-/// NAME where it speaks that, for a Service that is asked through the API
-/// server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(try_from = "String", into = "String")]
-pub enum At {
-    Url(String),
-    Service { namespace: String, name: String, port: String, https: bool },
-}
-
-impl FromStr for At {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<At, String> {
-        let wrong = || format!("{text:?} is neither a URL nor svc/NAMESPACE/NAME:PORT");
-        if let Some(rest) = text.strip_prefix("http://").or(text.strip_prefix("https://")) {
-            let fits = |c: char| !c.is_whitespace() && !c.is_control();
-            let host = !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
-            if !host || !rest.chars().all(fits) || rest.contains(['?', '#']) {
-                return Err(wrong());
-            }
-            return Ok(At::Url(text.trim_end_matches('/').to_owned()));
-        }
-        let mut https = false;
-        let parts = text.strip_prefix("svc/").and_then(|rest| {
-            let (namespace, mut rest) = rest.split_once('/')?;
-            if let Some(secure) = rest.strip_prefix("https:") {
-                (https, rest) = (true, secure);
-            }
-            let (name, port) = rest.split_once(':')?;
-            Some([namespace, name, port])
-        });
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let is_name = |part: &&str| !part.is_empty() && part.chars().all(fits);
-        match parts.filter(|parts| parts.iter().all(is_name)) {
-            Some([namespace, name, port]) => Ok(At::Service {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-                port: port.to_owned(),
-                https,
-            }),
-            None => Err(wrong()),
-        }
-    }
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            At::Url(url) => f.write_str(url),
-            At::Service { namespace, name, port, https } => {
-                let scheme = if *https { "https:" } else { "" };
-                write!(f, "svc/{namespace}/{scheme}{name}:{port}")
-            }
-        }
     }
 }
 
@@ -571,34 +355,16 @@ pub enum OnFailure {
     Abort,
 }
 
-macro_rules! as_text {
-    ($($type:ty),*) => {$(
-        impl TryFrom<String> for $type {
-            type Error = String;
-
-            fn try_from(text: String) -> Result<$type, String> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> String {
-                value.to_string()
-            }
-        }
-    )*};
-}
-
-as_text!(Span, At);
-
 impl Gates {
     /// Reads a file of gates; `origin` names it.
     ///
     /// # Errors
     /// `Usage`, with the place in the file.
     pub fn read(text: &str, origin: &str) -> Result<Gates, Error> {
-        if text.trim().is_empty() {
-            return Ok(Gates::default());
+        let is_blank = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
+        if text.lines().all(is_blank) {
+            return Err(Error::usage(format!("{origin} is empty: it has no gates"))
+                .hint("docs/examples/gates.yaml has one of each"));
         }
         serde_saphyr::from_str(text).map_err(|error| {
             Error::usage(format!("{origin} is no file of gates"))
@@ -607,8 +373,7 @@ impl Gates {
         })
     }
 
-    /// What contradicts itself; each sentence names the field, its value and
-    /// the flag.
+    /// What contradicts itself, if anything: the field, its value and the flag.
     pub(crate) fn fault(&self) -> Option<String> {
         let TryRule { passes, of, timeout, .. } = self.tries;
         if let Some(why) = TryRule::fault(passes, of) {
@@ -621,8 +386,8 @@ impl Gates {
             return Some("hooks.timeout (--hook-timeout) is 0s: a hook must end".to_owned());
         }
         for (field, hook) in [
-            ("hooks.before (--before-step)", &self.hooks.before),
-            ("hooks.after (--after-step)", &self.hooks.after),
+            ("hooks.before (--before)", &self.hooks.before),
+            ("hooks.after (--after)", &self.hooks.after),
         ] {
             if hook.as_ref().is_some_and(|hook| hook.trim().is_empty()) {
                 return Some(format!("{field} is {:?}: the command is empty", ""));
@@ -669,7 +434,7 @@ impl Gates {
         None
     }
 
-    /// Whether a pod is asked anything, besides being watched.
+    /// Whether any check runs, besides watching the pod.
     pub fn has_checks(&self) -> bool {
         !(self.exec.is_empty() && self.http.is_empty() && self.prometheus.is_empty())
     }
@@ -682,14 +447,15 @@ impl Gates {
         })
     }
 
-    /// What tells two sets of gates apart: 8 hexadecimal digits.
+    /// A fingerprint of the gates: 8 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        // Text and numbers, no NaN: nothing of it cannot be JSON.
+        // Strings and finite numbers: this always serializes.
         workload::digest(&serde_json::to_value(self).unwrap_or_default(), 8)
     }
 
-    /// One entry a gate, in the order in which they are judged.
-    pub fn summary(&self) -> Vec<String> {
+    /// One line per gate, in the order in which they are judged. `bake` is how
+    /// long a pod is watched, by these gates or by default.
+    pub fn summary(&self, bake: Span) -> Vec<String> {
         let mut lines = Vec::new();
         if self.budgets {
             lines.push("disruption budgets".to_owned());
@@ -704,8 +470,8 @@ impl Gates {
         if let Some(hook) = &self.hooks.before {
             lines.push(format!("before each step: {}", one_line(hook)));
         }
-        lines.extend(["identity".to_owned(), "ready".to_owned()]);
-        if let Some(bake) = self.bake.filter(|bake| !bake.is_zero()) {
+        lines.extend(["identity", "health", "ready"].map(str::to_owned));
+        if !bake.is_zero() {
             lines.push(format!("bake {bake}"));
         }
         let TryRule { passes, of, .. } = self.tries;
@@ -757,14 +523,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_file_has_the_defaults() {
-        for text in ["", "{}", "# nothing\n{}", "schema: kubectl-stateful/gates/v1"] {
+    fn a_file_without_gates_has_the_defaults() {
+        for text in ["{}", "# nothing\n{}", "schema: kubectl-stateful/gates/v1"] {
             assert_eq!(Gates::read(text, "gates.yaml").unwrap(), Gates::default(), "{text:?}");
         }
         let gates = Gates::default();
         assert_eq!(gates.fault(), None);
         assert_eq!(gates.at_leader(), OnLeader::Stop);
-        assert_eq!(gates.summary(), ["disruption budgets", "identity", "ready"]);
+        let summary = gates.summary(Span(Duration::ZERO));
+        assert_eq!(summary, ["disruption budgets", "identity", "health", "ready"]);
+        assert_eq!(gates.summary(Span(Duration::from_secs(10)))[4], "bake 10s");
         assert_eq!(gates.deadline.to_string(), "10m");
     }
 
@@ -790,11 +558,12 @@ budgets: false
         assert_eq!(gates.at_leader(), OnLeader::Switchover);
         assert_eq!(gates.hooks.timeout, Span(Duration::from_secs(30)));
         assert_eq!(
-            gates.summary(),
+            gates.summary(Span(Duration::from_secs(90))),
             [
                 "leader by am-i-leader: switchover",
                 "before each step: echo $STATEFUL_POD",
                 "identity",
+                "health",
                 "ready",
                 "bake 1m30s",
                 "exec: mysqladmin ping in all pods, 1 of 1",
@@ -809,12 +578,13 @@ budgets: false
         let before =
             Gates::read("{leader: {label: a=b}, hooks: {before: x, after: y}}", "").unwrap();
         assert_eq!(
-            before.summary(),
+            before.summary(Span(Duration::ZERO)),
             [
                 "disruption budgets",
                 "leader by a=b: stop",
                 "before each step: x",
                 "identity",
+                "health",
                 "ready",
                 "after each step: y",
             ]
@@ -824,18 +594,29 @@ budgets: false
         assert_ne!(fingerprint, Gates { pause_between: false, ..gates }.fingerprint());
     }
 
+    /// A redirection that went wrong, a file that was never filled: a canary
+    /// without the gates that somebody believes in is worse than none.
+    #[test]
+    fn an_empty_file_is_a_mistake() {
+        for text in ["", " \n\n", "# gates of the shop\n"] {
+            let error = Gates::read(text, "gates.yaml").unwrap_err();
+            assert_eq!(error.exit, crate::output::Exit::Usage);
+            assert_eq!(error.headline(), "error: gates.yaml is empty: it has no gates");
+        }
+    }
+
     #[test]
     fn a_file_that_is_off_says_where() {
         for (text, said) in [
             ("bakes: 5m", "bakes"),
-            ("bake: soon", "Invalid timeout value"),
+            ("bake: soon", "write a number of seconds"),
             ("bake: -5s", "is no duration"),
             ("leader: {label: role}", "\"role\" is not KEY=VALUE"),
             ("leader: {label: a=b, exec: x}", "either label, or exec"),
             ("leader: {}", "either label, or exec"),
             ("exec: [{command: '  '}]", "the command is empty"),
-            ("exec: [{command: '[ -f /tmp/ok ]'}]", "also called test"),
-            ("exec: [{command: '[]'}]", "no JSON list"),
+            ("exec: [{command: '[ -f /tmp/ok ]'}]", "write test"),
+            ("exec: [{command: '[]'}]", "not a JSON list"),
             ("http: [{port: 0}]", "a number from 1 to 65535, or a name"),
             ("http: [{port: 70000}]", "a number from 1 to 65535, or a name"),
             ("prometheus: [{at: prom, query: up, op: <, value: 1}]", "neither a URL nor svc/"),
@@ -857,7 +638,7 @@ budgets: false
             ("tries: {passes: 0}", "tries (--gate-tries) is 0 of 3"),
             ("tries: {timeout: 0s}", "tries.timeout (--gate-timeout) is 0s"),
             ("hooks: {timeout: 0s}", "hooks.timeout (--hook-timeout) is 0s"),
-            ("hooks: {before: ' '}", "hooks.before (--before-step)"),
+            ("hooks: {before: ' '}", "hooks.before (--before)"),
             ("http: [{port: Web}]", "http.port (--gate-http): \"Web\" is neither"),
             ("http: [{port: 1, path: x}]", "http.path (--gate-http) is \"x\""),
             ("http: [{port: 1, path: /a b}]", "http.path (--gate-http) is \"/a b\""),
@@ -875,44 +656,6 @@ budgets: false
         ] {
             let fault = Gates::read(text, "gates.yaml").unwrap().fault().unwrap_or_default();
             assert!(fault.contains(said), "{text}: {fault:?}");
-        }
-    }
-
-    #[test]
-    fn durations_are_written_as_they_are_read() {
-        for text in ["0s", "5s", "1.5s", "1m", "1m30s", "2h", "2h0.25s", "1h1m1s"] {
-            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
-        }
-        assert_eq!("90".parse::<Span>().unwrap().to_string(), "1m30s");
-        assert!("".parse::<Span>().is_err());
-    }
-
-    #[test]
-    fn places_of_prometheus() {
-        for good in [
-            "http://p:9090",
-            "https://p.example.com/prom",
-            "svc/a/b:9090",
-            "svc/a/b:web",
-            "svc/a/https:b:9090",
-        ] {
-            assert_eq!(good.parse::<At>().unwrap().to_string(), good);
-        }
-        assert_eq!("http://p/".parse::<At>().unwrap().to_string(), "http://p");
-        for bad in [
-            "p:9090",
-            "http://",
-            "http:///x",
-            "http://a b",
-            "http://p?x=1",
-            "svc/a",
-            "svc/a/b",
-            "svc//b:1",
-            "svc/a/b:",
-            "svc/a/../b:1",
-            "svc/a/B:1",
-        ] {
-            assert!(bad.parse::<At>().is_err(), "{bad}");
         }
     }
 }

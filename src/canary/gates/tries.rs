@@ -1,4 +1,4 @@
-//! Counts attempts at a gate: k of n must pass, some time apart. Pure.
+//! Counts attempts at a gate: k of n must pass, at an interval. Pure.
 
 use std::time::Duration;
 
@@ -30,13 +30,12 @@ impl Tries {
             return Some(Duration::ZERO);
         };
         let interval = self.rule.interval.0;
-        // A clock that was set back does not make anybody wait for longer.
+        // A clock that was set back must not lengthen the wait.
         let since = Duration::try_from(now.duration_since(*last)).unwrap_or(Duration::ZERO);
         Some(interval.saturating_sub(since))
     }
 
-    /// Counts an attempt that ended at `now`. After the verdict nothing counts
-    /// any more.
+    /// Counts an attempt that ended at `now`, unless there is a verdict already.
     pub fn record(&mut self, now: Timestamp, attempt: Attempt) {
         if matches!(self.verdict(), Verdict::Pass | Verdict::Fail) {
             return;
@@ -44,7 +43,7 @@ impl Tries {
         match attempt.verdict {
             Verdict::Pass => self.passed += 1,
             Verdict::Fail => self.failed += 1,
-            // Nothing was learned: it is made again.
+            // Not counted: it is made again.
             Verdict::Inconclusive | Verdict::Pending => {}
         }
         self.last = Some((now, attempt));
@@ -65,18 +64,18 @@ impl Tries {
         }
     }
 
-    /// The count, and what the last attempt said.
-    pub fn said(&self) -> String {
+    /// The count, and the detail of the last attempt.
+    pub fn detail(&self) -> String {
         let Tries { passed, failed, rule: TryRule { passes, of, .. }, last } = self;
         let mut text = match self.verdict() {
             Verdict::Fail => format!("{failed} of {of} failed"),
             _ => format!("{passed} of {passes} passed"),
         };
         if let Some((_, attempt)) = last
-            && !attempt.said.is_empty()
+            && !attempt.detail.is_empty()
         {
             text.push_str(": ");
-            text.push_str(&attempt.said);
+            text.push_str(&attempt.detail);
         }
         text
     }
@@ -87,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::canary::gates::spec::Span;
+    use crate::canary::gates::values::Span;
 
     fn rule(passes: u32, of: u32) -> TryRule {
         TryRule { passes, of, interval: Span(Duration::from_secs(5)), ..TryRule::default() }
@@ -103,7 +102,7 @@ mod tests {
         assert_eq!(tries.due(at(0)), Some(Duration::ZERO));
         tries.record(at(0), Attempt::pass("ok"));
         assert_eq!(
-            (tries.verdict(), tries.said().as_str()),
+            (tries.verdict(), tries.detail().as_str()),
             (Verdict::Pending, "1 of 2 passed: ok")
         );
         assert_eq!(tries.due(at(2)), Some(Duration::from_secs(3)));
@@ -113,7 +112,7 @@ mod tests {
         assert_eq!(tries.verdict(), Verdict::Inconclusive);
         assert_eq!(tries.due(at(9)), Some(Duration::from_secs(5)));
         tries.record(at(14), Attempt::pass(""));
-        assert_eq!((tries.verdict(), tries.said().as_str()), (Verdict::Pass, "2 of 2 passed"));
+        assert_eq!((tries.verdict(), tries.detail().as_str()), (Verdict::Pass, "2 of 2 passed"));
         assert_eq!(tries.due(at(99)), None);
     }
 
@@ -124,12 +123,12 @@ mod tests {
         assert_eq!(tries.verdict(), Verdict::Pending);
         tries.record(at(5), Attempt::fail("exit 2"));
         assert_eq!(
-            (tries.verdict(), tries.said().as_str()),
+            (tries.verdict(), tries.detail().as_str()),
             (Verdict::Fail, "2 of 3 failed: exit 2")
         );
         tries.record(at(10), Attempt::pass("late"));
         assert_eq!(
-            (tries.verdict(), tries.said().as_str()),
+            (tries.verdict(), tries.detail().as_str()),
             (Verdict::Fail, "2 of 3 failed: exit 2")
         );
     }

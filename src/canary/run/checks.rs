@@ -1,32 +1,39 @@
-//! What is asked beside the watches: of the new pod, of the members about
-//! their leader, and of hooks.
+//! Runs checks of the new pod, the lookup of the leader, and hooks, beside the
+//! watches.
 
-use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc};
+use std::{future::Future, pin::Pin, rc::Rc};
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::{self, Instant};
 
-use super::hand::Hand;
+use super::context::{CheckResults, RunContext};
 use crate::{
     canary::{
         gates::{
             Gates,
             check::{self, Leader, Step, When},
-            spec::{On, OnLeader},
+            spec::OnLeader,
             tries::Tries,
+            values::On,
         },
-        plan::{Move, Side, Stand},
+        plan::{Move, Side, State},
         report::GateView,
         rules,
     },
     cluster::Cluster,
-    output::{Exit, Terminal},
-    steps::attempt::{Attempt, Verdict},
-    workload::{Finding, Pod, PodTemplate},
+    output::{
+        Exit, Terminal,
+        text::{clip, one_line},
+    },
+    steps::{
+        Progress,
+        attempt::{Attempt, Verdict, shown},
+    },
+    workload::{Finding, Pod, PodTemplate, Rule, Slot},
 };
 
-/// What came of it.
+/// Whether the canary may go on.
 #[derive(Debug)]
 pub enum Answer {
     Yes,
@@ -34,38 +41,38 @@ pub enum Answer {
         exit: Exit,
         finding: Finding,
     },
-    /// Nothing could be concluded: ask again later, until the deadline.
+    /// Undecided: ask again later, until the deadline.
     Unknown {
         what: String,
     },
 }
 
-/// A question under way.
-pub struct Asked {
+/// Checks under way.
+pub struct Started {
     pub what: String,
     pub work: Pin<Box<dyn Future<Output = Answer>>>,
 }
 
-/// A check that has passed, or what came of it.
-type Tried = Result<(), Answer>;
+/// A check that has passed, or the answer that ends all of them.
+type CheckResult = Result<(), Answer>;
 
-/// What checks have said so far, by index.
-pub type Said = Rc<RefCell<Vec<(u32, GateView)>>>;
-
-/// Everything that a question needs, so that the set may move on meanwhile.
-struct Question {
+/// Copies of everything that the checks need, so that the live set can change
+/// meanwhile.
+struct Inputs {
     cluster: Cluster,
     terminal: Terminal,
+    /// Where each new answer of a gate is told; a live view shows it by itself.
+    progress: Option<Progress>,
     gates: Gates,
     step: Step,
     pods: Vec<Pod>,
     template: PodTemplate,
     /// Who may lead next, the best first.
     candidates: Vec<String>,
-    said: Said,
+    results: CheckResults,
 }
 
-/// Whether there is anything to ask at all.
+/// Whether there is anything to run for this move.
 pub fn needed(gates: &Gates, next: &Move) -> bool {
     match next {
         Move::Check { .. } => gates.has_checks(),
@@ -74,15 +81,22 @@ pub fn needed(gates: &Gates, next: &Move) -> bool {
     }
 }
 
-/// Asks what `next` wants to know about the ordinal at `index`.
-pub fn ask(hand: &Hand<'_>, gates: &Gates, stand: &Stand, next: &Move, index: u32) -> Asked {
-    let set = stand.survey.set;
-    let name = stand.name(index);
-    // Before the first write the newest revision is still the stable one.
-    let target = stand.target().filter(|target| *target != stand.record.stable);
-    let question = Question {
-        cluster: hand.session.cluster.clone(),
-        terminal: hand.session.terminal,
+/// Starts what `next` asks about the ordinal at `index`.
+pub fn start(
+    context: &RunContext<'_>,
+    gates: &Gates,
+    state: &State,
+    next: &Move,
+    index: u32,
+) -> Started {
+    let set = state.survey.set;
+    let name = state.name(index);
+    // Before the first write the update revision is still the stable one.
+    let target = state.target().filter(|target| *target != state.record.stable);
+    let inputs = Inputs {
+        cluster: context.session.cluster.clone(),
+        terminal: context.session.terminal,
+        progress: (!context.live.draws()).then_some(context.live.sender.progress),
         gates: gates.clone(),
         step: Step {
             namespace: set.namespace.clone(),
@@ -90,107 +104,129 @@ pub fn ask(hand: &Hand<'_>, gates: &Gates, stand: &Stand, next: &Move, index: u3
             pod: name.clone(),
             ordinal: set.start.saturating_add(index),
             index,
-            stable: stand.record.stable.clone(),
+            stable: state.record.stable.clone(),
             target: target.unwrap_or_default().to_owned(),
         },
-        pods: stand.survey.pods().map(|(_, pod)| pod.clone()).collect(),
+        pods: state.survey.pods().map(|(_, pod)| pod.clone()).collect(),
         template: set.template.clone(),
-        candidates: candidates(stand, index),
-        said: Rc::clone(&hand.said_by_checks),
+        candidates: candidates(state, index),
+        results: Rc::clone(&context.check_results),
     };
     match next {
         Move::Check { .. } => {
-            Asked { what: format!("the checks of {name}"), work: Box::pin(question.checks()) }
+            Started { what: format!("the checks of {name}"), work: Box::pin(inputs.checks()) }
         }
         Move::Passed { .. } => {
-            Asked { what: format!("the hook after {name}"), work: Box::pin(question.after()) }
+            Started { what: format!("the hook after {name}"), work: Box::pin(inputs.after()) }
         }
-        _ => Asked { what: format!("leave to replace {name}"), work: Box::pin(question.before()) },
+        _ => Started { what: asked_before(gates, &name), work: Box::pin(inputs.before()) },
     }
 }
 
-/// Who may lead once the ordinal at `index` goes: one that has moved already
-/// does not have to hand over again; else the one that moves last.
-fn candidates(stand: &Stand, index: u32) -> Vec<String> {
-    let well = |slot: &crate::workload::Slot| slot.is_available(stand.survey.set, stand.survey.now);
-    let moved = stand
+/// What is asked before the pod `name` is replaced; there is one of the two.
+fn asked_before(gates: &Gates, name: &str) -> String {
+    let hook = format!("the hook before {name}");
+    let leader = format!("the leader lookup before {name}");
+    match (&gates.leader, &gates.hooks.before) {
+        (Some(_), Some(_)) => format!("the leader lookup and {hook}"),
+        (Some(_), None) => leader,
+        (None, _) => hook,
+    }
+}
+
+/// The pods that may lead once the ordinal at `index` is replaced: first those
+/// that have moved, which need no second switchover, then the one that moves
+/// last.
+fn candidates(state: &State, index: u32) -> Vec<String> {
+    let well = |slot: &Slot| slot.is_available(state.survey.set, state.survey.now);
+    let moved = state
         .indexes()
         .rev()
-        .filter(|(_, slot)| stand.side(slot) == Side::Target && well(slot))
+        .filter(|(_, slot)| state.side(slot) == Side::Target && well(slot))
         .map(|(_, slot)| slot.name.clone());
-    let to_come = stand
+    let to_come = state
         .indexes()
-        .filter(|(other, slot)| *other < index && stand.side(slot) != Side::Target && well(slot))
+        .filter(|(other, slot)| *other < index && state.side(slot) != Side::Target && well(slot))
         .map(|(_, slot)| slot.name.clone());
     moved.chain(to_come).collect()
 }
 
-impl Question {
-    fn say(&self, gate: &str, verdict: Verdict, message: String) {
-        let mut said = self.said.borrow_mut();
+impl Inputs {
+    fn note(&self, gate: &str, verdict: Verdict, message: String) {
+        let mut results = self.results.borrow_mut();
         let index = self.step.index;
         let view = GateView { gate: gate.to_owned(), verdict, message };
-        match said.iter_mut().find(|(i, view)| *i == index && view.gate == gate) {
+        match results.iter_mut().find(|(i, view)| *i == index && view.gate == gate) {
             Some((_, old)) => *old = view,
-            None => said.push((index, view)),
+            None => results.push((index, view)),
         }
     }
 
-    /// The checks of a new pod, side by side; each as often as its rule says.
+    /// The checks of a new pod, side by side, each as often as its rule says.
     async fn checks(self) -> Answer {
         let Gates { exec, http, prometheus, .. } = &self.gates;
-        let own = vec![self.step.pod.clone()];
-        let all: Vec<String> = self.pods.iter().map(|pod| pod.name.clone()).collect();
         let timeout = self.gates.tries.timeout.0;
-        let on = |on: On| if on == On::All { &all } else { &own };
-        let mut asked: Vec<Pin<Box<dyn Future<Output = Tried> + '_>>> = Vec::new();
+        let (cluster, template, step) = (&self.cluster, &self.template, &self.step);
+        let on = |on: On| -> Vec<&Pod> {
+            self.pods.iter().filter(|pod| on == On::All || pod.name == step.pod).collect()
+        };
+        let mut names = Names::default();
+        let mut checks: Vec<Pin<Box<dyn Future<Output = CheckResult> + '_>>> = Vec::new();
         for gate in exec {
             for pod in on(gate.on) {
-                let name = named("exec", &gate.command.to_string(), pod, &self.step);
-                let attempt =
-                    async || check::exec(&self.cluster, gate, &self.step, pod, timeout).await;
-                asked.push(Box::pin(self.tried(name, attempt)));
+                let name = names.check("exec", &gate.command.to_string(), &pod.name, step);
+                let attempt = async move || check::exec(cluster, gate, step, pod, timeout).await;
+                checks.push(Box::pin(self.repeat(name, attempt)));
             }
         }
         for gate in http {
             for pod in on(gate.on) {
-                let name = named("http", &format!("{}{}", gate.port, gate.path), pod, &self.step);
+                let what = format!("{}{}", gate.port, gate.path);
+                let name = names.check("http", &what, &pod.name, step);
                 let attempt =
-                    async || check::http(&self.cluster, gate, &self.template, pod, timeout).await;
-                asked.push(Box::pin(self.tried(name, attempt)));
+                    async move || check::http(cluster, gate, template, &pod.name, timeout).await;
+                checks.push(Box::pin(self.repeat(name, attempt)));
             }
         }
         for gate in prometheus {
-            let name = format!("prometheus: {}", gate.query);
+            let name = names.check("prometheus", &gate.query, &step.pod, step);
             let attempt =
                 async || check::prometheus(&self.cluster, gate, &self.step, timeout).await;
-            asked.push(Box::pin(self.tried(name, attempt)));
+            checks.push(Box::pin(self.repeat(name, attempt)));
         }
-        match try_join_all(asked).await {
+        match try_join_all(checks).await {
             Ok(_) => Answer::Yes,
             Err(no) => no,
         }
     }
 
-    /// One check, until it is decided or the deadline has passed.
-    async fn tried(&self, gate: String, attempt: impl AsyncFn() -> Attempt) -> Tried {
+    /// Repeats one check until it is decided or the deadline has passed.
+    async fn repeat(&self, gate: String, attempt: impl AsyncFn() -> Attempt) -> CheckResult {
         let deadline = self.gates.deadline.0;
         let end = (!deadline.is_zero()).then(|| Instant::now() + deadline);
         let mut tries = Tries::new(self.gates.tries);
-        let no = |exit, rule: &crate::workload::Rule, said: String| {
-            let finding = rule.found(format!("pod/{}", self.step.pod), format!("{gate}: {said}"));
+        let no = |exit, rule: &Rule, detail: String| {
+            let finding = rule.found(format!("pod/{}", self.step.pod), format!("{gate}: {detail}"));
             Err(Answer::No { exit, finding })
         };
+        let mut told = shown(&tries.detail());
         loop {
-            self.say(&gate, tries.verdict(), tries.said());
+            // An answer can be a page of HTML.
+            let detail = shown(&tries.detail());
+            self.note(&gate, tries.verdict(), detail.clone());
+            if let Some(progress) = self.progress.filter(|_| detail != told) {
+                // A stdout that is closed is reported with the next write.
+                let _ = progress.tell(&format!("{gate}: {detail}"));
+                told.clone_from(&detail);
+            }
             match tries.verdict() {
                 Verdict::Pass => return Ok(()),
-                Verdict::Fail => return no(Exit::Failed, &rules::CHECK_FAILED, tries.said()),
+                Verdict::Fail => return no(Exit::Failed, &rules::CHECK_FAILED, detail),
                 Verdict::Inconclusive | Verdict::Pending => {}
             }
             let pause = tries.due(Timestamp::now()).unwrap_or_default();
             if end.is_some_and(|end| Instant::now() + pause >= end) {
-                return no(Exit::Timeout, &rules::CHECK_INCONCLUSIVE, tries.said());
+                return no(Exit::Timeout, &rules::CHECK_INCONCLUSIVE, detail);
             }
             time::sleep(pause).await;
             let answer = attempt().await;
@@ -222,19 +258,19 @@ impl Question {
         let timeout = hooks.timeout.0;
         let attempt = check::hook(command, when, &self.step, timeout, self.terminal).await;
         let name = match when {
-            When::Before => "before-step",
-            When::After => "after-step",
+            When::Before => "before",
+            When::After => "after",
         };
-        self.say(name, attempt.verdict, attempt.said.clone());
+        self.note(name, attempt.verdict, attempt.detail.clone());
         if attempt.verdict == Verdict::Pass {
             return Answer::Yes;
         }
-        let message = format!("the hook --{name} for {}: {}", self.step.pod, attempt.said);
+        let message = format!("the hook --{name} for {}: {}", self.step.pod, attempt.detail);
         let finding = rules::HOOK_FAILED.found(format!("pod/{}", self.step.pod), message);
         Answer::No { exit: Exit::Failed, finding }
     }
 
-    /// `None`: the leader is elsewhere, or may go.
+    /// `None`: another pod leads, or this one may be replaced.
     async fn leader(&self) -> Option<Answer> {
         let (rule, pod) = (self.gates.leader.as_ref()?, &self.step.pod);
         let pods: Vec<&Pod> = self.pods.iter().collect();
@@ -249,17 +285,17 @@ impl Question {
             Leader::Unknown(why) => return Some(self.unknown(&why)),
         };
         if leads != *pod {
-            self.say("leader", Verdict::Pass, format!("{leads} leads"));
+            self.note("leader", Verdict::Pass, format!("{leads} leads"));
             return None;
         }
         let ahead = |message: String| {
-            self.say("leader", Verdict::Inconclusive, message.clone());
+            self.note("leader", Verdict::Inconclusive, message.clone());
             let finding = rules::LEADER_AHEAD.found(format!("pod/{pod}"), message);
             Some(Answer::No { exit: Exit::Waiting, finding })
         };
         match self.gates.at_leader() {
             OnLeader::Last if self.step.index == 0 => {
-                self.say("leader", Verdict::Pass, format!("{pod} leads, and is the last to move"));
+                self.note("leader", Verdict::Pass, format!("{pod} leads, and is the last to move"));
                 None
             }
             OnLeader::Switchover => self.switch_over(&leads).await,
@@ -268,54 +304,116 @@ impl Question {
     }
 
     fn unknown(&self, why: &str) -> Answer {
-        self.say("leader", Verdict::Inconclusive, why.to_owned());
+        self.note("leader", Verdict::Inconclusive, why.to_owned());
         Answer::Unknown { what: format!("one leader of {}: {why}", self.step.set) }
     }
 
-    /// Has the leader hand over. That it did is seen when the members are
-    /// asked again: a label moves some time after the command.
+    /// Runs the switchover. The next lookup shows whether it took effect: a
+    /// leader label may move some time after the command.
     async fn switch_over(&self, leads: &str) -> Option<Answer> {
         if self.has_switched() {
             return Some(Answer::Unknown { what: format!("another leader than {leads}") });
         }
         let Some(command) = &self.gates.switchover else { return None };
+        let leader = self.pods.iter().find(|pod| pod.name == leads)?;
         let Some(candidate) = self.candidates.first() else {
-            let message = format!("{leads} leads, and no other member could take over");
+            let message = format!("{leads} leads, and no other pod is available to take over");
             let finding = rules::LEADER_AHEAD.found(format!("pod/{leads}"), message);
             return Some(Answer::No { exit: Exit::Waiting, finding });
         };
         let line = format!("{leads} leads and is next: switching over to {candidate}");
         self.terminal.say(&line);
         let timeout = self.gates.hooks.timeout.0;
-        let attempt =
-            check::switchover(&self.cluster, command, &self.step, leads, candidate, timeout).await;
+        let (cluster, step) = (&self.cluster, &self.step);
+        let attempt = check::switchover(cluster, command, step, leader, candidate, timeout).await;
         if attempt.verdict != Verdict::Pass {
-            let message = format!("the switchover from {leads}: {}", attempt.said);
-            self.say(SWITCHOVER, Verdict::Fail, message.clone());
+            let message = format!("the switchover from {leads}: {}", attempt.detail);
+            self.note(SWITCHOVER, Verdict::Fail, message.clone());
             let finding = rules::HOOK_FAILED.found(format!("pod/{leads}"), message);
             return Some(Answer::No { exit: Exit::Failed, finding });
         }
-        self.say(
+        self.note(
             SWITCHOVER,
             Verdict::Pass,
-            format!("from {leads} to {candidate}: {}", attempt.said),
+            format!("from {leads} to {candidate}: {}", attempt.detail),
         );
         Some(Answer::Unknown { what: format!("another leader than {leads}") })
     }
 
-    /// Whether the switchover for this ordinal has been run: then the leader
-    /// is on its way, and is not told twice.
+    /// Whether the switchover for this ordinal has run. It is not run twice.
     fn has_switched(&self) -> bool {
-        let said = self.said.borrow();
-        said.iter().any(|(index, view)| {
+        let results = self.results.borrow();
+        results.iter().any(|(index, view)| {
             *index == self.step.index && view.gate == SWITCHOVER && view.verdict == Verdict::Pass
         })
     }
 }
 
-/// The gate under which a switchover is noted.
+/// The gate name of a switchover.
 const SWITCHOVER: &str = "switchover";
 
-fn named(kind: &str, what: &str, pod: &str, step: &Step) -> String {
-    if pod == step.pod { format!("{kind}: {what}") } else { format!("{kind}: {what} in {pod}") }
+/// The names of the checks of one pod. By its name a check finds its last answer,
+/// so no two have the same.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+/// How much of a command is in its name.
+const MAX_NAME: usize = 60;
+
+impl Names {
+    fn check(&mut self, kind: &str, what: &str, pod: &str, step: &Step) -> String {
+        let what = one_line(what);
+        let what = clip(&what, MAX_NAME);
+        let name = if pod == step.pod {
+            format!("{kind}: {what}")
+        } else {
+            format!("{kind}: {what} in {pod}")
+        };
+        self.0.push(name.clone());
+        match self.0.iter().filter(|other| **other == name).count() {
+            1 => name,
+            number => format!("{name} ({number})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step() -> Step {
+        Step {
+            namespace: "default".to_owned(),
+            set: "web".to_owned(),
+            pod: "web-2".to_owned(),
+            ordinal: 2,
+            index: 2,
+            stable: "web-1".to_owned(),
+            target: "web-2".to_owned(),
+        }
+    }
+
+    #[test]
+    fn no_two_checks_have_the_same_name() {
+        let mut names = Names::default();
+        let long = "x ".repeat(100);
+        assert_eq!(names.check("exec", "true\n", "web-2", &step()), "exec: true");
+        assert_eq!(names.check("exec", "true", "web-1", &step()), "exec: true in web-1");
+        assert_eq!(names.check("exec", "true", "web-2", &step()), "exec: true (2)");
+        let first = names.check("exec", &format!("{long}1"), "web-2", &step());
+        let second = names.check("exec", &format!("{long}2"), "web-2", &step());
+        assert!(first.chars().count() < 80, "{first}");
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn what_is_asked_before_a_step_is_what_there_is() {
+        let asked = |text: &str| asked_before(&Gates::read(text, "").unwrap(), "web-1");
+        assert_eq!(asked("hooks: {before: x}"), "the hook before web-1");
+        assert_eq!(asked("leader: {label: a=b}"), "the leader lookup before web-1");
+        assert_eq!(
+            asked("{leader: {label: a=b}, hooks: {before: x}}"),
+            "the leader lookup and the hook before web-1"
+        );
+    }
 }

@@ -1,157 +1,44 @@
-//! Forward: ordinal by ordinal, each behind its gates.
+//! The way forward, which `start` and `promote` take: ordinal by ordinal, each
+//! behind its gates.
 
 use std::{future::Future, pin::Pin};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Session, back,
+    abort::{self, AbortTerms},
     checks::{self, Answer},
-    hand::Hand,
-    refused,
+    context::RunContext,
 };
 use crate::{
     canary::{
-        args::{PromoteArgs, ReachArgs},
-        gates::{
-            Gates,
-            spec::{OnFailure, Span},
-        },
+        args::ReachArgs,
+        claims,
+        gates::{Gates, spec::OnFailure, values::Span},
         guards,
-        plan::{self, Memory, Move, Stand, Terms},
+        plan::{self, Memory, Move, State, Terms},
         record::{Phase, Record},
         rules, writes,
     },
-    cluster::{ConnectionArgs, DryRun},
-    output::{Error, Exit, Terminal, text::list},
-    steps::{End, Written},
-    workload::Survey,
+    output::{Error, Exit},
+    steps::{End, Stop, WriteOutcome},
+    workload::{Allowed, PodTemplate, Rule, Survey},
 };
 
-/// Without a readiness probe a pod counts as Ready between two crashes; so
-/// long it is watched where nothing else was asked for. The kubelet restarts a
-/// container at once the first time, and after ten seconds the second.
-const UNPROBED_BAKE: SignedDuration = SignedDuration::from_secs(30);
-
-/// Runs `promote`.
-pub async fn promote(
-    args: &PromoteArgs,
-    connection: &ConnectionArgs,
-    terminal: Terminal,
-) -> Result<Exit, Error> {
-    let gates = args.gates.resolve(crate::canary::read_file)?;
-    let session = Session::open(&args.common, connection, terminal).await?;
-    let reading = session.read().await?;
-    let survey = Survey::new(&reading.facts, Timestamp::now());
-    let record = match Record::of(survey.set) {
-        Err(why) => return Err(refused("cannot promote", vec![guards::unusable(&survey, &why)])),
-        Ok(None) => return nothing_under_way(&session, &survey),
-        Ok(Some(record)) => record,
-    };
-    let mut findings = guards::for_promote(&survey, &record, &gates);
-    guards::allow(&mut findings, &args.allow);
-    if guards::refuses(&findings) {
-        return Err(refused(&format!("cannot promote {}", session.name), findings));
-    }
-    for finding in &findings {
-        terminal.warn(&format!("{} {}", finding.id, finding.message));
-    }
-    let goal = if args.full {
-        0
-    } else {
-        goal(&args.reach, &survey, one_more(survey.set.replicas, &record))?
-    };
-    let terms = terms(&gates, &survey, goal, &args.allow);
-    if session.dry_run != DryRun::None {
-        return rehearse(&session, &survey, &record, goal).await;
-    }
-    if record.has_judged(record.partition) && record.partition <= goal && record.partition > 0 {
-        return session.close_unwatched(&reading.facts, &End::done());
-    }
-    let confirmed = session.ask(&args.common, &question(&survey, &record, goal), None)?;
-    let mut hand = Hand::new(&session, reading, confirmed);
-    let end = go(&mut hand, &gates, &terms, Some(record.run)).await?;
-    let end = back_if_asked(&mut hand, &gates, end).await?;
-    session.close(&mut hand, &end)
-}
-
-/// No canary: done when everything runs what the template names, for then a
-/// promote that was interrupted at its very end has nothing left to do.
-fn nothing_under_way(session: &Session, survey: &Survey) -> Result<Exit, Error> {
-    let set = survey.set;
-    let update = set.status.update_revision.as_deref();
-    let behind: Vec<&str> = survey
-        .slots
-        .iter()
-        .filter(|slot| slot.pod.is_none_or(|pod| pod.revision() != update))
-        .map(|slot| slot.name.as_str())
-        .collect();
-    if survey.pods_known && set.is_observed() && behind.is_empty() && set.partition() == 0 {
-        session
-            .terminal
-            .say(&format!("no canary is under way on {}: nothing to promote", set.name));
-        return session.close_unwatched(survey.facts, &End::done());
-    }
-    let message = if behind.is_empty() {
-        format!("no canary is under way on {}", set.name)
-    } else {
-        format!(
-            "no canary is under way, and {} do not run {}",
-            list(&behind),
-            update.unwrap_or("<none>")
-        )
-    };
-    let finding =
-        rules::NONE.found(set.reference(), message).hint(session.command("start") + " --adopt");
-    Err(refused(&format!("cannot promote {}", set.name), vec![finding]))
-}
-
-fn question(survey: &Survey, record: &Record, goal: u32) -> String {
-    let set = survey.set;
-    let names: Vec<String> = (goal..record.partition)
-        .rev()
-        .map(|index| set.pod_name(set.start.saturating_add(index)))
-        .collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    match names.as_slice() {
-        [] => format!("Judge the ordinals of {} that have moved, and go no further?", set.name),
-        names => format!("Promote {} to the new version?", list(names)),
-    }
-}
-
-/// Shows the writes that would follow one another.
-async fn rehearse(
-    session: &Session,
-    survey: &Survey<'_>,
-    record: &Record,
-    goal: u32,
-) -> Result<Exit, Error> {
-    let mut set = survey.set.clone();
-    let mut record = record.clone();
-    while record.partition > goal {
-        record.partition -= 1;
-        session.rehearse(&writes::step(&set, &record)).await?;
-        // On the server only the first step can be tried: the second one is
-        // about a set that is not there yet.
-        if session.dry_run == DryRun::Server {
-            break;
-        }
-        if let crate::workload::Strategy::RollingUpdate { partition } = &mut set.strategy {
-            *partition = Some(record.partition);
-        }
-    }
-    session.close_unwatched(survey.facts, &End::done())
-}
-
-/// The lowest index that is to move; `unnamed` where the words name none.
+/// The lowest index that is to move; `default` where no flag says.
 ///
 /// # Errors
-/// When the words name an ordinal that the set does not have.
-pub fn goal(reach: &ReachArgs, survey: &Survey, unnamed: u32) -> Result<u32, Error> {
+/// When a flag names an ordinal that the set does not have.
+pub fn goal(reach: &ReachArgs, survey: &Survey, default: u32) -> Result<u32, Error> {
     let set = survey.set;
     let replicas = set.replicas;
     if let Some(count) = reach.count {
-        return Ok(replicas.saturating_sub(count));
+        return replicas.checked_sub(count).ok_or_else(|| {
+            Error::usage(format!(
+                "{} has {replicas} replicas: --count {count} is too many",
+                set.name
+            ))
+        });
     }
     if let Some(percent) = reach.percent {
         let count = (u64::from(replicas) * u64::from(percent)).div_ceil(100);
@@ -168,261 +55,265 @@ pub fn goal(reach: &ReachArgs, survey: &Survey, unnamed: u32) -> Result<u32, Err
         }
         return Ok(ordinal - set.start);
     }
-    Ok(unnamed)
-}
-
-/// What `promote` does where nothing is named: one more; one that has moved
-/// and not passed yet is that one.
-pub fn one_more(replicas: u32, record: &Record) -> u32 {
-    let lowest = record.partition.min(replicas);
-    let in_hand = lowest < replicas && !record.has_judged(lowest);
-    if in_hand { lowest } else { lowest.saturating_sub(1) }
+    Ok(default)
 }
 
 /// The terms that the gates set.
-pub fn terms(gates: &Gates, survey: &Survey, goal: u32, allowed: &[String]) -> Terms {
-    let unprobed = !guards::unprobed(&survey.set.template).is_empty() && !gates.has_checks();
-    let default_bake = if unprobed { UNPROBED_BAKE } else { SignedDuration::ZERO };
-    let allowed = |id: &str| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(id));
+pub fn terms(gates: &Gates, survey: &Survey, goal: u32, allowed: &Allowed) -> Terms {
     Terms {
         goal,
-        deadline: lasting(gates.deadline).filter(|deadline| !deadline.is_zero()),
-        bake: gates.bake.and_then(lasting).unwrap_or(default_bake),
+        deadline: signed(gates.deadline).filter(|deadline| !deadline.is_zero()),
+        bake: bake(gates, &survey.set.template),
         checks: gates.has_checks(),
         pause_between: gates.pause_between,
-        budgets: gates.budgets && !allowed(rules::NO_HEADROOM.id),
-        unhealthy: allowed(rules::UNHEALTHY.id),
+        budgets: gates.budgets && !allowed.contains(&rules::NO_HEADROOM),
+        unhealthy: allowed.contains(&rules::UNHEALTHY),
     }
 }
 
-fn lasting(span: Span) -> Option<SignedDuration> {
+/// How long a pod of this template is watched.
+fn bake(gates: &Gates, template: &PodTemplate) -> SignedDuration {
+    gates.bake.and_then(signed).unwrap_or_else(|| plan::default_bake(template))
+}
+
+fn signed(span: Span) -> Option<SignedDuration> {
     SignedDuration::try_from(span.0).ok()
 }
 
-/// What runs beside the watches: checks, hooks, questions for the leader.
+/// Checks, hooks or the leader lookup, running beside the watches.
 type Work = Pin<Box<dyn Future<Output = Answer>>>;
 
-/// Goes on until the goal is reached or something is in the way. `run` is the
-/// run that wrote the record last: this one may take over from it, and nobody
-/// may take over from this one.
+/// Moves ordinals until the goal is reached. `run` is the run that wrote the
+/// record last: this one may take over from it, and no other run may take over
+/// from this one.
+///
+/// # Errors
+/// What stopped it.
 pub async fn go(
-    hand: &mut Hand<'_>,
+    context: &mut RunContext<'_>,
     gates: &Gates,
     terms: &Terms,
     mut run: Option<String>,
-) -> Result<End, Error> {
-    let uid = hand.set.mirror.facts().set.uid.clone();
-    hand.memory.bake = terms.bake;
-    let mut asking = Asking::default();
+) -> Result<End, Stop> {
+    let uid = context.set().uid.clone();
+    // The first write may have brought or taken a probe.
+    let terms = &Terms { bake: bake(gates, &context.set().template), ..*terms };
+    context.memory.bake = terms.bake;
+    let mut pending = PendingAnswer::default();
+    // Whether the last write removes the record, and its answer was lost.
     let mut finishing = false;
+    // The watches of set and pods do not keep step with each other.
+    let mut doubted = None;
+    // The record as it was last seen while it was this run's.
+    let mut ours: Option<Record> = None;
     loop {
         let now = Timestamp::now();
-        if finishing && hand.is_over(&uid) {
+        if finishing && context.is_over(&uid) {
             return Ok(End::done());
         }
-        let record = match ours(hand, &uid, run.as_deref()) {
-            Ok(record) => record,
-            Err(end) => return Ok(end),
-        };
-        let stand = Stand::new(hand.set.mirror.facts(), &record, now);
-        hand.memory.observe(&stand);
-        let next = plan::next(&stand, terms, &hand.memory);
-        asking.keep_only(&next);
+        let record = own_record(context, &uid, run.as_deref(), ours.as_ref())?;
+        ours = Some(record.clone());
+        let state = State::new(context.live.facts(), &record, now);
+        context.memory.observe(&state);
+        let next = plan::next(&state, terms, &context.memory);
+        pending.drop_unless(&next);
         match &next {
             Move::Wait { what, until } => {
-                hand.say(Some(&record), what, *until)?;
-                let look = now + LOOK;
-                let soon = until.map_or(look, |until| until.min(look));
-                if let Some(exit) = hand.set.wait(Some(soon)).await {
-                    return Ok(End::interrupted(exit));
-                }
+                context.report_wait(Some(&record), what, *until)?;
+                let tick = now + TICK;
+                let soon = until.map_or(tick, |until| until.min(tick));
+                context.live.wait(Some(soon)).await?;
             }
-            Move::Check { index } | Move::Prepare { index } | Move::Passed { index } => {
-                let asked = asking.go_on(hand, gates, terms, &record, &next, *index).await?;
-                if let Some(end) = asked {
-                    return Ok(end);
-                }
+            Move::Check { index, .. } | Move::Prepare { index } | Move::Passed { index, .. } => {
+                pending.proceed(context, gates, terms, &record, &next, *index).await?;
             }
             Move::Step { index } => {
+                let goes = going(&state, *index);
+                if !context.claims_stay(&goes).await? {
+                    continue;
+                }
+                let state = State::new(context.live.facts(), &record, now);
+                let passed = state.judgements(&context.memory.passed);
                 let mut record = record.clone();
                 record.partition = *index;
-                record.judged = hand.memory.judged.or(record.judged);
-                record.run.clone_from(&hand.session.run);
-                record.gates = gates.fingerprint();
-                let write = writes::step(&hand.set.mirror.facts().set, &record);
-                match hand.set.write(&write).await? {
-                    Written::Done => run = Some(record.run),
-                    Written::LookAgain => {}
-                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
+                record.passed = passed;
+                guards::keep_allowed(&mut record, &context.allowed);
+                record.run.clone_from(&context.session.run);
+                if record.gates.is_empty() {
+                    // It was staged or adopted, and has had none so far.
+                    record.gates = gates.fingerprint();
+                }
+                let write = writes::step(context.set(), &record);
+                if context.live.write(&write).await? == WriteOutcome::Done {
+                    run = Some(record.run);
                 }
             }
             Move::Replace { pod } => {
-                let write = writes::replace(&hand.set.mirror.facts().set, pod, "OnDelete");
-                let why = "it is next, and under OnDelete nobody else does";
-                if let Some(exit) = hand.replace(&write, &pod.uid, why).await? {
-                    return Ok(End::interrupted(exit));
-                }
+                let why = "it is next, and under OnDelete the controller deletes no pods";
+                context.delete_once(pod, "OnDelete", why).await?;
             }
             Move::Finish => {
-                let write = writes::finish(&hand.set.mirror.facts().set, &record);
-                match hand.set.write(&write).await? {
-                    Written::Done => {
-                        let set = &hand.set.mirror.facts().set;
+                let write = writes::finish(context.set(), &record);
+                match context.live.write(&write).await? {
+                    WriteOutcome::Done => {
+                        let set = context.set();
                         let target = set.status.update_revision.as_deref().unwrap_or("<none>");
-                        hand.set.tell(&format!(
+                        context.live.tell(&format!(
                             "complete: every ordinal of {} runs {target}",
                             set.name
                         ))?;
                         return Ok(End::done());
                     }
-                    // The answer may have been lost, and not the write.
-                    Written::LookAgain => finishing = true,
-                    Written::Interrupted(exit) => return Ok(End::interrupted(exit)),
+                    WriteOutcome::LookAgain => finishing = true,
                 }
             }
-            Move::Rest => {
-                let end = rest(hand, &record, terms).await?;
-                // Where the write was for nothing, it is tried again; unless
-                // somebody else moved on: that it was good holds all the same.
-                if let Some(end) = end.or_else(|| {
-                    let others = ours(hand, &uid, run.as_deref()).is_err();
-                    others.then(|| rested(&record, terms))
-                }) {
-                    return Ok(end);
+            Move::Pause => {
+                let written = write_passed(context, &record).await?;
+                // A write that did not go through is tried again, unless another
+                // run has gone on: the ordinals passed all the same.
+                if written == WriteOutcome::Done
+                    || own_record(context, &uid, run.as_deref(), ours.as_ref()).is_err()
+                {
+                    return Ok(paused(&record, terms));
                 }
+            }
+            Move::Stop { finding, .. }
+                if [rules::ESCAPED.id, rules::TEMPLATE_CHANGED.id].contains(&finding.id)
+                    && doubted != Some(finding.id) =>
+            {
+                // What somebody else has changed shows beside the revision of the
+                // canary, which was not there when this run began.
+                doubted = Some(finding.id);
+                context.live.look_again().await?;
+                context.live.read_revisions().await?;
             }
             Move::Stop { exit, finding } => {
-                hand.set.tell(&format!("stopped: {}", finding.message))?;
-                return Ok(End::with(*exit, finding.clone()));
+                context.live.tell(&format!("stopped: {}", finding.message))?;
+                return Err(Stop::with(*exit, finding.clone()));
             }
         }
     }
 }
 
-/// What is being asked: of checks, of hooks, about the leader.
-#[derive(Default)]
-struct Asking {
-    work: Option<(Move, Work)>,
-    /// What could not be concluded, and when it is asked again.
-    later: Option<(Timestamp, String)>,
+/// The pods that go when this index is released. Under OnDelete no write of the
+/// set makes any go.
+fn going(state: &State, index: u32) -> Vec<String> {
+    if state.record.on_delete {
+        return Vec::new();
+    }
+    let target = state.survey.set.status.update_revision.as_deref();
+    claims::going(&state.survey, index, target)
 }
 
-impl Asking {
-    /// What is asked about an ordinal is moot once the next move is another.
-    fn keep_only(&mut self, next: &Move) {
-        self.work.take_if(|(asked, _)| asked != next);
+/// The checks, hooks or leader lookup that the next move waits for.
+#[derive(Default)]
+struct PendingAnswer {
+    work: Option<(Move, String, Work)>,
+    /// What could not be decided, and when it is asked again.
+    retry: Option<(Timestamp, String)>,
+}
+
+impl PendingAnswer {
+    /// Work for an earlier move is dropped.
+    fn drop_unless(&mut self, next: &Move) {
+        self.work.take_if(|(asked, ..)| asked != next);
     }
 
-    /// Asks, or goes on asking, until there is an answer or something else
-    /// happens first.
-    async fn go_on(
+    /// Starts the work, or goes on with it, until there is an answer or the
+    /// cluster changes.
+    async fn proceed(
         &mut self,
-        hand: &mut Hand<'_>,
+        context: &mut RunContext<'_>,
         gates: &Gates,
         terms: &Terms,
         record: &Record,
         next: &Move,
         index: u32,
-    ) -> Result<Option<End>, Error> {
+    ) -> Result<(), Stop> {
         if !checks::needed(gates, next) {
-            return settle(hand, next, index, Answer::Yes);
+            return note_passed(context, next, index);
         }
         let now = Timestamp::now();
-        if let Some((again, what)) = self.later.clone().filter(|(again, _)| *again > now) {
-            let stand = Stand::new(hand.set.mirror.facts(), record, now);
-            if let Some(end) = overdue(&stand, terms, &hand.memory, &what) {
-                return Ok(Some(end));
-            }
-            hand.say(Some(record), &what, None)?;
-            return Ok(hand.set.wait(Some(again)).await.map(End::interrupted));
+        if let Some((again, what)) = self.retry.clone().filter(|(again, _)| *again > now) {
+            let state = State::new(context.facts(), record, now);
+            check_deadline(&state, terms, &context.memory, &what)?;
+            context.report_wait(Some(record), &what, None)?;
+            return context.live.wait(Some(again)).await;
         }
         if self.work.is_none() {
-            let stand = Stand::new(hand.set.mirror.facts(), record, now);
-            let asked = checks::ask(hand, gates, &stand, next, index);
-            self.work = Some((next.clone(), asked.work));
-            hand.say(Some(record), &asked.what, None)?;
+            let state = State::new(context.facts(), record, now);
+            let started = checks::start(context, gates, &state, next, index);
+            self.work = Some((next.clone(), started.what, started.work));
         }
-        let Some((_, answer)) = &mut self.work else { return Ok(None) };
-        let answer = match hand.set.work_or_wait(answer).await {
-            Err(exit) => return Ok(Some(End::interrupted(exit))),
-            Ok(None) => return Ok(None),
-            Ok(Some(answer)) => answer,
-        };
+        let Some((_, what, work)) = &mut self.work else { return Ok(()) };
+        // A live view shows the last answers, so it is drawn again and again.
+        context.report_wait(Some(record), what, None)?;
+        let Some(answer) = context.live.work_or_wait(work).await? else { return Ok(()) };
         self.work = None;
-        if let Answer::Unknown { what } = answer {
-            self.later = Some((Timestamp::now() + AGAIN, what));
-            return Ok(None);
-        }
-        settle(hand, next, index, answer)
-    }
-}
-
-/// How often the clock alone is looked at, which asks the server nothing: that
-/// no node takes a pod, or no volume comes, counts after some time, and there
-/// may be no event by then.
-const LOOK: SignedDuration = SignedDuration::from_secs(1);
-
-/// How soon what gave no answer is asked again.
-pub const AGAIN: SignedDuration = SignedDuration::from_secs(1);
-
-/// The end, where even asking again would come too late.
-pub fn overdue(stand: &Stand, terms: &Terms, memory: &Memory, what: &str) -> Option<End> {
-    match plan::wait(stand, terms, memory, what.to_owned(), None) {
-        Move::Stop { exit, finding } => Some(End::with(exit, finding)),
-        _ => None,
-    }
-}
-
-/// What the answer of checks, hooks and the like means.
-fn settle(
-    hand: &mut Hand<'_>,
-    asked: &Move,
-    index: u32,
-    answer: Answer,
-) -> Result<Option<End>, Error> {
-    match answer {
-        Answer::Yes => {
-            let memory: &mut Memory = &mut hand.memory;
-            match asked {
-                Move::Check { .. } => memory.checked = Some(index),
-                Move::Prepare { .. } => memory.prepared = Some(index),
-                _ => memory.judged = Some(index),
+        match answer {
+            Answer::Yes => note_passed(context, next, index),
+            Answer::No { exit, finding } => {
+                context.live.tell(&format!("stopped: {}", finding.message))?;
+                Err(Stop::with(exit, finding))
             }
-            if matches!(asked, Move::Passed { .. }) {
-                let name =
-                    hand.set.mirror.facts().set.pod_name(hand.set.mirror.facts().set.start + index);
-                hand.set.tell(&format!("{name} has passed its gates"))?;
+            Answer::Unknown { what } => {
+                self.retry = Some((Timestamp::now() + RETRY_INTERVAL, what));
+                Ok(())
             }
-            Ok(None)
         }
-        Answer::No { exit, finding } => {
-            hand.set.tell(&format!("stopped: {}", finding.message))?;
-            Ok(Some(End::with(exit, finding)))
-        }
-        Answer::Unknown { .. } => Ok(None),
     }
 }
 
-/// The goal is reached; what was judged is written down, so that another run
-/// need not judge it again. `None`: it could not be.
-async fn rest(hand: &mut Hand<'_>, record: &Record, terms: &Terms) -> Result<Option<End>, Error> {
-    let judged = hand.memory.judged.or(record.judged);
-    let end = rested(record, terms);
-    if judged == record.judged {
-        return Ok(Some(end));
+/// How often to decide again without an event, which asks the server nothing: a
+/// pod that no node takes or a volume that does not come counts as broken after
+/// some time, and the cluster need not report anything by then.
+const TICK: SignedDuration = SignedDuration::from_secs(1);
+
+/// How soon an undecided answer is asked for again.
+pub const RETRY_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
+
+/// Stops once the deadline of the ordinal has passed.
+///
+/// # Errors
+/// [`Stop::Blocked`] then.
+pub fn check_deadline(
+    state: &State,
+    terms: &Terms,
+    memory: &Memory,
+    what: &str,
+) -> Result<(), Stop> {
+    match plan::wait(state, terms, memory, what.to_owned(), None) {
+        Move::Stop { exit, finding } => Err(Stop::with(exit, finding)),
+        _ => Ok(()),
+    }
+}
+
+/// Remembers that the ordinal at `index` has passed what `asked` asked.
+fn note_passed(context: &mut RunContext<'_>, asked: &Move, index: u32) -> Result<(), Stop> {
+    context.memory.note(asked);
+    if matches!(asked, Move::Passed { .. }) {
+        let set = context.set();
+        context.live.tell(&format!("{} has passed its gates", set.pod_name(set.start + index)))?;
+    }
+    Ok(())
+}
+
+/// Writes down which pods have passed, so that the next run does not judge them
+/// again.
+async fn write_passed(context: &mut RunContext<'_>, record: &Record) -> Result<WriteOutcome, Stop> {
+    let state = State::new(context.facts(), record, Timestamp::now());
+    let passed = state.judgements(&context.memory.passed);
+    if passed == record.passed {
+        return Ok(WriteOutcome::Done);
     }
     let mut record = record.clone();
-    record.judged = judged;
-    record.run.clone_from(&hand.session.run);
-    let write = writes::mark(&hand.set.mirror.facts().set, &record, "canary judged");
-    match hand.set.write(&write).await? {
-        Written::Interrupted(exit) => Ok(Some(End::interrupted(exit))),
-        Written::Done => Ok(Some(end)),
-        Written::LookAgain => Ok(None),
-    }
+    record.passed = passed;
+    record.run.clone_from(&context.session.run);
+    let write = writes::mark(context.set(), &record, "gates passed");
+    context.live.write(&write).await
 }
 
-fn rested(record: &Record, terms: &Terms) -> End {
+fn paused(record: &Record, terms: &Terms) -> End {
     if terms.goal < record.partition {
         End { exit: Exit::Waiting, findings: Vec::new() }
     } else {
@@ -430,43 +321,53 @@ fn rested(record: &Record, terms: &Terms) -> End {
     }
 }
 
-/// The record, as long as the canary is still this one and nobody took over.
-fn ours(hand: &Hand<'_>, uid: &str, run: Option<&str>) -> Result<Record, End> {
-    let set = &hand.set.mirror.facts().set;
-    let stop = |rule: &crate::workload::Rule, message: String| {
-        let finding = rule.found(set.reference(), message).hint(hand.session.command("status"));
-        Err(End::with(Exit::Conflict, finding))
+/// The record, as long as the canary is still this one and no other run has
+/// taken over.
+fn own_record(
+    context: &RunContext<'_>,
+    uid: &str,
+    run: Option<&str>,
+    before: Option<&Record>,
+) -> Result<Record, Stop> {
+    let set = context.set();
+    let stop = |rule: &Rule, message: String| {
+        let finding = rule.found(set.reference(), message).hint(context.session.command("status"));
+        Err(Stop::with(Exit::Conflict, finding))
     };
-    if hand.set.mirror.set_is_gone() || set.uid != uid {
-        return stop(
-            &rules::REPLACED,
-            format!("{} was deleted in the middle of the canary", set.name),
-        );
+    if context.live.is_replaced(uid) {
+        return Err(context.replaced("during the canary"));
     }
     match Record::of(set) {
         Ok(Some(record)) if record.phase == Phase::Rolling => {
-            if record.run == hand.session.run || Some(record.run.as_str()) == run {
+            if record.run == context.session.run || Some(record.run.as_str()) == run {
                 return Ok(record);
             }
-            stop(&rules::TAKEN_OVER, format!("{} has gone on with this canary", record.run))
+            stop(&rules::TAKEN_OVER, record.taken_over(before))
         }
-        Ok(Some(record)) => {
-            stop(&rules::TAKEN_OVER, format!("{} has held or aborted this canary", record.run))
-        }
+        Ok(Some(record)) => stop(&rules::TAKEN_OVER, record.taken_over(before)),
         Ok(None) => stop(&rules::TAKEN_OVER, "somebody else has ended this canary".to_owned()),
         Err(_) => stop(&rules::TAKEN_OVER, "the annotation of the canary was changed".to_owned()),
     }
 }
 
-/// With `--on-failure abort`, what failed is taken back.
-pub async fn back_if_asked(hand: &mut Hand<'_>, gates: &Gates, end: End) -> Result<End, Error> {
+/// With `--on-failure abort`, a failure is taken back.
+///
+/// # Errors
+/// What stopped the run, or the abort.
+pub async fn abort_if_asked(
+    context: &mut RunContext<'_>,
+    gates: &Gates,
+    outcome: Result<End, Stop>,
+) -> Result<End, Stop> {
+    let end = End::of(outcome)?;
     let failed = matches!(end.exit, Exit::Failed | Exit::Timeout);
     if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
     }
-    hand.set.tell("going back, as --on-failure abort says")?;
+    context.live.tell("aborting, as --on-failure abort says")?;
     let mut findings = end.findings;
-    let back = back::go(hand, back::PATIENCE, back::LONGEST).await?;
+    let back = abort::go_back(context, &AbortTerms::default()).await;
+    let back = End::of(back)?;
     let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };
     findings.extend(back.findings);
     Ok(End { exit, findings })

@@ -1,28 +1,36 @@
 //! Looking: `status` and `history`.
 
-use std::{future::pending, time::Duration};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::command;
+use super::{
+    claims as claims_now,
+    session::{command, read_consistent, refused},
+};
 use crate::{
     canary::{
         args::{Awaited, HistoryArgs, ShowArgs},
-        change,
+        claims::{self, Seen},
+        diff, guards,
+        plan::{Memory, State},
         record::Record,
-        report::{self, Class, Comparison, HistoryView, Stage, View},
+        report::{self, Class, Comparison, HistoryView, OrdinalView, Stage, View},
+        rules,
     },
-    cluster::{Cluster, ConnectionArgs, Mirror, offline::Bundle, read},
-    output::{
-        Error, Exit, Live, Look, Terminal,
-        text::{clock, one_line},
+    cluster::{
+        Cluster, ConnectionArgs, Failure, Resource,
+        changes::Changes,
+        read::{self, Reading, Scope},
     },
-    workload::{Facts, Reference, Revision},
+    manifests::{self, Bundle},
+    output::{Error, Exit, Look, Terminal},
+    steps::watch_loop::{self, Difference, Idle, LAST_READ, Request, Watched},
+    workload::{Facts, Revision, Survey, Unread},
 };
 
-/// Changes come in bursts; so long it must be quiet before they are shown.
-const QUIET: Duration = Duration::from_millis(50);
-/// Ages are drawn anew this often.
+/// How often ages and minReadySeconds are judged again, without asking the
+/// server.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs `status`.
@@ -31,173 +39,361 @@ pub async fn status(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let reference = Reference::parse(&args.set, "StatefulSet").map_err(Error::usage)?;
-    if !args.filename.is_empty() {
-        let bundle = Bundle::read(&args.filename)?;
-        let facts = bundle.facts(&reference.name, connection.namespace.as_deref())?;
-        return once(&facts, args, terminal);
+    let name = args.set.name()?;
+    if !args.files.paths.is_empty() {
+        let facts = facts_of_files(&args.files.paths, &name, connection)?;
+        return once(&facts, None, args, terminal);
     }
     let cluster = Cluster::connect(connection, terminal).await?;
-    let reading = read::facts(&cluster, &reference.name, read::Scope::Rollout).await?;
-    if args.watch || args.wait_for.is_some() {
-        return follow(&cluster, reading, args, terminal).await;
+    if args.until.watch || args.until.wait_for.is_some() {
+        return follow(&cluster, args, name, terminal).await;
     }
-    once(&reading.facts, args, terminal)
+    let looked = Looked::read(&cluster, &name).await?;
+    once(&looked.reading.facts, Some(&looked.claims), args, terminal)
 }
 
-fn once(facts: &Facts, args: &ShowArgs, terminal: Terminal) -> Result<Exit, Error> {
-    let now = Timestamp::now();
-    let view = picture(facts, now)?;
-    let exit = verdict(&view, facts, args);
-    terminal.answer(&report::render(&view, exit, &[], args.output, Look::of(terminal, now))?)?;
-    Ok(exit)
+/// What was read of a set, and of the claims of its pods where a canary may make
+/// them go.
+struct Looked {
+    reading: Reading,
+    claims: Claims,
 }
 
-fn picture(facts: &Facts, now: Timestamp) -> Result<View, Error> {
-    let record = Record::of(&facts.set).map_err(|why| {
-        let survey = crate::workload::Survey::new(facts, now);
-        let finding = crate::canary::guards::unusable(&survey, &why);
-        super::refused(&format!("cannot show the canary of {}", facts.set.name), vec![finding])
-    })?;
-    Ok(View::new(facts, record.as_ref(), None, now))
-}
+pub type Claims = Result<Seen, Unread>;
 
-fn verdict(view: &View, facts: &Facts, args: &ShowArgs) -> Exit {
-    let waits = matches!(view.stage, Stage::Paused | Stage::Judging | Stage::Staged);
-    match (args.exit_code, view.is_broken(), waits) {
-        (true, true, _) => Exit::Found,
-        (true, false, true) => Exit::Waiting,
-        _ if facts.unread.is_empty() => Exit::Done,
-        _ => Exit::Incomplete,
+impl Looked {
+    async fn read(cluster: &Cluster, name: &str) -> Result<Looked, Failure> {
+        let reading = read_consistent(cluster, name).await?;
+        let claims = match Record::of(&reading.facts.set) {
+            Ok(Some(record)) => {
+                let state = State::new(&reading.facts, &record, Timestamp::now());
+                claims_now::read_for(cluster, &state).await?
+            }
+            _ => Ok(Seen::default()),
+        };
+        Ok(Looked { reading, claims })
     }
 }
 
-fn meets(view: &View, goal: Awaited) -> bool {
-    let well = view.items.iter().all(|item| item.available);
-    match goal {
-        Awaited::Paused => matches!(view.stage, Stage::Paused | Stage::None) && well,
-        Awaited::Complete => {
-            view.stage == Stage::None
-                && well
-                && view.items.iter().all(|item| item.class == Class::Stable)
-        }
-    }
+/// The facts from files, with what they lack.
+fn facts_of_files(
+    paths: &[String],
+    name: &str,
+    connection: &ConnectionArgs,
+) -> Result<Facts, Error> {
+    let mut facts = Bundle::read(paths)?.facts(name, connection.namespace.as_deref())?;
+    let absent = absent(&facts);
+    facts.unread.extend(absent);
+    Ok(facts)
 }
 
-/// `--watch` and `--wait-for`: the same loop, shown or not.
-async fn follow(
-    cluster: &Cluster,
-    reading: read::Reading,
+/// What a manifest does not have and a dump should: nothing is known of a canary
+/// without the pods and the revisions.
+pub fn absent(facts: &Facts) -> Vec<Unread> {
+    let pods = facts.pods.is_none() && facts.set.replicas > 0;
+    [(pods, Resource::POD), (facts.revisions.is_none(), Resource::REVISION)]
+        .into_iter()
+        .filter(|(is_absent, _)| *is_absent)
+        .map(|(_, kind)| manifests::absent(kind))
+        .filter(|absent| !facts.unread.contains(absent))
+        .collect()
+}
+
+fn once(
+    facts: &Facts,
+    claims: Option<&Claims>,
     args: &ShowArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let name = reading.facts.set.name.clone();
-    let uid = reading.facts.set.uid.clone();
-    let machine = args.output.is_machine();
-    let mut live = (args.watch && terminal.stdout_is_tty && !machine).then(|| Live::new(terminal));
-    let mut mirror = Mirror::follow(cluster, reading);
-    let expired = async {
-        match args.timeout.filter(|timeout| !timeout.is_zero()) {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => pending().await,
-        }
-    };
-    let signal = crate::steps::interruption();
-    tokio::pin!(expired, signal);
-    let mut last: Option<Vec<String>> = None;
-    let since = Timestamp::now();
-    if let Some(goal) = args.wait_for {
-        terminal.say(&announcement(&name, goal, since, args.timeout));
-    }
-    let exit = loop {
-        let now = Timestamp::now();
-        if mirror.set_is_gone() || mirror.facts().set.uid != uid {
-            return Err(Error::new(Exit::Conflict, format!("{name} was deleted meanwhile"))
-                .hint(command("status", &name, cluster)));
-        }
-        let view = picture(mirror.facts(), now)?;
-        let lines = words(&view);
-        if let Some(live) = &mut live {
-            live.draw(&report::tree(&view, &[], Look::of(terminal, now)))?;
-        } else if args.watch && last.is_none() && !machine {
-            terminal.answer(&report::tree(&view, &[], Look::of(terminal, now)))?;
-        } else if let Some(before) = &last {
-            for line in lines.iter().filter(|line| !before.contains(line)) {
-                tell(args, terminal, now, line)?;
-            }
-        }
-        last = Some(lines);
-        if args.wait_for.is_some_and(|goal| meets(&view, goal)) {
-            break verdict(&view, mirror.facts(), args);
-        }
-        tokio::select! {
-            () = &mut expired => break Exit::Timeout,
-            exit = &mut signal => break exit,
-            () = tokio::time::sleep(TICK), if live.is_some() => {}
-            () = mirror.changed() => {
-                // What comes within a blink is one change.
-                while tokio::time::timeout(QUIET, mirror.changed()).await.is_ok() {}
-            }
-        }
-    };
-    if exit == Exit::Timeout {
-        let hint = command("status", &name, cluster);
-        terminal.say(&format!("the time to wait for {name} is up\nhint: {hint}"));
-    }
-    if machine || !args.watch {
-        let now = Timestamp::now();
-        let view = picture(mirror.facts(), now)?;
-        terminal.answer(&report::render(
-            &view,
-            exit,
-            &[],
-            args.output,
-            Look::of(terminal, now),
-        )?)?;
-    }
+    let now = Timestamp::now();
+    let view = picture(facts, claims, None, now);
+    let exit = verdict(&view, args);
+    terminal.answer(&report::render(
+        &view,
+        exit,
+        &[],
+        args.output.format,
+        Look::of(terminal, now),
+    )?)?;
     Ok(exit)
 }
 
-fn announcement(name: &str, goal: Awaited, since: Timestamp, timeout: Option<Duration>) -> String {
-    let goal = match goal {
-        Awaited::Paused => "its ordinals in hand to pass",
-        Awaited::Complete => "the canary to be complete",
+/// A canary, what is in its way, and the lines that are not refused for that: what
+/// `status` shows, and the end of every run. `claims`: what the server says of
+/// them; files have them among the facts. `memory`: what a run has seen.
+pub fn picture(
+    facts: &Facts,
+    claims: Option<&Claims>,
+    memory: Option<&Memory>,
+    now: Timestamp,
+) -> View {
+    let survey = Survey::new(facts, now);
+    let (record, unusable) = match Record::of(&facts.set) {
+        Ok(record) => (record, None),
+        Err(why) => (None, Some(guards::unusable(&survey, &why))),
     };
-    let until = timeout
-        .filter(|timeout| !timeout.is_zero())
-        .and_then(|timeout| SignedDuration::try_from(timeout).ok())
-        .map_or_else(|| "without a limit".to_owned(), |t| format!("until {}", clock(since + t)));
-    format!("waiting on {name} for {goal}, since {}, {until}", clock(since))
+    let mut view = View::new(facts, record.as_ref(), memory, now);
+    view.findings.extend(unusable);
+    let mut findings = guards::for_status(&survey, record.as_ref(), claims.is_some());
+    if let Some(record) = &record {
+        let state = State::new(facts, record, now);
+        match claims {
+            None => view.add_claims(claims::shown(&state, &Seen::of(facts))),
+            Some(Ok(seen)) => view.add_claims(claims::shown(&state, seen)),
+            Some(Err(unread)) => {
+                let mut found = vec![claims_now::unread_finding(facts, unread)];
+                guards::allowed_before(record).weigh(&mut found);
+                findings.extend(found);
+                view.unread.push(unread.clone());
+            }
+        }
+    }
+    view.add_findings(findings);
+    // A dump may lack what the server would tell.
+    if claims.is_some() && !guards::readable(&survey) {
+        view.next.clear();
+    }
+    view
 }
 
-/// The canary as a line for each thing that can change; ages do not count.
-fn words(view: &View) -> Vec<String> {
-    let mut lines: Vec<String> = view
-        .items
-        .iter()
-        .map(|item| {
+/// The same at the end of a run, which has read no claims but those of its own
+/// writes. A server that is away leaves them unknown, and that is said.
+pub async fn last_picture(cluster: &Cluster, facts: &Facts, memory: Option<&Memory>) -> View {
+    let now = Timestamp::now();
+    let claims = match Record::of(&facts.set) {
+        Ok(Some(record)) => {
+            let state = State::new(facts, &record, now);
+            let read = claims_now::read_for(cluster, &state);
+            let unread = |why: String| Err(Unread { resource: Resource::CLAIM.name(), why });
+            match tokio::time::timeout(LAST_READ, read).await {
+                Ok(Ok(claims)) => claims,
+                Ok(Err(failure)) => unread(Error::from(failure).headline().to_owned()),
+                Err(_) => unread("the server did not answer in time".to_owned()),
+            }
+        }
+        _ => Ok(Seen::default()),
+    };
+    picture(facts, Some(&claims), memory, now)
+}
+
+fn verdict(view: &View, args: &ShowArgs) -> Exit {
+    let waits = matches!(view.stage, Stage::Paused | Stage::Judging | Stage::Staged);
+    match (args.exit_code, view.is_held_up(), waits) {
+        (true, true, _) => Exit::Found,
+        // Whether it waits for a person, or for a pod that is broken, is unknown.
+        _ if !view.unread.is_empty() => Exit::Incomplete,
+        (true, false, true) => Exit::Waiting,
+        _ => Exit::Done,
+    }
+}
+
+async fn follow(
+    cluster: &Cluster,
+    args: &ShowArgs,
+    name: String,
+    terminal: Terminal,
+) -> Result<Exit, Error> {
+    let hint = command("status", &name, cluster);
+    let request = Request {
+        terminal,
+        form: args.output.format.into(),
+        watch: args.until.watch,
+        subject: format!("the canary of {}/{name}", cluster.namespace()),
+        goal: args.until.wait_for.map(goal_word),
+        timeout: args.until.timeout,
+        schema: "kubectl-stateful/canary-change/v1",
+        hint: hint.clone(),
+    };
+    let mut watched =
+        WatchedCanary { cluster, args, name, uid: None, seen: None, ended: None, terminal, hint };
+    watch_loop::follow(&mut watched, &request).await
+}
+
+fn goal_word(goal: Awaited) -> &'static str {
+    match goal {
+        Awaited::Paused => "paused",
+        Awaited::Complete => "complete",
+    }
+}
+
+/// The canary under `--watch` and `--wait-for`.
+struct WatchedCanary<'a> {
+    cluster: &'a Cluster,
+    args: &'a ShowArgs,
+    name: String,
+    /// Of the set that was read first.
+    uid: Option<String>,
+    /// The stable revision of the canary that was seen last.
+    seen: Option<String>,
+    /// What the wait ends with.
+    ended: Option<Exit>,
+    terminal: Terminal,
+    hint: String,
+}
+
+impl WatchedCanary<'_> {
+    /// Whether the goal is reached, or cannot be reached any more; and in that
+    /// case, why.
+    fn end(&self, view: &View, goal: Awaited) -> Option<(Exit, Option<String>)> {
+        let name = &view.name;
+        if !view.pods_known {
+            let why = "the pods cannot be read: nobody can tell when it is".to_owned();
+            return Some((Exit::Incomplete, Some(why)));
+        }
+        let well = || view.items.iter().all(|item| item.available);
+        match (view.stage, &self.seen) {
+            (Stage::Changed, _) => {
+                let why = "somebody else has changed the set: it goes no further as it is";
+                Some((Exit::Conflict, Some(why.to_owned())))
+            }
+            (Stage::Paused, _) if goal == Awaited::Paused => Some((Exit::Done, None)),
+            // The canary that was under way is over.
+            (Stage::None, Some(stable)) if view.template_revision.as_ref() == Some(stable) => {
+                let why = format!("the canary was aborted: {name} goes back to {stable}");
+                Some((Exit::Reverted, Some(why)))
+            }
+            (Stage::None, Some(_)) => {
+                let all = view.items.iter().all(|item| item.class == Class::Stable);
+                match (all, well()) {
+                    (true, true) => Some((Exit::Done, None)),
+                    (true, false) => None,
+                    (false, _) => {
+                        let why = "the canary was ended before every pod had moved".to_owned();
+                        Some((Exit::Conflict, Some(why)))
+                    }
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Watched for WatchedCanary<'_> {
+    type Reading = Looked;
+    type Picture = View;
+
+    async fn read(&mut self) -> Result<Looked, Failure> {
+        Looked::read(self.cluster, &self.name).await
+    }
+
+    fn changes(&self, looked: &Looked) -> Changes {
+        Changes::of_set(self.cluster, &looked.reading, Scope::Rollout)
+    }
+
+    async fn judge(&mut self, looked: &Looked, now: Timestamp) -> Result<View, Error> {
+        let Looked { reading, claims } = looked;
+        watch_loop::same_set(&mut self.uid, &reading.facts.set, &self.hint)?;
+        let view = picture(&reading.facts, Some(claims), None, now);
+        let Some(goal) = self.args.until.wait_for else { return Ok(view) };
+        if let Err(why) = Record::of(&reading.facts.set) {
+            let finding = guards::unusable(&Survey::new(&reading.facts, now), &why);
+            return Err(refused(&format!("cannot wait for {}", goal_word(goal)), vec![finding]));
+        }
+        if view.stage != Stage::None {
+            self.seen.clone_from(&view.stable);
+        } else if self.seen.is_none() && view.pods_known {
+            // Whether the last one went through or was taken back is kept nowhere.
+            let message = "no canary is under way: there is nothing to wait for";
+            let finding = rules::NONE.found(reading.facts.set.reference(), message);
+            return Err(refused(&format!("cannot wait for {}", goal_word(goal)), vec![finding])
+                .hint(&self.hint));
+        }
+        let end = self.end(&view, goal);
+        if let Some((_, Some(why))) = &end
+            && self.ended.is_none()
+        {
+            self.terminal.say(why);
+        }
+        self.ended = end.map(|(exit, _)| exit);
+        Ok(view)
+    }
+
+    fn idle(&self, _: &View) -> Idle {
+        Idle::JudgeAfter(TICK)
+    }
+
+    fn is_reached(&self, _: &View) -> bool {
+        self.ended.is_some()
+    }
+
+    fn verdict(&self, view: &View) -> Exit {
+        self.ended.filter(|exit| *exit != Exit::Done).unwrap_or_else(|| verdict(view, self.args))
+    }
+
+    fn differences(&self, before: &View, after: &View) -> Vec<Difference> {
+        differences(before, after)
+    }
+
+    fn render(&self, view: &View, exit: Exit, look: Look) -> Result<String, Error> {
+        report::render(view, exit, &[], self.args.output.format, look)
+    }
+
+    fn summary(&self, view: &View) -> String {
+        let on_target = view.moved();
+        let available = view.items.iter().filter(|item| item.available).count();
+        let replicas = view.replicas;
+        format!(
+            "{}, {on_target} of {replicas} moved, {available} of {replicas} available",
+            stage(view)
+        )
+    }
+
+    fn lost(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::NotFound(_) => {
+                let name = &self.name;
+                let message = format!("statefulset \"{name}\" was deleted while it was watched");
+                Error::new(Exit::Conflict, message).hint(&self.hint)
+            }
+            failure => failure.into(),
+        }
+    }
+}
+
+/// What is new in `next`, in words. Ages do not count.
+fn differences(last: &View, next: &View) -> Vec<Difference> {
+    let pod = |item: &OrdinalView, message: String| Difference {
+        object: format!("pod/{}", item.name),
+        message,
+    };
+    let words = |item: &OrdinalView| {
+        let revision = item.revision.as_deref().unwrap_or("<none>");
+        format!("{} is {} on {revision}", item.name, item.state)
+    };
+    let mut differences = Vec::new();
+    for item in &next.items {
+        let before = last.items.iter().find(|before| before.name == item.name);
+        let is_another = before.is_some_and(|before| item.uid.is_some() && before.uid != item.uid);
+        if is_another {
             let revision = item.revision.as_deref().unwrap_or("<none>");
-            format!("{} is {} on {revision}", item.name, item.state)
-        })
-        .collect();
-    let stage = match view.stage {
+            let (name, state) = (&item.name, &item.state);
+            let message = format!("{name} was replaced: the new one is {state} on {revision}");
+            differences.push(pod(item, message));
+        } else if before.map(words) != Some(words(item)) {
+            differences.push(pod(item, words(item)));
+        }
+    }
+    for item in &last.items {
+        if next.items.iter().all(|after| after.name != item.name) {
+            differences.push(pod(item, format!("{} is gone", item.name)));
+        }
+    }
+    if stage(last) != stage(next) {
+        let object = format!("statefulset.apps/{}", next.name);
+        differences.push(Difference { object, message: format!("{}: {}", next.name, stage(next)) });
+    }
+    differences
+}
+
+fn stage(view: &View) -> String {
+    match view.stage {
         Stage::None => "no canary is under way".to_owned(),
         Stage::Staged => "staged".to_owned(),
         Stage::Judging => format!("judging at partition {}", view.partition),
         Stage::Paused => format!("paused at partition {}", view.partition),
+        Stage::Changed => "changed by somebody else".to_owned(),
         Stage::Aborting => "aborting".to_owned(),
-    };
-    lines.push(format!("{}: {stage}", view.name));
-    lines
-}
-
-fn tell(args: &ShowArgs, terminal: Terminal, now: Timestamp, line: &str) -> Result<(), Error> {
-    let line = format!("{}  {}", clock(now), one_line(line));
-    if args.watch && !args.output.is_machine() {
-        return terminal.answer(&(line + "\n"));
     }
-    terminal.say(&line);
-    Ok(())
 }
 
 /// Runs `history`.
@@ -206,13 +402,12 @@ pub async fn history(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let reference = Reference::parse(&args.set, "StatefulSet").map_err(Error::usage)?;
-    let facts = if args.filename.is_empty() {
+    let name = args.set.name()?;
+    let facts = if args.files.paths.is_empty() {
         let cluster = Cluster::connect(connection, terminal).await?;
-        read::facts(&cluster, &reference.name, read::Scope::Rollout).await?.facts
+        read::facts(&cluster, &name, Scope::Rollout).await?.facts
     } else {
-        let bundle = Bundle::read(&args.filename)?;
-        bundle.facts(&reference.name, connection.namespace.as_deref())?
+        facts_of_files(&args.files.paths, &name, connection)?
     };
     let now = Timestamp::now();
     // A record that cannot be read changes nothing about the revisions.
@@ -222,12 +417,19 @@ pub async fn history(
         view.differences = Some(compare(&facts, wanted, args.against.as_deref())?);
     }
     let exit = if facts.unread.is_empty() { Exit::Done } else { Exit::Incomplete };
-    let text = report::render_history(&view, exit, args.output, Look::of(terminal, now))?;
+    let text = report::render_history(&view, exit, args.output.format, Look::of(terminal, now))?;
     terminal.answer(&text)?;
     Ok(exit)
 }
 
 fn compare(facts: &Facts, wanted: &str, against: Option<&str>) -> Result<Comparison, Error> {
+    if facts.revisions.is_none() {
+        let kind = Resource::REVISION.name();
+        let unread = facts.unread.iter().find(|unread| unread.resource == kind);
+        let why = unread.map_or_else(String::new, |unread| format!(": {}", unread.why));
+        let message = format!("{kind} could not be read{why}");
+        return Err(Error::new(Exit::Incomplete, message));
+    }
     let to = revision(facts, wanted)?;
     let from = match against {
         Some(against) => revision(facts, against)?,
@@ -245,7 +447,7 @@ fn compare(facts: &Facts, wanted: &str, against: Option<&str>) -> Result<Compari
     Ok(Comparison {
         from: from.name.clone(),
         to: to.name.clone(),
-        changes: change::differences(&from.template, &to.template),
+        changes: diff::differences(&from.template, &to.template),
     })
 }
 
@@ -261,4 +463,30 @@ fn revision<'a>(facts: &'a Facts, wanted: &str) -> Result<&'a Revision, Error> {
             Error::usage(format!("{} has no revision {wanted}", facts.set.name))
                 .hint(format!("there are: {}", known.join(", ")))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `web` with one pod, of this uid.
+    fn view(uid: &str) -> View {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: web}}\n\
+             spec: {{replicas: 1, selector: {{matchLabels: {{app: web}}}}, template: {{}}}}\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {{name: web-0, uid: {uid}, labels: {{app: web}}}}\n\
+             status: {{phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}\n"
+        );
+        let mut bundle = Bundle::default();
+        bundle.add_text(&text, "test").expect("objects");
+        View::new(&bundle.facts("web", None).expect("a set"), None, None, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_pod_that_was_replaced_between_two_looks_is_told() {
+        assert_eq!(differences(&view("a"), &view("a")), []);
+        let told = differences(&view("a"), &view("b"));
+        let said: Vec<&str> = told.iter().map(|told| told.message.as_str()).collect();
+        assert_eq!(said, ["web-0 was replaced: the new one is Ready on <none>"]);
+    }
 }

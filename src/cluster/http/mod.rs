@@ -1,11 +1,9 @@
-//! Requests: who we are on each of them, what is said about them, and when
-//! one is sent again.
+//! Requests: credentials, tracing, warnings and retries.
 //!
-//! kube's own stack sends no User-Agent, drops `Warning:` headers, retries
-//! fifteen times in silence and opens an HTTP/1.1 connection for each request
-//! that runs beside another. This one is built from kube's parts where they
-//! fit (base URI, impersonation headers, `OpenID` Connect) and goes its own way
-//! for the rest.
+//! kube's client sends no User-Agent, drops `Warning:` headers, silently
+//! retries fifteen times and opens an HTTP/1.1 connection for each concurrent
+//! request. This one uses kube's parts where they fit (base URI, impersonation
+//! headers, `OpenID` Connect) and its own code for the rest.
 
 mod reason;
 mod retry;
@@ -36,19 +34,20 @@ use tower_http::decompression::DecompressionLayer;
 pub use self::reason::innermost;
 use self::wire::{CertificateGeneration, Wire};
 use super::{
-    credentials::{Credentials, Held},
-    error::{Asked, Failure},
+    credentials::{ActiveCredential, Credentials},
+    error::{Failure, RequestLine},
+    exec_auth::Voice,
     kubeconfig::Target,
 };
 use crate::output::{Error, Exit, Terminal};
 
-/// An answer's body, decompressed.
+/// The body of an answer, decompressed.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What goes out. Bodies are whole, so that a request can be sent again.
+/// A request to send. Its body is in memory, so that it can be sent again.
 pub type Outgoing = Request<Full<Bytes>>;
 
-/// The way to one API server.
+/// An HTTP client for one API server.
 pub struct Http {
     service: BoxCloneSyncService<Outgoing, Response<Body>, BoxError>,
     base: String,
@@ -63,7 +62,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Prepares everything; nothing is sent yet.
+    /// Prepares the client; sends nothing yet.
     ///
     /// # Errors
     /// When certificates, keys or header values cannot be used.
@@ -74,7 +73,12 @@ impl Http {
         terminal: Terminal,
     ) -> Result<Http, Error> {
         let Target { config, identity, configured, .. } = target;
-        let credentials = Credentials::new(identity, terminal.stdin_is_tty)?;
+        let voice = match (terminal.is_silent(), terminal.stdin_is_tty) {
+            (true, _) => Voice::Silent,
+            (false, true) => Voice::Interactive,
+            (false, false) => Voice::Messages,
+        };
+        let credentials = Credentials::new(identity, voice)?;
         let unusable = |error: &(dyn std::error::Error + 'static)| {
             Error::new(Exit::Error, "the connection settings cannot be used").caused_by_chain(error)
         };
@@ -111,21 +115,26 @@ impl Http {
         })
     }
 
-    /// What errors say about a request.
-    pub fn asked<B>(&self, request: &Request<B>) -> Asked {
-        Asked {
+    /// What error messages show of a request.
+    pub fn request_line<B>(&self, request: &Request<B>) -> RequestLine {
+        RequestLine {
             method: request.method().clone(),
             path: path_of(request).to_owned(),
             flags: Arc::clone(&self.flags),
         }
     }
 
-    /// How many HTTP requests were sent, those sent again included.
+    /// Whether a plugin has to be run before the first request.
+    pub fn logs_in(&self) -> bool {
+        self.credentials.come_from_a_plugin()
+    }
+
+    /// The number of HTTP requests sent, including retries.
     pub fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// The server's address, without a slash at the end.
+    /// The address of the server, without a trailing slash.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -135,100 +144,108 @@ impl Http {
     /// # Errors
     /// Any [`Failure`]; an answer with an error status is one.
     pub async fn exchange(&self, request: Outgoing) -> Result<Bytes, Failure> {
-        let asked = self.asked(&request);
-        self.timed(&asked, async {
+        let request_line = self.request_line(&request);
+        self.timed(&request_line, async {
             let mut retries = 0;
             loop {
                 let answer = self.send(request.clone()).await?;
-                let outcome = self.body_of(&asked, answer).await;
+                let outcome = self.body_of(&request_line, answer).await;
                 let Err(Failure::Lost { .. }) = outcome else { return outcome };
-                let Some(retry) = retry::after_loss(&asked.method, retries) else {
+                let Some(retry) = retry::after_loss(&request_line.method, retries) else {
                     return outcome;
                 };
                 retries += 1;
-                retry.say(self.terminal, &asked, retries);
+                retry.log(self.terminal, &request_line, retries);
                 tokio::time::sleep(retry.wait).await;
             }
         })
         .await
     }
 
-    /// Sends a request whose answer is read as it comes. Only the answer's
-    /// start is timed: a watch may stay silent for as long as it likes.
+    /// Sends a request and returns the body of its answer as a stream. Only the
+    /// start of the answer has a timeout: a watch may be silent for any time.
     ///
     /// # Errors
     /// Any [`Failure`]; an answer with an error status is one.
     pub async fn stream(&self, request: Outgoing) -> Result<Body, Failure> {
-        let asked = self.asked(&request);
-        let answer = self.timed(&asked, self.send(request)).await?;
+        let request_line = self.request_line(&request);
+        let answer = self.timed(&request_line, self.send(request)).await?;
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
-        Err(self.refusal(&asked, answer).await)
+        Err(self.refusal(&request_line, answer).await)
     }
 
-    /// Sends a request and gives the bytes of its answer to `sink` as they
-    /// come, all of them within `--request-timeout`. Where an answer breaks
-    /// off the request is sent again, and `sink` begins anew.
+    /// Sends a request and passes its answer to `sink` as it arrives, all within
+    /// `--request-timeout`. If the connection is lost, the request is sent again
+    /// and `sink` starts over.
     ///
     /// # Errors
     /// Any [`Failure`]; an answer with an error status is one.
-    pub async fn feed(&self, request: Outgoing, sink: &mut impl Sink) -> Result<(), Failure> {
-        let asked = self.asked(&request);
-        self.timed(&asked, async {
+    pub async fn stream_to(&self, request: Outgoing, sink: &mut impl Sink) -> Result<(), Failure> {
+        let request_line = self.request_line(&request);
+        self.timed(&request_line, async {
             let mut retries = 0;
             loop {
                 let answer = self.send(request.clone()).await?;
                 if !answer.status().is_success() {
-                    return Err(self.refusal(&asked, answer).await);
+                    return Err(self.refusal(&request_line, answer).await);
                 }
-                let outcome = pour(&asked, answer, sink).await;
+                let outcome = stream_into(&request_line, answer, sink).await;
                 let Err(Failure::Lost { .. }) = outcome else { return outcome };
-                let Some(retry) = retry::after_loss(&asked.method, retries) else {
+                let Some(retry) = retry::after_loss(&request_line.method, retries) else {
                     return outcome;
                 };
                 retries += 1;
-                retry.say(self.terminal, &asked, retries);
+                retry.log(self.terminal, &request_line, retries);
                 tokio::time::sleep(retry.wait).await;
             }
         })
         .await
     }
 
-    async fn body_of(&self, asked: &Asked, answer: Response<Body>) -> Result<Bytes, Failure> {
+    async fn body_of(
+        &self,
+        request_line: &RequestLine,
+        answer: Response<Body>,
+    ) -> Result<Bytes, Failure> {
         let status = answer.status();
         let body = answer.into_body().collect().await.map_err(|error| Failure::Lost {
-            asked: asked.clone(),
+            request_line: request_line.clone(),
             cause: reason::innermost(&*error),
         })?;
         let body = body.to_bytes();
         trace::response_body(self.terminal, &body);
-        if status.is_success() { Ok(body) } else { Err(Failure::from_answer(asked, status, &body)) }
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(Failure::from_answer(request_line, status, &body))
+        }
     }
 
-    /// Holds `work` to `--request-timeout`.
+    /// Runs `work` with `--request-timeout`.
     ///
     /// # Errors
-    /// What `work` gives, or [`Failure::Timeout`].
+    /// The failure of `work`, or [`Failure::Timeout`].
     pub async fn timed<T>(
         &self,
-        asked: &Asked,
+        request_line: &RequestLine,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let Some(after) = self.timeout else { return work.await };
         tokio::time::timeout(after, work)
             .await
-            .unwrap_or_else(|_| Err(Failure::Timeout { asked: asked.clone(), after }))
+            .unwrap_or_else(|_| Err(Failure::Timeout { request_line: request_line.clone(), after }))
     }
 
-    /// Sends a request, and again where that is safe and may help: after a
-    /// 401 with renewed credentials, after "busy" as the server asks, after a
-    /// broken connection. Answers with an error status are answers here.
+    /// Sends a request, and retries where that is safe and may help: after a 401
+    /// with renewed credentials, when the server is busy, after a lost
+    /// connection. An error status is returned as an answer.
     ///
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: Outgoing) -> Result<Response<Body>, Failure> {
-        let asked = self.asked(&request);
+        let request_line = self.request_line(&request);
         let mut renewed = false;
         let mut retries = 0;
         loop {
@@ -244,7 +261,8 @@ impl Http {
                 }
             }
             let answered_before = self.answered.load(Ordering::Relaxed);
-            let Some(retry) = retry::decide(&asked.method, &outcome, retries, answered_before)
+            let Some(retry) =
+                retry::decide(&request_line.method, &outcome, retries, answered_before)
             else {
                 if outcome.is_ok() {
                     self.answered.store(true, Ordering::Relaxed);
@@ -252,14 +270,14 @@ impl Http {
                 return outcome;
             };
             retries += 1;
-            retry.say(self.terminal, &asked, retries);
+            retry.log(self.terminal, &request_line, retries);
             tokio::time::sleep(retry.wait).await;
         }
     }
 
-    /// Sends a request once, whatever comes of it, and not held to
-    /// `--request-timeout`: for what may not happen twice, or is counted by
-    /// the caller.
+    /// Sends a request once, without retries and without `--request-timeout`:
+    /// for requests that must not be repeated, or whose caller has its own
+    /// timeout.
     ///
     /// # Errors
     /// When there is no answer.
@@ -268,17 +286,22 @@ impl Http {
         self.once(request, &held).await
     }
 
-    /// What an answer with an error status stands for.
-    pub async fn refusal(&self, asked: &Asked, answer: Response<Body>) -> Failure {
-        match self.timed(asked, self.body_of(asked, answer)).await {
-            Ok(_) => {
-                Failure::Lost { asked: asked.clone(), cause: "the answer ended early".to_owned() }
-            }
+    /// The failure for an answer with an error status.
+    pub async fn refusal(&self, request_line: &RequestLine, answer: Response<Body>) -> Failure {
+        match self.timed(request_line, self.body_of(request_line, answer)).await {
+            Ok(_) => Failure::Lost {
+                request_line: request_line.clone(),
+                cause: "the answer ended early".to_owned(),
+            },
             Err(failure) => failure,
         }
     }
 
-    async fn once(&self, mut request: Outgoing, held: &Held) -> Result<Response<Body>, Failure> {
+    async fn once(
+        &self,
+        mut request: Outgoing,
+        held: &ActiveCredential,
+    ) -> Result<Response<Body>, Failure> {
         let generation = CertificateGeneration(held.certificate_generation());
         request.extensions_mut().insert(generation);
         let headers = request.headers_mut();
@@ -289,7 +312,7 @@ impl Http {
         if let Some(authorization) = &held.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        let asked = self.asked(&request);
+        let request_line = self.request_line(&request);
         trace::request(self.terminal, &self.base, &request);
         let started = Instant::now();
         self.sent.fetch_add(1, Ordering::Relaxed);
@@ -302,14 +325,14 @@ impl Http {
                 hint: Some("log in again".to_owned()),
             },
         });
-        trace::response(self.terminal, &self.base, &asked, &outcome, started.elapsed());
+        trace::response(self.terminal, &self.base, &request_line, &outcome, started.elapsed());
         if let Ok(answer) = &outcome {
             self.pass_on_warnings(answer);
         }
         outcome
     }
 
-    /// Shows each of the server's warnings once.
+    /// Prints each warning of the server once.
     fn pass_on_warnings(&self, answer: &Response<Body>) {
         for header in answer.headers().get_all(http::header::WARNING) {
             for text in warning::texts(header.as_bytes()) {
@@ -321,8 +344,7 @@ impl Http {
         }
     }
 
-    /// The same way, for code that needs a [`kube::Client`]: exec, logs and
-    /// port-forward.
+    /// A [`kube::Client`] that sends through this client.
     pub fn client(self: &Arc<Self>, namespace: &str) -> kube::Client {
         let http = Arc::clone(self);
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -339,11 +361,11 @@ impl Http {
         let (parts, body) = request.into_parts();
         let bytes = body.collect().await?.to_bytes();
         let request = Request::from_parts(parts, Full::new(bytes));
-        let asked = self.asked(&request);
-        let answer = if asked.stays_open() || request.headers().contains_key(UPGRADE) {
+        let request_line = self.request_line(&request);
+        let answer = if request_line.stays_open() || request.headers().contains_key(UPGRADE) {
             self.send(request).await
         } else {
-            self.timed(&asked, self.send(request)).await
+            self.timed(&request_line, self.send(request)).await
         };
         answer.map_err(BoxError::from)
     }
@@ -355,8 +377,8 @@ impl fmt::Debug for Http {
     }
 }
 
-impl Asked {
-    /// Whether the answer is a stream without an end in sight.
+impl RequestLine {
+    /// Whether the answer is an endless stream.
     fn stays_open(&self) -> bool {
         let query = self.path.split_once('?').map_or("", |(_, query)| query);
         query
@@ -365,41 +387,52 @@ impl Asked {
     }
 }
 
-/// Takes an answer in pieces.
+/// Receives an answer in pieces.
 pub trait Sink {
-    /// An answer of this content type begins; whatever came before is void.
+    /// An answer of this content type begins; everything before it is void.
     fn begin(&mut self, content_type: &str);
 
     /// # Errors
-    /// What is wrong with it.
+    /// When the data is malformed.
     fn take(&mut self, data: &[u8]) -> Result<(), String>;
 }
 
-async fn pour(asked: &Asked, answer: Response<Body>, sink: &mut impl Sink) -> Result<(), Failure> {
+async fn stream_into(
+    request_line: &RequestLine,
+    answer: Response<Body>,
+    sink: &mut impl Sink,
+) -> Result<(), Failure> {
     let content_type = answer.headers().get(CONTENT_TYPE);
     sink.begin(content_type.and_then(|value| value.to_str().ok()).unwrap_or_default());
     let mut body = answer.into_body();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::Lost {
-            asked: asked.clone(),
+            request_line: request_line.clone(),
             cause: reason::innermost(&*error),
         })?;
         if let Some(data) = frame.data_ref() {
-            sink.take(data).map_err(|cause| Failure::Unreadable { asked: asked.clone(), cause })?;
+            sink.take(data).map_err(|cause| Failure::Unreadable {
+                request_line: request_line.clone(),
+                cause,
+            })?;
         }
     }
     Ok(())
 }
 
-/// The start of an answer's body, without waiting for more than `limit` bytes.
+/// The first `limit` bytes of a body, or all of it if it is shorter.
 ///
 /// # Errors
-/// When it breaks before.
-pub async fn beginning(asked: &Asked, mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+/// When the connection is lost before that.
+pub async fn read_prefix(
+    request_line: &RequestLine,
+    mut body: Body,
+    limit: usize,
+) -> Result<Vec<u8>, Failure> {
     let mut kept = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::Lost {
-            asked: asked.clone(),
+            request_line: request_line.clone(),
             cause: reason::innermost(&*error),
         })?;
         let Some(data) = frame.data_ref() else { continue };
@@ -419,7 +452,7 @@ fn path_of<B>(request: &Request<B>) -> &str {
 /// A GET for `path_and_query`.
 ///
 /// # Errors
-/// When that is no valid path; names from the command line end up in it.
+/// When the path is not valid; it may contain names from the command line.
 pub fn get(path_and_query: &str) -> Result<Outgoing, Failure> {
     build(Method::GET, path_and_query, None, Bytes::new())
 }
@@ -439,7 +472,11 @@ pub fn build(
         request = request.header(CONTENT_TYPE, content_type);
     }
     request.body(Full::new(body)).map_err(|error| Failure::Unreadable {
-        asked: Asked { method, path: path_and_query.to_owned(), ..Asked::unknown() },
+        request_line: RequestLine {
+            method,
+            path: path_and_query.to_owned(),
+            ..RequestLine::unknown()
+        },
         cause: format!("not a valid request: {error}"),
     })
 }

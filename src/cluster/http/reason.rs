@@ -1,4 +1,4 @@
-//! Why there is no connection, in the words that kubectl users know: Go's.
+//! Why there is no connection, in the words that kubectl prints: Go's.
 
 use std::{error::Error as StdError, io};
 
@@ -6,9 +6,9 @@ use http::Uri;
 use jiff::Timestamp;
 use rustls::{CertificateError, pki_types::ServerName};
 
-use super::super::{error::Failure, kubeconfig::plain};
+use super::super::error::{Failure, os_error};
 
-/// The failure behind an error of the connector.
+/// The failure for an error of the connector.
 pub fn unreachable(
     error: &(dyn StdError + 'static),
     server: &Uri,
@@ -44,7 +44,7 @@ pub fn unreachable(
             }
             io::ErrorKind::TimedOut => format!("{through}dial tcp {dialed}: i/o timeout"),
             io::ErrorKind::UnexpectedEof => "EOF".to_owned(),
-            _ => format!("{through}dial tcp {dialed}: connect: {}", plain(error)),
+            _ => format!("{through}dial tcp {dialed}: connect: {}", os_error(error)),
         },
         None => format!("{through}{}", innermost(error)),
     };
@@ -56,11 +56,11 @@ pub fn unreachable(
     Failure::Unreachable { cause, hint: Some(hint) }
 }
 
-/// What the last error in the chain says.
+/// The message of the last error in the chain.
 pub fn innermost(error: &(dyn StdError + 'static)) -> String {
     let last = links(error).last();
     match last.and_then(|link| link.downcast_ref::<io::Error>()) {
-        Some(error) => plain(error),
+        Some(error) => os_error(error),
         None => last.map(ToString::to_string).unwrap_or_default(),
     }
 }
@@ -69,8 +69,8 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     links(error).find_map(|link| link.downcast_ref::<T>())
 }
 
-/// An error and its sources. What an `io::Error` wraps is a link of its own:
-/// `source()` skips it, and TLS errors sit there.
+/// An error and its sources. The error that an `io::Error` wraps is included:
+/// `source()` skips it, and TLS errors are there.
 fn links<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -84,15 +84,15 @@ fn links<'a>(
     })
 }
 
-const DISTRUST: &str = "the kubeconfig's certificate-authority does not vouch for this server: \
-                        fetch the kubeconfig again, and suspect the network before \
-                        --insecure-skip-tls-verify";
-const OTHER_NAME: &str = "the server answers under another name: correct `server`, or pass \
-                          --tls-server-name when you know the name";
+const DISTRUST: &str = "the certificate-authority of the kubeconfig did not sign this server's \
+                        certificate: get the kubeconfig again, and make sure that nobody \
+                        intercepts the connection before you use --insecure-skip-tls-verify";
+const OTHER_NAME: &str = "the server's certificate is for another name: correct `server` in the \
+                          kubeconfig, or pass --tls-server-name if you know the right name";
 const CLOCK: &str = "check this machine's clock, then renew the server's certificates";
-const NOT_TLS: &str = "is this the right port, and is it https?";
+const NOT_TLS: &str = "check that this is the right port, and that it serves HTTPS";
 
-/// A TLS failure as Go's crypto/tls and crypto/x509 put it, and what to do.
+/// A TLS failure in the words of Go's crypto/tls and crypto/x509, and a hint.
 fn tls_words(error: &rustls::Error) -> (String, &'static str) {
     match error {
         rustls::Error::InvalidCertificate(why) => {
@@ -133,18 +133,17 @@ fn x509_words(why: &CertificateError) -> (String, &'static str) {
         CertificateError::BadSignature => {
             ("certificate signed by unknown authority (bad signature)".to_owned(), DISTRUST)
         }
-        // Go trusts a server's own certificate when it is among the
-        // authorities; rustls wants one that an authority signed.
+        // Go accepts a server certificate that is itself among the trusted
+        // ones; rustls wants one that a CA has signed.
         other if other.to_string().contains("CaUsedAsEndEntity") => (
-            "the certificate is a certificate authority's own and may not stand for a server"
-                .to_owned(),
-            "give the server a certificate that its authority signed (CA:FALSE)",
+            "the certificate is a CA certificate and cannot be used by a server".to_owned(),
+            "give the server a certificate that its CA has signed (CA:FALSE)",
         ),
         other => (other.to_string(), DISTRUST),
     }
 }
 
-/// Go lists only the names of the kind that was asked for.
+/// Like Go, lists only names of the same kind as the expected one.
 fn name_words(expected: &ServerName<'_>, presented: &[String]) -> String {
     let of_kind = |kind: &str| -> Vec<&str> {
         presented

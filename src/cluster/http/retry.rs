@@ -1,27 +1,27 @@
-//! When a request is sent again. Never in silence, never more than four times.
+//! When a request is retried: never silently, and at most four times.
 
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode, header::RETRY_AFTER};
 
 use super::{
-    super::error::{Asked, Failure},
+    super::error::{Failure, RequestLine},
     Body,
 };
 use crate::output::Terminal;
 
-/// Enough to ride out a rolling restart of an API server, few enough that
-/// nobody wonders what the tool is doing.
-const MOST: u32 = 4;
+/// Enough for a rolling restart of an API server, and few enough that nobody
+/// wonders what the program is doing.
+const MAX_RETRIES: u32 = 4;
 
-/// The first wait; each one after it is twice as long.
+/// The first wait; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// A server that asks for more patience than this gets its answer passed on
-/// instead: the user decides.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// If the server asks for a longer wait, its answer is returned and the user
+/// decides.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Waits that a user would notice are always explained.
+/// Waits from this long on are always reported.
 const NOTICEABLE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,29 +31,28 @@ pub struct Retry {
 }
 
 impl Retry {
-    pub fn say(&self, terminal: Terminal, asked: &Asked, number: u32) {
+    pub fn log(&self, terminal: Terminal, request_line: &RequestLine, number: u32) {
         let Retry { wait, why } = self;
         let level = u8::from(*wait < NOTICEABLE);
         terminal.verbose(
             level,
-            &format!("{asked}: {why}; trying again in {wait:?} ({number} of {MOST})"),
+            &format!("{request_line}: {why}; retrying in {wait:?} ({number} of {MAX_RETRIES})"),
         );
     }
 }
 
-/// Whether to send a request again, and after which wait.
+/// Whether to retry a request, and after what wait.
 ///
-/// A read may always be repeated. A write is repeated only after 429 with
-/// `Retry-After`: then the server says that it did not take it up. A
-/// connection that cannot be made is tried again only when it once worked:
-/// a wrong address stays wrong.
+/// Reads are always safe to repeat. A write is repeated only after a 429 with
+/// `Retry-After`: then the server did not process it. A failed connection is
+/// retried only if an earlier one worked: a wrong address stays wrong.
 pub fn decide(
     method: &Method,
     outcome: &Result<Response<Body>, Failure>,
     retries: u32,
     answered_before: bool,
 ) -> Option<Retry> {
-    if retries >= MOST {
+    if retries >= MAX_RETRIES {
         return None;
     }
     let reads = is_read(method);
@@ -70,7 +69,7 @@ pub fn decide(
                 }
                 _ => return None,
             };
-            (wait <= LONGEST_WAIT).then(|| Retry { wait, why: format!("the server says {status}") })
+            (wait <= MAX_WAIT).then(|| Retry { wait, why: format!("the server returned {status}") })
         }
         Err(failure) => {
             let broken = match failure {
@@ -83,11 +82,11 @@ pub fn decide(
     }
 }
 
-/// The same for an answer whose body broke off.
+/// The same for a connection lost within the body of an answer.
 pub fn after_loss(method: &Method, retries: u32) -> Option<Retry> {
-    (is_read(method) && retries < MOST).then(|| Retry {
+    (is_read(method) && retries < MAX_RETRIES).then(|| Retry {
         wait: FIRST_WAIT * 2_u32.pow(retries),
-        why: "the connection was lost within the answer".to_owned(),
+        why: "the connection was lost in the middle of the answer".to_owned(),
     })
 }
 
@@ -141,8 +140,11 @@ mod tests {
             assert_eq!(wait(&method, &answer(429, Some("1")), 0), Some(1_000));
             assert_eq!(wait(&method, &answer(429, None), 0), None);
             assert_eq!(wait(&method, &answer(503, Some("1")), 0), None);
-            let asked = Asked::unknown();
-            assert_eq!(wait(&method, &Err(Failure::Lost { asked, cause: String::new() }), 0), None);
+            let request_line = RequestLine::unknown();
+            assert_eq!(
+                wait(&method, &Err(Failure::Lost { request_line, cause: String::new() }), 0),
+                None
+            );
         }
     }
 

@@ -1,5 +1,5 @@
-//! `-v`: what goes over the wire, as kubectl shows it, without the secrets.
-//! From 6 on a line for each request, from 7 on headers, from 8 on bodies.
+//! `-v`: requests and answers as kubectl logs them, without secrets. From 6 on
+//! a line per request, from 7 on headers, from 8 on bodies.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::{
-    super::error::{Asked, Failure},
+    super::error::{Failure, RequestLine},
     Body, Outgoing,
 };
 use crate::output::Terminal;
@@ -17,13 +17,13 @@ use crate::output::Terminal;
 const LINES: u8 = 6;
 const HEADERS: u8 = 7;
 const BODIES: u8 = 8;
-/// From here on bodies are whole.
+/// From here on bodies are not truncated.
 const WHOLE_BODIES: u8 = 9;
 
 /// kubectl's limit for a body at `-v=8`.
 const BODY_LIMIT: usize = 1024;
 
-const HIDDEN: &str = "<redacted>";
+const REDACTED: &str = "<redacted>";
 
 pub fn request(terminal: Terminal, base: &str, request: &Outgoing) {
     if terminal.verbosity < HEADERS {
@@ -43,7 +43,7 @@ pub fn request(terminal: Terminal, base: &str, request: &Outgoing) {
 pub fn response(
     terminal: Terminal,
     base: &str,
-    asked: &Asked,
+    request_line: &RequestLine,
     outcome: &Result<Response<Body>, Failure>,
     took: Duration,
 ) {
@@ -56,7 +56,7 @@ pub fn response(
     };
     let took = format!("in {} milliseconds", took.as_millis());
     if terminal.verbosity < HEADERS {
-        terminal.say(&format!("{} {base}{} {how} {took}", asked.method, asked.path));
+        terminal.say(&format!("{} {base}{} {how} {took}", request_line.method, request_line.path));
         return;
     }
     terminal.say(&format!("Response Status: {how} {took}"));
@@ -74,8 +74,11 @@ pub fn response_body(terminal: Terminal, body: &[u8]) {
 
 fn headers(terminal: Terminal, headers: &HeaderMap) {
     for (name, value) in headers {
-        let value =
-            if is_secret(name) { HIDDEN.into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        let value = if is_secret(name) {
+            REDACTED.into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
         terminal.say(&format!("    {name}: {value}"));
     }
 }
@@ -85,7 +88,7 @@ fn is_secret(name: &HeaderName) -> bool {
         .contains(name)
 }
 
-/// The bytes of a body that is there already.
+/// The bytes of a body that is in memory.
 fn whole(body: &http_body_util::Full<Bytes>) -> Option<Bytes> {
     let mut body = body.clone();
     let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
@@ -110,8 +113,8 @@ fn shown(body: &[u8], verbosity: u8) -> String {
     format!("{} [truncated {} chars]", &text[..end], text[end..].chars().count())
 }
 
-/// Hides what a Secret holds, also in lists, in watch events and in the
-/// annotation that `kubectl apply` leaves, and every field called `token`.
+/// Redacts the data of Secrets, also in lists, in watch events and in the
+/// annotation of `kubectl apply`, and fields such as `token` and `password`.
 fn redact(json: &mut Value, within_secret: bool) {
     match json {
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, within_secret)),
@@ -124,17 +127,17 @@ fn redact(json: &mut Value, within_secret: bool) {
                         "token" | "password" | "client-key-data" | "clientKeyData",
                         Value::String(text),
                     ) => {
-                        HIDDEN.clone_into(text);
+                        REDACTED.clone_into(text);
                     }
                     ("data" | "stringData", Value::Object(entries)) if secret => {
                         for entry in entries.values_mut() {
-                            *entry = Value::from(HIDDEN);
+                            *entry = Value::from(REDACTED);
                         }
                     }
                     ("kubectl.kubernetes.io/last-applied-configuration", Value::String(text))
                         if secret =>
                     {
-                        HIDDEN.clone_into(text);
+                        REDACTED.clone_into(text);
                     }
                     _ => redact(value, secret),
                 }
@@ -167,15 +170,15 @@ mod tests {
                 "stringData": {"user": value},
             })
         };
-        assert_eq!(redacted(&secret("c2VjcmV0")), secret(HIDDEN));
+        assert_eq!(redacted(&secret("c2VjcmV0")), secret(REDACTED));
         let event = |value| json!({"type": "ADDED", "object": secret(value)});
-        assert_eq!(redacted(&event("x")), event(HIDDEN));
+        assert_eq!(redacted(&event("x")), event(REDACTED));
         // Items of a list carry no kind of their own.
         let list =
             |value| json!({"kind": "SecretList", "items": [{"data": {"a": value, "b": value}}]});
-        assert_eq!(redacted(&list("x")), list(HIDDEN));
+        assert_eq!(redacted(&list("x")), list(REDACTED));
         let token = |value| json!({"kind": "TokenRequest", "status": {"token": value}});
-        assert_eq!(redacted(&token("x")), token(HIDDEN));
+        assert_eq!(redacted(&token("x")), token(REDACTED));
         let map = json!({"kind": "ConfigMap", "data": {"a": "kept"}});
         assert_eq!(redacted(&map), map);
     }

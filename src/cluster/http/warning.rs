@@ -1,8 +1,8 @@
-//! `Warning:` headers, as the API server sends them for deprecated APIs and
-//! by admission (RFC 7234, section 5.5).
+//! `Warning:` headers, which API servers send for deprecated APIs and from
+//! admission webhooks (RFC 7234, section 5.5).
 
-/// The texts in one header's value. As in client-go, only code 299 counts
-/// ("miscellaneous persistent warning"), and what cannot be read is left out.
+/// The texts in a header value. As in client-go, only code 299 counts
+/// ("miscellaneous persistent warning"), and malformed warnings are skipped.
 pub fn texts(value: &[u8]) -> Vec<String> {
     let value = String::from_utf8_lossy(value);
     let mut rest = value.trim_start();
@@ -16,7 +16,7 @@ pub fn texts(value: &[u8]) -> Vec<String> {
     texts
 }
 
-/// `code agent "text" ["date"]`, and what comes after the comma.
+/// Reads `code agent "text" ["date"]`; returns also the rest after the comma.
 fn one(value: &str) -> Option<(&str, String, &str)> {
     let (code, rest) = value.split_once(' ')?;
     let (_agent, rest) = rest.trim_start().split_once(' ')?;
@@ -29,7 +29,7 @@ fn one(value: &str) -> Option<(&str, String, &str)> {
     Some((code, text, rest))
 }
 
-/// A quoted string with its escapes undone, and the rest.
+/// An unescaped quoted string, and the rest.
 fn quoted(value: &str) -> Option<(String, &str)> {
     let mut letters = value.strip_prefix('"')?.char_indices();
     let mut text = String::new();

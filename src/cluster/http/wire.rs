@@ -1,10 +1,9 @@
-//! Connections: as few as can be.
+//! Connections, as few as possible.
 //!
-//! Over TLS, HTTP/2 is offered, and then one connection carries all requests
-//! of a run. hyper's pool learns the protocol only when a connection stands,
-//! so requests that start together would each open one first. Therefore the
-//! first connection is made here, under a lock, and handed to a pool that is
-//! told from the start which protocol it speaks.
+//! Over TLS we offer HTTP/2, and then one connection carries all requests of
+//! a run. hyper's pool learns the protocol only from an open connection, so
+//! concurrent first requests would each open one. So the first connection is
+//! opened here, under a lock, and given to a pool that knows its protocol.
 
 use std::{
     io,
@@ -41,14 +40,14 @@ use tower::{BoxError, Service, ServiceExt as _, util::BoxCloneSyncService};
 use super::{
     super::{
         credentials::Credentials,
-        error::{Asked, Failure},
+        error::{Failure, RequestLine},
     },
     reason,
 };
 use crate::output::{Error, Exit};
 
-/// client-go's: `net.Dialer{Timeout: 30s}` in `transport/cache.go`, here with
-/// the TLS handshake inside.
+/// As client-go: `net.Dialer{Timeout: 30s}` in `transport/cache.go`, here
+/// including the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// client-go's `HTTP2_READ_IDLE_TIMEOUT_SECONDS` and
@@ -57,14 +56,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Without HTTP/2 there are no pings, and TCP's own probes do it: three
-/// unanswered ones end a connection.
+/// Without HTTP/2 there are no pings; three unanswered TCP keepalive probes
+/// end a connection.
 const KEEPALIVE_PROBES: u32 = 3;
 
 /// How long an HTTP/1.1 connection is kept for the next request.
-const IDLE: Duration = Duration::from_secs(90);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Which client certificate a request's connection must have been made with.
+/// The client certificate that the connection of a request must have used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CertificateGeneration(pub u64);
 
@@ -78,8 +77,8 @@ pub struct Wire {
     configured: bool,
     proxy: Option<String>,
     multiplexed: Secured,
-    /// For exec and port-forward: a connection is turned into a `WebSocket`,
-    /// which HTTP/2 servers of Kubernetes do not do.
+    /// For exec and port-forward: Kubernetes upgrades only HTTP/1.1 connections
+    /// to `WebSocket`.
     upgradable: Secured,
     upgrades: OnceLock<Client>,
     pool: tokio::sync::Mutex<Pool>,
@@ -89,7 +88,7 @@ pub struct Wire {
 #[derive(Default)]
 struct Pool {
     client: Option<(Client, CertificateGeneration)>,
-    /// The last attempt to connect that failed, for those who waited for it.
+    /// The last failed attempt to connect, for requests that waited for it.
     failed: Option<(Instant, Failure)>,
 }
 
@@ -106,11 +105,11 @@ impl Wire {
         let secure = config.cluster_url.scheme_str() == Some("https");
         let tls = if secure {
             let mut tls = config.rustls_client_config().map_err(|error| unusable(&error))?;
-            if credentials.may_change_certificate() {
+            if credentials.come_from_a_plugin() {
                 if !tls.client_auth_cert_resolver.has_certs() {
                     tls.client_auth_cert_resolver = Arc::clone(&credentials.certificate) as Arc<_>;
                 }
-                // A resumed session would go on under the old certificate.
+                // A resumed session would keep the old certificate.
                 tls.resumption = Resumption::disabled();
             }
             tls
@@ -122,7 +121,7 @@ impl Wire {
                 HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
             if let Some(name) = &config.tls_server_name {
                 let name = name.clone().try_into().map_err(|_| {
-                    Error::new(Exit::Error, format!("{name:?} is no valid --tls-server-name"))
+                    Error::new(Exit::Error, format!("{name:?} is not a valid --tls-server-name"))
                 })?;
                 builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
             }
@@ -143,17 +142,17 @@ impl Wire {
         })
     }
 
-    /// Sends one request over the shared connection.
+    /// Sends a request over the shared connection.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let asked = Asked {
+        let request_line = RequestLine {
             method: request.method().clone(),
             path: super::path_of(&request).to_owned(),
-            ..Asked::unknown()
+            ..RequestLine::unknown()
         };
         let client = if request.headers().contains_key(UPGRADE) {
             self.upgrades
                 .get_or_init(|| {
-                    client(Connector { secured: self.upgradable.clone(), handed: None }, false)
+                    client(Connector { secured: self.upgradable.clone(), first: None }, false)
                 })
                 .clone()
         } else {
@@ -162,11 +161,11 @@ impl Wire {
         };
         client.request(request).await.map_err(|error| {
             if error.is_connect() {
-                // Perhaps another protocol is spoken next time.
+                // The server may speak another protocol next time.
                 self.disconnect();
                 return self.unreachable(&error);
             }
-            Failure::Lost { asked, cause: reason::innermost(&error) }
+            Failure::Lost { request_line, cause: reason::innermost(&error) }
         })
     }
 
@@ -174,7 +173,7 @@ impl Wire {
         reason::unreachable(error, &self.server, self.proxy.as_deref(), self.configured)
     }
 
-    /// Forgets the open connections; those in use live until they are done.
+    /// Drops the pool; connections in use stay open until they are done.
     fn disconnect(&self) {
         *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
@@ -189,8 +188,8 @@ impl Wire {
         {
             return Ok(client.clone());
         }
-        // Ten requests that wait for one connection fail together with it,
-        // and not one after the other.
+        // Requests that waited for one connection fail together with it,
+        // instead of each trying again.
         if let Some((when, failure)) = &pool.failed
             && *when >= arrived
         {
@@ -200,8 +199,8 @@ impl Wire {
         match connect(secured.clone(), self.server.clone()).await {
             Ok(first) => {
                 let http2 = first.connected().is_negotiated_h2();
-                let handed = Handed { http2, first: Mutex::new(Some(first)) };
-                let connector = Connector { secured, handed: Some(Arc::new(handed)) };
+                let first = FirstConnection { http2, stream: Mutex::new(Some(first)) };
+                let connector = Connector { secured, first: Some(Arc::new(first)) };
                 let client = client(connector, http2);
                 pool.client = Some((client.clone(), generation));
                 Ok(client)
@@ -222,8 +221,8 @@ enum Protocols {
     Http1,
 }
 
-/// A plain-HTTP server is never spoken to in TLS, but the connector's type
-/// wants a configuration, and loading the system's roots would cost time.
+/// A plain HTTP server needs no TLS, but the type of the connector requires a
+/// configuration, and loading the system's root certificates takes time.
 fn unused_tls() -> rustls::ClientConfig {
     rustls::ClientConfig::builder()
         .with_root_certificates(rustls::RootCertStore::empty())
@@ -238,15 +237,15 @@ fn client(connector: Connector, http2: bool) -> Client {
             .http2_only(true)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            // Pings tell whether it lives; a run keeps its one connection.
+            // Pings detect a dead connection; a run keeps its one connection.
             .pool_idle_timeout(None);
     } else {
-        builder.pool_idle_timeout(IDLE);
+        builder.pool_idle_timeout(IDLE_TIMEOUT);
     }
     builder.build(connector)
 }
 
-/// A proxy's address as it may be shown.
+/// The address of a proxy, without user and password.
 fn without_password(proxy: &Uri) -> String {
     let authority = proxy.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -263,7 +262,7 @@ fn dial(config: &kube::Config) -> Result<Dial, Error> {
     tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let Some(proxy) = &config.proxy_url else { return Ok(boxed(tcp)) };
-    // Takes user and password out of the address and decodes them.
+    // Extracts user and password from the address and decodes them.
     let intercepted = Matcher::builder().all(proxy.to_string()).build();
     let intercepted = intercepted.intercept(&config.cluster_url).ok_or_else(|| {
         Error::new(Exit::Error, format!("the proxy address {:?} cannot be used", proxy.host()))
@@ -279,7 +278,7 @@ fn dial(config: &kube::Config) -> Result<Dial, Error> {
     let authorization = intercepted.basic_auth().cloned();
     if proxy.scheme_str() == Some("https") {
         let tls = config.rustls_client_config().map_err(|error| {
-            Error::new(Exit::Error, "no TLS to the proxy").caused_by_chain(&error)
+            Error::new(Exit::Error, "cannot set up TLS to the proxy").caused_by_chain(&error)
         })?;
         let secured = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
@@ -299,7 +298,7 @@ fn dial(config: &kube::Config) -> Result<Dial, Error> {
     }))
 }
 
-/// One type for every way to dial.
+/// Boxes every kind of dialer as one type.
 fn boxed<S>(service: S) -> Dial
 where
     S: Service<Uri> + Clone + Send + Sync + 'static,
@@ -311,16 +310,16 @@ where
     BoxCloneSyncService::new(service)
 }
 
-/// Makes connections for a pool; the first was made before the pool.
+/// Opens connections for a pool, which gets its first one ready-made.
 #[derive(Clone)]
 struct Connector {
     secured: Secured,
-    handed: Option<Arc<Handed>>,
+    first: Option<Arc<FirstConnection>>,
 }
 
-struct Handed {
+struct FirstConnection {
     http2: bool,
-    first: Mutex<Option<Stream>>,
+    stream: Mutex<Option<Stream>>,
 }
 
 impl Service<Uri> for Connector {
@@ -333,16 +332,16 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, server: Uri) -> Self::Future {
-        let (secured, handed) = (self.secured.clone(), self.handed.clone());
+        let (secured, first) = (self.secured.clone(), self.first.clone());
         Box::pin(async move {
-            let Some(handed) = handed else { return connect(secured, server).await };
-            let first = handed.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(stream) = first {
+            let Some(first) = first else { return connect(secured, server).await };
+            let stream = first.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(stream) = stream {
                 return Ok(stream);
             }
             let stream = connect(secured, server).await?;
-            if handed.http2 && !stream.connected().is_negotiated_h2() {
-                return Err("the server stopped speaking HTTP/2".into());
+            if first.http2 && !stream.connected().is_negotiated_h2() {
+                return Err("the server no longer speaks HTTP/2".into());
             }
             Ok(stream)
         })
@@ -357,7 +356,7 @@ async fn connect(mut secured: Secured, server: Uri) -> Result<Stream, BoxError> 
     }
 }
 
-/// A byte stream of any kind: TCP, or a tunnel through a proxy.
+/// A byte stream: TCP, or a tunnel through a proxy.
 struct Io(Box<dyn Bytestream>);
 
 trait Bytestream: Read + Write + Connection + Send + Unpin {}

@@ -1,4 +1,4 @@
-//! What stands around a set: its Service, autoscalers, budgets, events, nodes.
+//! Objects around a set: Services, autoscalers, budgets, events, nodes.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,10 +9,10 @@ use super::{
     pod::{ConditionObject, condition},
     set::{SelectorObject, selector},
 };
-use crate::workload::{Autoscaler, Budget, Event, ManagerKind, Node, Service};
+use crate::workload::{Attachment, Autoscaler, Budget, Event, ManagerKind, Node, Service};
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct ServiceObject {
+pub struct ServiceObject {
     pub metadata: Meta,
     #[serde(default)]
     spec: ServiceSpec,
@@ -40,7 +40,7 @@ impl From<ServiceObject> for Service {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct AutoscalerObject {
+pub struct AutoscalerObject {
     pub metadata: Meta,
     #[serde(default)]
     spec: AutoscalerSpec,
@@ -73,7 +73,7 @@ impl AutoscalerObject {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct BudgetObject {
+pub struct BudgetObject {
     metadata: Meta,
     #[serde(default)]
     spec: BudgetSpec,
@@ -116,7 +116,7 @@ impl From<BudgetObject> for Budget {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cluster) struct EventObject {
+pub struct EventObject {
     #[serde(default)]
     metadata: Meta,
     involved_object: Option<InvolvedObject>,
@@ -131,9 +131,11 @@ pub(in crate::cluster) struct EventObject {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct InvolvedObject {
     uid: String,
+    /// `spec.containers{nginx}`.
+    field_path: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,6 +152,7 @@ impl From<EventObject> for Event {
             object.series.map_or((None, None), |series| (series.count, series.last_observed_time));
         Event {
             name: object.metadata.name,
+            container: container_of(&involved.field_path),
             object_uid: involved.uid,
             reason: object.reason,
             message: object.message,
@@ -159,8 +162,45 @@ impl From<EventObject> for Event {
     }
 }
 
+/// `nginx` of `spec.containers{nginx}`.
+fn container_of(path: &str) -> Option<String> {
+    Some(path.strip_suffix('}')?.split_once('{')?.1.to_owned())
+}
+
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct NodeObject {
+pub struct AttachmentObject {
+    #[serde(default)]
+    metadata: Meta,
+    spec: AttachmentSpec,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttachmentSpec {
+    #[serde(default)]
+    node_name: String,
+    #[serde(default)]
+    source: AttachmentSource,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AttachmentSource {
+    persistent_volume_name: Option<String>,
+}
+
+impl From<AttachmentObject> for Option<Attachment> {
+    fn from(object: AttachmentObject) -> Option<Attachment> {
+        Some(Attachment {
+            volume: object.spec.source.persistent_volume_name?,
+            node: object.spec.node_name,
+            since: object.metadata.creation_timestamp,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct NodeObject {
     pub metadata: Meta,
     #[serde(default)]
     status: NodeStatus,

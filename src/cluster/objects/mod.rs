@@ -1,17 +1,15 @@
-//! Kubernetes objects as they travel, and their way into `workload` types.
+//! Kubernetes objects as the API serves them, and their conversion to
+//! `workload` types.
 //!
-//! Only the fields that are used are named: serde skips the rest, so that a
-//! list of thousands of pods costs little, and nothing read here is ever
-//! written back (a typed round trip would drop fields that this program has
-//! never heard of, kubernetes #3955). The same types read a cluster's answers
-//! and files.
+//! Only the fields that are used are declared: serde skips the rest, which
+//! keeps long lists cheap. Nothing read here is ever written back, because a
+//! typed round trip drops unknown fields (kubernetes #3955). The same types
+//! read answers of a cluster and files.
 
 mod around;
-mod disks;
-mod naming;
 mod pod;
 mod set;
-mod storage;
+pub mod storage;
 
 use std::collections::BTreeMap;
 
@@ -21,17 +19,17 @@ use serde_json::Value;
 
 use crate::workload::Owner;
 
-pub(super) use around::{AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject};
-pub(super) use disks::DiskObject;
-pub(super) use naming::{LabelledObject, MemberObject, NamedService, SliceObject, TextsObject};
-pub(super) use pod::PodObject;
-pub(super) use set::{RevisionObject, SetObject};
-pub(super) use storage::{ClaimObject, ClassObject, SnapshotClassObject, VolumeObject};
+pub use around::{
+    AttachmentObject, AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject,
+};
+pub use pod::PodObject;
+pub use set::{RevisionObject, SetObject};
+pub use storage::{ClaimObject, ClassObject, SnapshotClassObject, VolumeObject};
 
-type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
-/// Something read in full and kept as it came: what is put back must be what
-/// was read.
+/// A value decoded and also kept raw, so that it can be written back
+/// unchanged.
 #[derive(Debug)]
 struct Kept<T> {
     raw: Value,
@@ -46,9 +44,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Kept<T> {
     }
 }
 
-/// A list as the server sends it; some servers send null for no items.
+/// A list as the server sends it; some servers send null instead of no items.
 #[derive(Debug, Deserialize)]
-pub(super) struct List<T> {
+pub struct List<T> {
     #[serde(default)]
     pub metadata: ListMeta,
     #[serde(default = "Option::default")]
@@ -57,40 +55,40 @@ pub(super) struct List<T> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ListMeta {
+pub struct ListMeta {
     #[serde(default)]
     pub resource_version: String,
-    /// From where the next page goes on; empty behind the last.
+    /// The token of the next page; empty on the last one.
     #[serde(default, rename = "continue")]
     pub next: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Meta {
+pub struct Meta {
     pub name: String,
     pub namespace: Option<String>,
-    uid: String,
-    resource_version: String,
-    generation: i64,
-    creation_timestamp: Option<Timestamp>,
-    deletion_timestamp: Option<Timestamp>,
-    labels: Option<Labels>,
-    annotations: Option<Labels>,
-    finalizers: Option<Vec<String>>,
-    owner_references: Option<Vec<OwnerReference>>,
+    pub uid: String,
+    pub resource_version: String,
+    pub generation: i64,
+    pub creation_timestamp: Option<Timestamp>,
+    pub deletion_timestamp: Option<Timestamp>,
+    pub labels: Option<Labels>,
+    pub annotations: Option<Labels>,
+    pub finalizers: Option<Vec<String>>,
+    pub owner_references: Option<Vec<OwnerReference>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OwnerReference {
+pub struct OwnerReference {
     #[serde(default)]
-    api_version: String,
-    kind: String,
-    name: String,
+    pub api_version: String,
+    pub kind: String,
+    pub name: String,
     #[serde(default)]
-    uid: String,
-    controller: Option<bool>,
+    pub uid: String,
+    pub controller: Option<bool>,
 }
 
 impl Meta {
@@ -104,7 +102,8 @@ impl Meta {
         owners.map(owner).collect()
     }
 
-    fn controller(&self) -> Option<&OwnerReference> {
+    /// The owner that controls it.
+    pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
     }
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Meta;
-use crate::workload::{Condition, ContainerState, ContainerStatus, Ended, Pod};
+use crate::workload::{Condition, ContainerRole, ContainerState, ContainerStatus, Ended, Pod};
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct PodObject {
+pub struct PodObject {
     pub metadata: Meta,
     #[serde(default)]
     spec: PodSpec,
@@ -24,19 +24,41 @@ struct PodSpec {
     containers: Vec<PodContainer>,
     init_containers: Option<Vec<PodContainer>>,
     volumes: Option<Vec<PodVolume>>,
+    readiness_gates: Option<Vec<ReadinessGate>>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadinessGate {
+    condition_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PodContainer {
     name: String,
     #[serde(default)]
     image: String,
+    restart_policy: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PodVolume {
+    #[serde(default)]
+    name: String,
     persistent_volume_claim: Option<ClaimSource>,
+    /// A claim that is created with the pod, and deleted with it.
+    ephemeral: Option<serde::de::IgnoredAny>,
+}
+
+impl PodVolume {
+    fn claim(self, pod: &str) -> Option<String> {
+        match self.persistent_volume_claim {
+            Some(claim) => Some(claim.claim_name),
+            None => self.ephemeral.map(|_| format!("{pod}-{}", self.name)),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +95,8 @@ struct ContainerStatusObject {
     #[serde(default)]
     ready: bool,
     #[serde(default)]
+    started: bool,
+    #[serde(default)]
     restart_count: u32,
     #[serde(default)]
     state: StateObject,
@@ -84,8 +108,14 @@ struct ContainerStatusObject {
 #[serde(default)]
 struct StateObject {
     waiting: Option<WaitingObject>,
-    running: Option<serde::de::IgnoredAny>,
+    running: Option<RunningObject>,
     terminated: Option<TerminatedObject>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunningObject {
+    started_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,8 +157,18 @@ impl From<PodObject> for Pod {
         let mut statuses: BTreeMap<String, ContainerStatusObject> =
             statuses.into_iter().map(|status| (status.name.clone(), status)).collect();
         let init = spec.init_containers.unwrap_or_default();
+        let default = "kubectl.kubernetes.io/default-container";
+        let annotations = meta.annotations.as_ref();
         Pod {
+            default_container: annotations.and_then(|all| all.get(default)).cloned(),
+            claims: spec
+                .volumes
+                .into_iter()
+                .flatten()
+                .filter_map(|volume| volume.claim(&meta.name))
+                .collect(),
             controller_uid: meta.controller().map(|owner| owner.uid.clone()),
+            controller: meta.controller().map(|owner| format!("{}/{}", owner.kind, owner.name)),
             name: meta.name,
             uid: meta.uid,
             resource_version: meta.resource_version,
@@ -149,11 +189,11 @@ impl From<PodObject> for Pod {
                     container_status(container, init, status)
                 })
                 .collect(),
-            claims: spec
-                .volumes
+            readiness_gates: spec
+                .readiness_gates
                 .into_iter()
                 .flatten()
-                .filter_map(|volume| Some(volume.persistent_volume_claim?.claim_name))
+                .map(|gate| gate.condition_type)
                 .collect(),
         }
     }
@@ -174,11 +214,26 @@ fn container_status(
     init: bool,
     status: Option<ContainerStatusObject>,
 ) -> ContainerStatus {
-    let PodContainer { name, image } = container;
-    let Some(status) = status else {
-        let (ready, restarts, state) = (false, 0, ContainerState::Unknown);
-        return ContainerStatus { name, image, init, ready, restarts, state, last_end: None };
+    let PodContainer { name, image, restart_policy } = container;
+    let role = match restart_policy.as_deref() {
+        _ if !init => ContainerRole::Main,
+        Some("Always") => ContainerRole::Sidecar,
+        _ => ContainerRole::Init,
     };
+    let Some(status) = status else {
+        return ContainerStatus {
+            name,
+            image,
+            role,
+            started: false,
+            ready: false,
+            restarts: 0,
+            state: ContainerState::Unknown,
+            running_since: None,
+            last_end: None,
+        };
+    };
+    let running_since = status.state.running.as_ref().and_then(|running| running.started_at);
     let state = match status.state {
         StateObject { running: Some(_), .. } => ContainerState::Running,
         StateObject { terminated: Some(end), .. } => ContainerState::Ended(end.into()),
@@ -190,10 +245,12 @@ fn container_status(
     ContainerStatus {
         name,
         image,
-        init,
+        role,
+        started: status.started,
         ready: status.ready,
         restarts: status.restart_count,
         state,
+        running_since,
         last_end: status.last_state.terminated.map(Ended::from),
     }
 }

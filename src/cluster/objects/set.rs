@@ -1,16 +1,17 @@
 //! A StatefulSet and its revisions.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kept, Labels, Meta};
+use super::{ClaimObject, Kept, Labels, Meta};
 use crate::workload::{
-    ClaimTemplate, Container, Expression, FieldManager, PodManagement, PodTemplate, Probe,
-    ProbeKind, Retention, Revision, Selector, SetStatus, StatefulSet, Strategy,
+    Claim, ClaimTemplate, Container, Expression, FieldManager, Operation, PodManagement,
+    PodTemplate, Probe, ProbeKind, Retention, Revision, Selector, SetStatus, StatefulSet, Strategy,
 };
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct SetObject {
+pub struct SetObject {
     pub metadata: SetMeta,
     spec: SetSpec,
     #[serde(default)]
@@ -19,7 +20,7 @@ pub(in crate::cluster) struct SetObject {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cluster) struct SetMeta {
+pub struct SetMeta {
     #[serde(flatten)]
     pub common: Meta,
     managed_fields: Option<Vec<ManagedFields>>,
@@ -30,6 +31,9 @@ pub(in crate::cluster) struct SetMeta {
 struct ManagedFields {
     #[serde(default)]
     manager: String,
+    #[serde(default)]
+    operation: String,
+    time: Option<Timestamp>,
     #[serde(rename = "fieldsV1")]
     fields: Option<Value>,
 }
@@ -46,7 +50,7 @@ struct SetSpec {
     selector: SelectorObject,
     min_ready_seconds: Option<u32>,
     persistent_volume_claim_retention_policy: Option<RetentionPolicy>,
-    volume_claim_templates: Option<Vec<Named>>,
+    volume_claim_templates: Option<Vec<ClaimObject>>,
     template: Kept<TemplateObject>,
 }
 
@@ -75,12 +79,6 @@ struct RollingUpdate {
 struct RetentionPolicy {
     when_scaled: Option<String>,
     when_deleted: Option<String>,
-}
-
-/// An entry of which only the metadata's name matters.
-#[derive(Debug, Deserialize)]
-struct Named {
-    metadata: Meta,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,6 +161,7 @@ impl From<SetObject> for StatefulSet {
             generation: meta.generation,
             created: meta.creation_timestamp,
             deleting: meta.deletion_timestamp,
+            finalizers: meta.finalizers.unwrap_or_default(),
             labels: meta.labels.unwrap_or_default(),
             annotations: meta.annotations.unwrap_or_default(),
             field_managers: field_managers(managed_fields.unwrap_or_default()),
@@ -184,7 +183,8 @@ impl From<SetObject> for StatefulSet {
                 .volume_claim_templates
                 .unwrap_or_default()
                 .into_iter()
-                .map(|template| ClaimTemplate { name: template.metadata.name })
+                .map(Claim::from)
+                .map(|Claim { name, request, class, .. }| ClaimTemplate { name, request, class })
                 .collect(),
             template: template(spec.template),
             status: SetStatus {
@@ -201,8 +201,8 @@ fn strategy(object: Option<UpdateStrategy>) -> Strategy {
         return Strategy::RollingUpdate { partition: Some(0) };
     };
     match object.kind.as_deref() {
-        // Without a type the server fills in type and partition; with a type
-        // it leaves a null rollingUpdate as it is.
+        // Without a type the server defaults type and partition; with a type
+        // it leaves a null rollingUpdate alone.
         None | Some("") => Strategy::RollingUpdate {
             partition: Some(object.rolling_update.and_then(|r| r.partition).unwrap_or(0)),
         },
@@ -255,6 +255,7 @@ fn template(Kept { raw, known: object }: Kept<TemplateObject>) -> PodTemplate {
 
 fn container(object: ContainerObject, init: bool) -> Container {
     let has_readiness_probe = object.readiness_probe.is_some();
+    let probed = has_readiness_probe || object.startup_probe.is_some();
     let probes = [
         (ProbeKind::Startup, object.startup_probe),
         (ProbeKind::Readiness, object.readiness_probe),
@@ -265,6 +266,7 @@ fn container(object: ContainerObject, init: bool) -> Container {
         image: object.image,
         init,
         has_readiness_probe,
+        probed,
         env_names: object.env.unwrap_or_default().into_iter().map(|env| env.name).collect(),
         probes: probes
             .into_iter()
@@ -287,14 +289,19 @@ fn field_managers(entries: Vec<ManagedFields>) -> Vec<FieldManager> {
                 replicas: has(&["f:replicas"]).is_some(),
                 partition: has(&["f:updateStrategy", "f:rollingUpdate", "f:partition"]).is_some(),
                 template: has(&["f:template"]).is_some(),
+                operation: match entry.operation.as_str() {
+                    "Apply" => Operation::Apply,
+                    _ => Operation::Update,
+                },
                 name: entry.manager,
+                time: entry.time,
             }
         })
         .collect()
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct RevisionObject {
+pub struct RevisionObject {
     pub metadata: Meta,
     #[serde(default)]
     revision: i64,
@@ -312,14 +319,19 @@ struct RevisionSpec {
 }
 
 impl RevisionObject {
-    /// Whether the set with this uid wrote it: revisions of a namesake that
-    /// was deleted may still be around.
+    /// Whether it belongs to the set with this uid. Revisions of a deleted set
+    /// with the same name may still exist.
     pub fn belongs_to(&self, set_uid: &str) -> bool {
         self.metadata.controller().is_none_or(|owner| owner.uid == set_uid)
     }
 }
 
 impl RevisionObject {
+    /// The uid of the set that owns it.
+    pub fn owner_uid(&self) -> Option<&str> {
+        self.metadata.controller().map(|owner| owner.uid.as_str())
+    }
+
     /// Whether a set of this name owns it.
     pub fn is_of_set_named(&self, name: &str) -> bool {
         self.metadata
@@ -335,7 +347,7 @@ impl From<RevisionObject> for Revision {
             (raw, known.spec)
         });
         if let Value::Object(fields) = &mut template {
-            // The controller's word to itself: it applies revisions as patches.
+            // The controller adds this because it applies revisions as patches.
             fields.shift_remove("$patch");
         }
         let containers = known.and_then(|spec| spec.containers).into_iter().flatten();

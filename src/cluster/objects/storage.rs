@@ -3,13 +3,13 @@
 use serde::Deserialize;
 
 use super::{
-    Meta,
+    Labels, Meta,
     pod::{ConditionObject, condition},
 };
-use crate::workload::{Claim, ClaimRef, Class, SnapshotClass, Volume};
+use crate::workload::{Claim, ClaimRef, Class, MIGRATION_MARK, SnapshotClass, Volume};
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct ClaimObject {
+pub struct ClaimObject {
     pub metadata: Meta,
     #[serde(default)]
     spec: ClaimSpec,
@@ -34,11 +34,11 @@ struct Resources {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Quantities {
+pub struct Quantities {
     storage: Option<Quantity>,
 }
 
-/// Quantities are strings on the wire, but people write bare numbers too.
+/// Quantities are strings in the API, but manifests may have bare numbers.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Quantity {
@@ -61,9 +61,15 @@ struct ClaimStatus {
     phase: String,
     capacity: Option<Quantities>,
     conditions: Option<Vec<ConditionObject>>,
+    #[serde(rename = "allocatedResourceStatuses")]
+    resizes: Option<Labels>,
 }
 
-pub(super) fn storage(quantities: Option<Quantities>) -> Option<String> {
+/// The conditions of a claim that are about its size.
+const ABOUT_THE_SIZE: [&str; 4] =
+    ["Resizing", "FileSystemResizePending", "ControllerResizeError", "NodeResizeError"];
+
+pub fn storage(quantities: Option<Quantities>) -> Option<String> {
     quantities?.storage.map(String::from)
 }
 
@@ -72,8 +78,17 @@ impl From<ClaimObject> for Claim {
         let ClaimObject { metadata: meta, spec, status } = object;
         let owners = meta.owners();
         let annotations = meta.annotations.unwrap_or_default();
+        let (mut resizing, mut unused_since) = (Vec::new(), None);
+        for condition in status.conditions.into_iter().flatten().map(condition) {
+            if ABOUT_THE_SIZE.contains(&condition.kind.as_str()) && condition.holds {
+                resizing.push(condition);
+            } else if condition.kind == "Unused" && condition.holds {
+                unused_since = condition.since;
+            }
+        }
         let legacy_class = annotations.get("volume.beta.kubernetes.io/storage-class").cloned();
         Claim {
+            mark: annotations.get(MIGRATION_MARK).cloned(),
             owners,
             name: meta.name,
             uid: meta.uid,
@@ -87,19 +102,15 @@ impl From<ClaimObject> for Claim {
             access_modes: spec.access_modes.unwrap_or_default(),
             selected_node: annotations.get("volume.kubernetes.io/selected-node").cloned(),
             finalizers: meta.finalizers.unwrap_or_default(),
-            unused_since: status
-                .conditions
-                .into_iter()
-                .flatten()
-                .map(condition)
-                .find(|condition| condition.kind == "Unused" && condition.holds)
-                .and_then(|condition| condition.since),
+            unused_since,
+            resizing,
+            resize_status: status.resizes.and_then(|mut resizes| resizes.remove("storage")),
         }
     }
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cluster) struct VolumeObject {
+pub struct VolumeObject {
     pub metadata: Meta,
     spec: VolumeSpec,
     #[serde(default)]
@@ -140,11 +151,15 @@ struct VolumeStatus {
 impl From<VolumeObject> for Volume {
     fn from(object: VolumeObject) -> Volume {
         let VolumeObject { metadata: meta, spec, status } = object;
+        let mark = meta.annotations.and_then(|mut all| all.remove(MIGRATION_MARK));
         Volume {
+            mark,
             name: meta.name,
+            created: meta.creation_timestamp,
+            deleting: meta.deletion_timestamp,
             phase: status.phase,
             class: spec.storage_class_name.filter(|class| !class.is_empty()),
-            // The server's default for volumes that an administrator makes.
+            // The default for volumes that an administrator creates.
             reclaim_policy: spec
                 .persistent_volume_reclaim_policy
                 .unwrap_or_else(|| "Retain".to_owned()),
@@ -162,7 +177,7 @@ impl From<VolumeObject> for Volume {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cluster) struct ClassObject {
+pub struct ClassObject {
     pub metadata: Meta,
     #[serde(default)]
     provisioner: String,
@@ -190,7 +205,7 @@ impl From<ClassObject> for Class {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cluster) struct SnapshotClassObject {
+pub struct SnapshotClassObject {
     pub metadata: Meta,
     #[serde(default)]
     driver: String,

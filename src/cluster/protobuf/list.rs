@@ -1,82 +1,81 @@
-//! A list, item by item, as its bytes arrive.
+//! Parses a list item by item while it arrives.
 //!
-//! An API server wraps an object like this: `k8s\0`, then `runtime.Unknown`,
-//! whose field 2 is the list; and of a list field 1 is the metadata, and field
-//! 2 is one item, as often as there are items. So the items can be cut out
-//! without waiting for the end, and no more than one of them is kept.
+//! An API server sends `k8s\0`, then a `runtime.Unknown` whose field 2 is the
+//! list. Field 1 of a list is its metadata, and field 2 an item, repeated. So
+//! items can be parsed before the end arrives, and only one is in memory.
 
-use super::wire::{ENDS, Fields, Kind, Malformed, tag, varint};
+use super::wire::{Fields, Kind, Malformed, TRUNCATED, tag, varint};
 
-/// What stands before every object.
+/// The prefix of every object.
 pub const MAGIC: &[u8] = b"k8s\0";
 
-/// An item larger than this is none: etcd takes no more than a few MB.
-const LARGEST: u64 = 64 << 20;
+/// Larger items are rejected: etcd stores at most a few MB.
+const MAX_ITEM_BYTES: u64 = 64 << 20;
 
-/// What a list says of itself.
+/// The metadata of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     pub resource_version: String,
-    /// For the next page; empty behind the last.
+    /// The token of the next page; empty on the last one.
     pub next: String,
 }
 
-/// Cuts a list into items.
+/// Splits a list into items.
 #[derive(Debug, Default)]
-pub struct Cutter {
-    /// What came and is not yet of any use.
+pub struct ListParser {
+    /// Received, but not yet a whole field.
     pending: Vec<u8>,
-    place: Place,
-    /// Bytes of the list that are still to come, within the envelope.
+    state: State,
+    /// Bytes of the list that are still missing.
     left: u64,
-    /// Bytes of a field that nobody wants.
+    /// Bytes to skip, of fields that are not used.
     skip: u64,
     kind: String,
     meta: Meta,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum State {
     #[default]
     Magic,
     Envelope,
     List,
-    /// Behind the list, where no other may begin.
-    Behind,
+    /// After the list; there must not be another.
+    Done,
 }
 
-impl Cutter {
-    /// Takes what came, and gives every item that is whole to `item`.
+impl ListParser {
+    /// Takes received bytes, and passes every complete item to `item`.
     pub fn take(
         &mut self,
         data: &[u8],
         item: &mut impl FnMut(&[u8]) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
-        // Most of the time nothing is pending, and nothing is copied.
+        // Usually nothing is pending, and nothing is copied.
         if self.pending.is_empty() {
-            let used = self.cut(data, item)?;
+            let used = self.parse(data, item)?;
             self.pending.extend_from_slice(&data[used..]);
         } else {
             let mut all = std::mem::take(&mut self.pending);
             all.extend_from_slice(data);
-            let used = self.cut(&all, item)?;
+            let used = self.parse(&all, item)?;
             all.drain(..used);
             self.pending = all;
         }
         Ok(())
     }
 
-    /// What the list says of itself, when it is whole; and its kind.
+    /// The kind and the metadata of the list, if it is complete.
     pub fn end(self) -> Result<(String, Meta), Malformed> {
         let whole = self.pending.is_empty() && self.skip == 0;
-        match self.place {
-            Place::Behind if whole => Ok((self.kind, self.meta)),
-            _ => Err(ENDS),
+        match self.state {
+            State::Done if whole => Ok((self.kind, self.meta)),
+            _ => Err(TRUNCATED),
         }
     }
 
-    /// How many bytes were used.
-    fn cut(
+    /// Parses what it can; returns the number of bytes used.
+    fn parse(
         &mut self,
         data: &[u8],
         item: &mut impl FnMut(&[u8]) -> Result<(), Malformed>,
@@ -87,26 +86,26 @@ impl Cutter {
             if self.skip > 0 {
                 let skipped = self.skip.min(rest.len() as u64);
                 self.skip -= skipped;
-                // Not more than there is.
+                // At most the length of `rest`.
                 at += usize::try_from(skipped).unwrap_or(rest.len());
                 if self.skip > 0 {
                     return Ok(at);
                 }
                 continue;
             }
-            if self.place == Place::List && self.left == 0 {
-                self.place = Place::Behind;
+            if self.state == State::List && self.left == 0 {
+                self.state = State::Done;
             }
-            let used = match self.place {
-                Place::Magic => magic(rest)?,
-                Place::Envelope | Place::Behind => self.envelope(rest)?,
-                Place::List => self.list(rest, item)?,
+            let used = match self.state {
+                State::Magic => magic(rest)?,
+                State::Envelope | State::Done => self.envelope(rest)?,
+                State::List => self.list(rest, item)?,
             };
             match used {
                 Some(used) => {
                     at += used;
-                    if self.place == Place::Magic {
-                        self.place = Place::Envelope;
+                    if self.state == State::Magic {
+                        self.state = State::Envelope;
                     }
                 }
                 None => return Ok(at),
@@ -118,16 +117,16 @@ impl Cutter {
     fn envelope(&mut self, data: &[u8]) -> Result<Option<usize>, Malformed> {
         let Some((number, kind, value, head)) = head(data)? else { return Ok(None) };
         match (number, kind) {
-            (2, Kind::Length) if self.place == Place::Envelope => {
+            (2, Kind::Length) if self.state == State::Envelope => {
                 self.left = value;
-                self.place = Place::List;
+                self.state = State::List;
                 Ok(Some(head))
             }
             (2, _) => Err(Malformed("there are two lists")),
             (1 | 3, Kind::Length) => {
                 let Some(body) = body(data, head, value)? else { return Ok(None) };
                 if number == 3 && !body.is_empty() {
-                    return Err(Malformed("it is encoded once more"));
+                    return Err(Malformed("the list has a content encoding"));
                 }
                 for field in Fields(body) {
                     let (number, value) = field?;
@@ -157,7 +156,7 @@ impl Cutter {
             Kind::Length => value,
         };
         let all = length.checked_add(head as u64).filter(|all| *all <= self.left);
-        let all = all.ok_or(Malformed("a field is longer than its list"))?;
+        let all = all.ok_or(Malformed("a field is longer than the list"))?;
         let used = match (number, kind) {
             (1 | 2, Kind::Length) => {
                 let Some(body) = body(data, head, value)? else { return Ok(None) };
@@ -177,7 +176,7 @@ impl Cutter {
         Ok(used)
     }
 
-    /// What nobody wants is not even kept.
+    /// Skips a field without keeping it.
     fn ignore(&mut self, kind: Kind, value: u64) {
         self.skip = match kind {
             Kind::Varint => 0,
@@ -195,8 +194,8 @@ fn magic(data: &[u8]) -> Result<Option<usize>, Malformed> {
     Ok((known == MAGIC.len()).then_some(known))
 }
 
-/// Number and kind of a field, its number or length, and how many bytes these
-/// take.
+/// The number and kind of a field, its value or length, and the size of this
+/// header.
 fn head(data: &[u8]) -> Result<Option<(u32, Kind, u64, usize)>, Malformed> {
     let Some((first, used)) = varint(data)? else { return Ok(None) };
     let (number, kind) = tag(first)?;
@@ -207,12 +206,12 @@ fn head(data: &[u8]) -> Result<Option<(u32, Kind, u64, usize)>, Malformed> {
     Ok(Some((number, kind, value, used + more)))
 }
 
-/// The bytes of a field; `None` until they are all there.
+/// The bytes of a field; `None` until all have arrived.
 fn body(data: &[u8], head: usize, length: u64) -> Result<Option<&[u8]>, Malformed> {
-    if length > LARGEST {
-        return Err(Malformed("an item is larger than any can be"));
+    if length > MAX_ITEM_BYTES {
+        return Err(Malformed("an item is too large"));
     }
-    let length = usize::try_from(length).map_err(|_| ENDS)?;
+    let length = usize::try_from(length).map_err(|_| TRUNCATED)?;
     Ok(data[head..].get(..length))
 }
 

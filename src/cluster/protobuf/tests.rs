@@ -1,10 +1,10 @@
-//! The cutter: whole lists in any pieces, and nothing that it trips over.
+//! The list parser, with any split of the input, and with malformed input.
 
 use proptest::prelude::*;
 
 use super::{
-    list::{Cutter, MAGIC, Meta},
-    status,
+    super::Status,
+    list::{ListParser, MAGIC, Meta},
     wire::{Fields, Malformed, Value, write::*},
 };
 
@@ -18,7 +18,7 @@ fn list(kind: &str, meta: &Meta, items: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn cut(data: &[u8], pieces: &[usize]) -> Result<(Vec<Vec<u8>>, String, Meta), Malformed> {
-    let mut cutter = Cutter::default();
+    let mut parser = ListParser::default();
     let mut items = Vec::new();
     let mut keep = |item: &[u8]| {
         items.push(item.to_vec());
@@ -27,11 +27,11 @@ fn cut(data: &[u8], pieces: &[usize]) -> Result<(Vec<Vec<u8>>, String, Meta), Ma
     let mut rest = data;
     for piece in pieces {
         let (now, later) = rest.split_at((*piece).min(rest.len()));
-        cutter.take(now, &mut keep)?;
+        parser.take(now, &mut keep)?;
         rest = later;
     }
-    cutter.take(rest, &mut keep)?;
-    let (kind, meta) = cutter.end()?;
+    parser.take(rest, &mut keep)?;
+    let (kind, meta) = parser.end()?;
     Ok((items, kind, meta))
 }
 
@@ -74,7 +74,7 @@ proptest! {
     ) {
         let data = if magic { [MAGIC, &data[..]].concat() } else { data };
         let _ = cut(&data, &pieces);
-        let _ = status(&data);
+        let _ = Status::of_server(&data);
         for field in Fields(&data) {
             let Ok((_, value)) = field else { break };
             let _ = (value.text(), value.number(), value.signed(), value.fields());
@@ -126,30 +126,4 @@ fn an_item_larger_than_any_is_refused_before_it_is_kept() {
     let huge = [bytes(1, &text(2, "PodList")), varint(2 << 3 | 2), varint(1 << 40)].concat();
     let item = [varint(2 << 3 | 2), varint(1 << 30)].concat();
     assert!(cut(&[MAGIC, &huge, &item].concat(), &[]).is_err());
-}
-
-#[test]
-fn an_error_is_read_in_this_form_too() {
-    let details = message(
-        5,
-        &[
-            text(1, "web"),
-            text(2, "apps"),
-            text(3, "statefulsets"),
-            message(4, &[text(1, "r"), text(2, "m"), text(3, "f")]),
-            number(5, 3),
-        ],
-    );
-    let raw = [text(2, "Failure"), text(3, "no"), text(4, "Expired"), details, number(6, 410)];
-    let types = message(1, &[text(1, "v1"), text(2, "Status")]);
-    let answer = [MAGIC.to_vec(), types, message(2, &raw)].concat();
-    let status = status(&answer).expect("a status");
-    assert_eq!(
-        (status.code, status.reason.as_str(), status.message.as_str()),
-        (410, "Expired", "no")
-    );
-    let details = status.details.expect("details");
-    assert_eq!((details.name.as_str(), details.retry_after_seconds), ("web", 3));
-    assert_eq!(details.causes[0].field, "f");
-    assert!(super::status(&list("PodList", &meta(), &[])).is_none());
 }

@@ -1,6 +1,6 @@
-//! The wire format of Protocol Buffers, as far as an API server speaks it.
+//! The wire format of Protocol Buffers, as far as API servers use it.
 
-/// What is no message.
+/// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
@@ -9,7 +9,7 @@ pub struct Malformed(pub &'static str);
 pub enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
-    /// Fixed 32 or 64 bits: no field that is read has them.
+    /// Fixed 32 or 64 bits; no field that we read has this type.
     Fixed,
 }
 
@@ -17,18 +17,18 @@ impl<'a> Value<'a> {
     pub fn bytes(self) -> Result<&'a [u8], Malformed> {
         match self {
             Value::Bytes(bytes) => Ok(bytes),
-            _ => Err(Malformed("a field has another type")),
+            _ => Err(Malformed("a field has the wrong type")),
         }
     }
 
     pub fn text(self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed("a text is not UTF-8"))
+        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed("a string is not UTF-8"))
     }
 
     pub fn number(self) -> Result<u64, Malformed> {
         match self {
             Value::Number(number) => Ok(number),
-            _ => Err(Malformed("a field has another type")),
+            _ => Err(Malformed("a field has the wrong type")),
         }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let field = self.field();
         if field.is_err() {
-            // Nobody knows where the next one would begin.
+            // The start of the next field is unknown.
             self.0 = &[];
         }
         Some(field)
@@ -85,21 +85,21 @@ impl<'a> Fields<'a> {
                 self.0 = &self.0[length..];
                 Ok(value)
             }
-            None => Err(ENDS),
+            None => Err(TRUNCATED),
         }
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(ENDS)?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(TRUNCATED)?;
         self.0 = rest;
         Ok(taken)
     }
 }
 
-pub const ENDS: Malformed = Malformed("it ends within a field");
-const TOO_LONG: Malformed = Malformed("a field is longer than can be");
+pub const TRUNCATED: Malformed = Malformed("it ends in the middle of a field");
+const TOO_LONG: Malformed = Malformed("a field is too long");
 
-/// How a value stands on the wire.
+/// How a value is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Varint,
@@ -109,22 +109,22 @@ pub enum Kind {
 
 /// A field's number and kind.
 pub fn tag(tag: u64) -> Result<(u32, Kind), Malformed> {
-    let number = u32::try_from(tag >> 3).map_err(|_| Malformed("no such field number"))?;
+    let number = u32::try_from(tag >> 3).map_err(|_| Malformed("invalid field number"))?;
     if number == 0 {
-        return Err(Malformed("no such field number"));
+        return Err(Malformed("invalid field number"));
     }
     let kind = match tag & 7 {
         0 => Kind::Varint,
         1 => Kind::Fixed(8),
         2 => Kind::Length,
         5 => Kind::Fixed(4),
-        _ => return Err(Malformed("no such wire type")),
+        _ => return Err(Malformed("unknown wire type")),
     };
     Ok((number, kind))
 }
 
-/// The number at the start, and how many bytes it takes; `None` when more
-/// bytes are needed to tell.
+/// The number at the start and its size in bytes; `None` when more bytes are
+/// needed.
 pub fn varint(bytes: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     let mut value = 0_u64;
     for (at, byte) in bytes.iter().take(10).enumerate() {
@@ -142,8 +142,8 @@ pub fn varint(bytes: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
 }
 
 #[cfg(test)]
-pub mod write {
-    //! The other way round, for tests.
+pub(crate) mod write {
+    //! Encoding, for tests.
 
     pub fn varint(mut value: u64) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -4,126 +4,129 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{look::Looker, show, verdict};
+use super::{
+    check::Checker,
+    show::{list_options, verdict, warn_of_assumed_domain},
+};
 use crate::{
-    cluster::naming::NameChanges,
+    cluster::{Failure, changes::Changes},
     dns::{
-        args::{LookArgs, Output},
+        args::{DnsArgs, Output, Via},
         compare::Verdict,
         expected::{Expected, Kind},
         picture::Picture,
-        report::{self, Lists},
+        read::{Reading, Target},
+        report,
     },
-    output::{
-        Error, Exit, Format, Live, Look, Terminal,
-        follow::{Change, End, time_is_up, until},
-        text::clock,
-    },
-    steps,
+    output::{Error, Exit, Look, watch_printer::WatchFormat},
+    steps::watch_loop::{self, Difference, Idle, Request, Watched},
 };
 
-/// Without a change in the API, servers are asked again this often: a cache
-/// says nothing when it lets go.
-const LOOK: Duration = Duration::from_secs(5);
-/// When a denial is about to run out, this often.
-const SOON: Duration = Duration::from_millis(250);
-/// Changes come in bursts.
-const QUIET: Duration = Duration::from_millis(50);
+/// How often servers are asked again without a change in the API: a cache does
+/// not report that an entry has expired.
+const RECHECK: Duration = Duration::from_secs(5);
+/// How often when a denial is about to expire.
+const RECHECK_SOON: Duration = Duration::from_millis(250);
 
-/// `--wait` and `--watch`: looks again whenever the API changes, and when an
-/// answer of a server runs out.
-pub async fn follow(
-    mut looker: Looker<'_>,
-    terminal: Terminal,
-    ordinal: Option<u32>,
-) -> Result<Exit, Error> {
-    let args = looker.args;
-    let draws =
-        args.watch && terminal.stdout_is_tty && matches!(args.output, Output::Table | Output::Wide);
-    let mut live = draws.then(|| Live::new(terminal));
-    let since = Timestamp::now();
-    let (mut picture, reading) = looker.look().await?;
-    looker.patient = true;
-    if let Some(wait) = args.wait {
-        announce(terminal, &picture, wait, since);
-    }
-    let mut changes = NameChanges::of(looker.cluster, &reading);
-    let expired = time_is_up(args.wait);
-    let signal = steps::interruption();
-    tokio::pin!(expired, signal);
-    if args.watch && !args.output.format().is_machine() && live.is_none() {
-        show(&picture, args, ordinal, terminal)?;
-    }
-    let end = loop {
-        if let Some(live) = &mut live {
-            let lists = Lists { output: args.output, ..Lists::default() };
-            let look = Look::of(terminal, picture.now);
-            live.draw(&report::render(&picture, verdict(&picture, args), &lists, look)?)?;
-        }
-        if args.wait.is_some() && picture.is_well() {
-            break End::Reached;
-        }
-        let pause = pause(&picture, args.wait.is_some());
-        let next = async {
-            changes.next(pause).await;
-            tokio::time::sleep(QUIET).await;
-            looker.look().await
-        };
-        let next = tokio::select! {
-            () = &mut expired => break End::Deadline,
-            exit = &mut signal => break End::Signal(exit),
-            next = next => next?.0,
-        };
-        for change in changes_between(&picture, &next) {
-            print(&change, args, terminal, live.is_some())?;
-        }
-        picture = next;
+/// Checks again whenever the API changes, and when a server's answer expires.
+pub async fn follow(checker: Checker<'_>, ordinal: Option<u32>) -> Result<Exit, Error> {
+    let args = checker.args;
+    let (Target::Set(name) | Target::Service(name)) = &checker.target;
+    let request = Request {
+        terminal: checker.terminal,
+        form: form(args.output),
+        watch: args.watch,
+        subject: format!("the names of {}/{name}", checker.cluster.namespace()),
+        goal: args.waits().then_some(match args.via.as_slice() {
+            [Via::Api] => "known to the API",
+            _ => "answered by every server",
+        }),
+        timeout: args.limit(),
+        schema: "kubectl-stateful/dns-change/v1",
+        hint: args.given.to_ask_again::<DnsArgs>("dns", checker.cluster),
     };
-    finish(&picture, &end, args, ordinal, terminal)
+    let mut watched = WatchedNames { checker, ordinal, is_first: true };
+    watch_loop::follow(&mut watched, &request).await
 }
 
-/// Until the next look, unless the API changes before. While a denial lasts,
-/// asking is of no use; when it is about to end, every moment counts.
+fn form(output: Output) -> WatchFormat {
+    match output {
+        Output::Name => WatchFormat::Names,
+        Output::Hosts | Output::Dig | Output::SrvList => WatchFormat::List,
+        Output::Table | Output::Wide | Output::Json | Output::Yaml | Output::Jsonl => {
+            output.format().into()
+        }
+    }
+}
+
+/// The names under `--wait` and `--watch`.
+struct WatchedNames<'a> {
+    checker: Checker<'a>,
+    ordinal: Option<u32>,
+    is_first: bool,
+}
+
+impl Watched for WatchedNames<'_> {
+    type Reading = Reading;
+    type Picture = Picture;
+
+    async fn read(&mut self) -> Result<Reading, Failure> {
+        self.checker.read().await
+    }
+
+    fn changes(&self, reading: &Reading) -> Changes {
+        reading.changes(self.checker.cluster)
+    }
+
+    async fn judge(&mut self, reading: &Reading, _: Timestamp) -> Result<Picture, Error> {
+        let picture = self.checker.check(reading).await?;
+        if std::mem::take(&mut self.is_first) {
+            warn_of_assumed_domain(&picture, self.checker.args, self.checker.terminal);
+        }
+        Ok(picture)
+    }
+
+    fn idle(&self, picture: &Picture) -> Idle {
+        Idle::ReadAfter(pause(picture, self.checker.args.waits()))
+    }
+
+    /// Also where nothing can be reached: the exit code says so at once.
+    fn is_reached(&self, picture: &Picture) -> bool {
+        picture.is_all_ok() || picture.is_hopeless()
+    }
+
+    fn verdict(&self, picture: &Picture) -> Exit {
+        verdict(picture, self.checker.args)
+    }
+
+    fn differences(&self, before: &Picture, after: &Picture) -> Vec<Difference> {
+        differences(before, after)
+    }
+
+    fn render(&self, picture: &Picture, exit: Exit, look: Look) -> Result<String, Error> {
+        let look = self.checker.args.rows.applied(Look { now: picture.now, ..look });
+        report::render(picture, exit, &list_options(self.checker.args, self.ordinal), look)
+    }
+
+    fn summary(&self, picture: &Picture) -> String {
+        report::summary(picture)
+    }
+}
+
+/// The time until the next check, unless the API changes before. It is
+/// pointless to ask while a denial is valid; when it is about to expire,
+/// servers are asked often.
 fn pause(picture: &Picture, waits: bool) -> Duration {
     match picture.denied_for().filter(|_| waits) {
-        Some(seconds @ 2..) => Duration::from_secs(u64::from(seconds) - 1).min(LOOK),
-        Some(_) => SOON,
-        None if waits && !picture.is_well() => Duration::from_secs(1),
-        None => LOOK,
+        Some(seconds @ 2..) => Duration::from_secs(u64::from(seconds) - 1).min(RECHECK),
+        Some(_) => RECHECK_SOON,
+        None if waits && !picture.is_all_ok() => Duration::from_secs(1),
+        None => RECHECK,
     }
 }
 
-fn announce(terminal: Terminal, picture: &Picture, wait: Duration, since: Timestamp) {
-    let name = picture.facts.service.as_deref().unwrap_or_default();
-    terminal.say(&format!(
-        "waiting for the names of {}/{name} to be answered by every server, since {}, {}",
-        picture.facts.namespace,
-        clock(since),
-        until(since, Some(wait)),
-    ));
-}
-
-fn print(
-    change: &Change,
-    args: &LookArgs,
-    terminal: Terminal,
-    is_drawn: bool,
-) -> Result<(), Error> {
-    if args.output == Output::Jsonl {
-        return terminal.answer(&change.json()?);
-    }
-    if is_drawn {
-        return Ok(());
-    }
-    if args.watch && !matches!(args.output.format(), Format::Json | Format::Yaml) {
-        return terminal.answer(&(change.line() + "\n"));
-    }
-    terminal.say(&change.line());
-    Ok(())
-}
-
-/// What differs between two pictures, in words. TTLs that run down do not count.
-fn changes_between(last: &Picture, next: &Picture) -> Vec<Change> {
+/// What is new in `next`, in words. A TTL that counts down is not a change.
+fn differences(last: &Picture, next: &Picture) -> Vec<Difference> {
     let state = |picture: &Picture| -> BTreeMap<(String, Kind), (Option<Verdict>, String)> {
         let rows = picture.rows.iter().map(|judged| {
             let row = &judged.row;
@@ -134,21 +137,16 @@ fn changes_between(last: &Picture, next: &Picture) -> Vec<Change> {
                     values.join(", ")
                 }
                 Expected::Nothing(absent) => absent.why().to_owned(),
-                Expected::Unknown => "not known".to_owned(),
+                Expected::Unknown => "unknown".to_owned(),
             };
             ((row.name.clone(), row.kind), (judged.verdict, expected))
         });
         rows.collect()
     };
     let (before, after) = (state(last), state(next));
-    let mut changes = Vec::new();
+    let mut differences = Vec::new();
     let mut add = |object: &str, message: String| {
-        changes.push(Change {
-            schema: "kubectl-stateful/dns-change/v1",
-            time: next.now,
-            object: object.to_owned(),
-            message,
-        });
+        differences.push(Difference { object: object.to_owned(), message });
     };
     let word = |verdict: Option<Verdict>| verdict.map_or("expected", Verdict::label);
     for ((name, kind), (verdict, expected)) in &after {
@@ -160,46 +158,8 @@ fn changes_between(last: &Picture, next: &Picture) -> Vec<Change> {
     }
     for (name, kind) in before.keys() {
         if !after.contains_key(&(name.clone(), *kind)) {
-            add(name, format!("{} {} is no name any more", next.zone.short(name), kind.name()));
+            add(name, format!("{} {} is gone", next.zone.short(name), kind.name()));
         }
     }
-    changes
-}
-
-fn finish(
-    picture: &Picture,
-    end: &End,
-    args: &LookArgs,
-    ordinal: Option<u32>,
-    terminal: Terminal,
-) -> Result<Exit, Error> {
-    let exit = match end {
-        End::Reached => verdict(picture, args),
-        End::Deadline => Exit::Timeout,
-        End::Signal(exit) => *exit,
-    };
-    if args.wait.is_some() || args.output.format().is_machine() {
-        let lists = Lists {
-            output: args.output,
-            format: args.format.clone(),
-            port: args.port.clone(),
-            ordinal,
-        };
-        let look = Look::of(terminal, picture.now);
-        terminal.answer(&report::render(picture, exit, &lists, look)?)?;
-    }
-    match end {
-        End::Deadline => {
-            let hint = steps::repeat();
-            let summary = report::summary(picture);
-            terminal
-                .say(&format!("error: timed out waiting for the names: {summary}\nhint: {hint}"));
-        }
-        End::Signal(_) if args.wait.is_some() => {
-            let hint = steps::repeat();
-            terminal.say(&format!("interrupted; nothing was changed\nhint: {hint}"));
-        }
-        End::Reached | End::Signal(_) => {}
-    }
-    Ok(exit)
+    differences
 }

@@ -1,62 +1,69 @@
-//! Reads, asks, shows; again at every change where that was asked for.
+//! Reads, asks, shows; with `--watch` or `--wait` again at every change.
 
+mod api_view;
+mod check;
+mod exec;
 mod follow;
-mod look;
-mod unasked;
-mod within;
+mod show;
 
-use self::{follow::follow, look::Looker, unasked::Unasked};
+use self::{
+    api_view::{ApiView, with_replicas},
+    check::Checker,
+    follow::follow,
+    show::show,
+};
 use super::{
-    args::{DnsArgs, ExplainArgs, LookArgs, Verb},
-    compare::Outcome,
-    domain::How,
-    expected::Wish,
-    facts::Facts,
-    picture::Picture,
-    report::{self, Lists},
+    args::{DnsArgs, ExplainArgs, LookArgs, Output},
+    expected::RowOptions,
+    facts::Servers,
+    lists, offline, read, report, rules,
 };
 use crate::{
-    cluster::{Cluster, ConnectionArgs, naming, offline::Bundle},
-    output::{Error, Exit, Look, Terminal},
+    cluster::{Cluster, ConnectionArgs, rights::can_i_of},
+    manifests::Bundle,
+    output::{Error, Exit, Look, Terminal, text::one_line},
     workload::{Finding, Severity},
 };
 
 /// Runs `dns`.
 ///
 /// # Errors
-/// When the target cannot be named or read, or the answer not be written.
+/// When the arguments are wrong, or the target cannot be read, or the answer
+/// cannot be written.
 pub async fn run(
     args: &DnsArgs,
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    match &args.verb {
-        Some(Verb::Explain(args)) => explained(args, connection, terminal).await,
-        None => look(&args.look, connection, terminal).await,
+    match args.explain()? {
+        Some(args) => explain(args, connection, terminal).await,
+        None => check(&args.look, connection, terminal).await,
     }
 }
 
-async fn explained(
+async fn explain(
     args: &ExplainArgs,
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let (target, ordinal) = args.target.parse()?;
-    let wish = Wish { ordinal, ..Wish::default() };
-    let mut picture = if args.target.filename.is_empty() {
+    let options = RowOptions { ordinal, ..RowOptions::default() };
+    let mut picture = if args.target.files.paths.is_empty() {
         let cluster = Cluster::connect(connection, terminal).await?;
-        let reading = naming::facts(&cluster, &target).await?;
+        let reading = read::facts(&cluster, &target).await?;
         terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
-        let mut unasked = Unasked::new(reading.facts, &args.target, wish);
-        unasked.facts.unread.append(&mut unasked.facts.servers.unread);
-        let paths = unasked.paths(&args.target, Some(&cluster)).await?;
-        unasked.picture(paths)
+        let api_view = ApiView::new(reading.facts, &args.target, options);
+        let paths = api_view.paths(&args.target, Some(&cluster)).await?;
+        let note = servers_unread(&api_view.facts.servers, &cluster);
+        let mut picture = api_view.without_answers(paths);
+        picture.findings.extend(note);
+        picture
     } else {
-        let bundle = Bundle::read(&args.target.filename)?;
-        let facts = bundle.naming(&target, connection.namespace.as_deref())?;
-        let unasked = Unasked::new(facts, &args.target, wish);
-        let paths = unasked.paths(&args.target, None).await?;
-        unasked.picture(paths)
+        let bundle = Bundle::read(&args.target.files.paths)?;
+        let facts = offline::facts(&bundle, &target, connection.namespace.as_deref())?;
+        let api_view = ApiView::new(facts, &args.target, options);
+        let paths = api_view.paths(&args.target, None).await?;
+        api_view.without_answers(paths)
     };
     picture.findings.sort_by_key(|finding| finding.severity);
     let heavy = |finding: &Finding| finding.severity != Severity::Note;
@@ -68,85 +75,49 @@ async fn explained(
         Exit::Incomplete
     };
     let look = Look::of(terminal, picture.now);
-    terminal.conclude(&report::explained(&picture, exit, args.output, look)?)?;
+    terminal.conclude(&report::render_explanation(&picture, exit, args.output.format, look)?)?;
     Ok(exit)
 }
 
-async fn look(
+/// The note that the DNS servers' configuration could not be read. Most people
+/// may not read kube-system, and all else that decides about names is known.
+fn servers_unread(servers: &Servers, cluster: &Cluster) -> Option<Finding> {
+    let unread = servers.unread.first()?;
+    let message = format!("what the DNS servers keep back is not known: {}", one_line(&unread.why));
+    let mut finding = rules::SERVERS_UNREAD.found("service/kube-dns", message);
+    finding.hint = can_i_of(&unread.why, &cluster.flags());
+    Some(finding)
+}
+
+async fn check(
     args: &LookArgs,
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let (target, ordinal) = args.target.parse()?;
-    if !args.output.is_a_list() && (args.replicas.is_some() || args.format.is_some()) {
-        return Err(Error::usage("--replicas and --format are for -o name, hosts and srv-list"));
+    if !args.output.is_list() && args.replicas.is_some() {
+        return Err(Error::usage("--replicas is for -o name, hosts and srv-list"));
     }
-    let wish = Wish { ordinal, kinds: args.kinds.clone(), ..Wish::default() };
-    if !args.target.filename.is_empty() {
-        let bundle = Bundle::read(&args.target.filename)?;
-        let facts = bundle.naming(&target, connection.namespace.as_deref())?;
-        let unasked = Unasked::new(as_if(facts, args), &args.target, wish);
-        let paths = unasked.paths(&args.target, None).await?;
-        return show(&unasked.picture(paths), args, ordinal, terminal);
+    if args.output != Output::SrvList && (args.format.is_some() || args.port.is_some()) {
+        return Err(Error::usage("--format and --port are for -o srv-list"));
+    }
+    args.rows.check(matches!(args.output, Output::Table | Output::Wide))?;
+    args.format.as_deref().map_or(Ok(()), lists::check_format)?;
+    let options = RowOptions { ordinal, kinds: args.kinds.clone(), ..RowOptions::default() };
+    if !args.target.files.paths.is_empty() {
+        let bundle = Bundle::read(&args.target.files.paths)?;
+        let facts = offline::facts(&bundle, &target, connection.namespace.as_deref())?;
+        let api_view = ApiView::new(with_replicas(facts, args), &args.target, options);
+        let paths = api_view.paths(&args.target, None).await?;
+        return show(&api_view.without_answers(paths), args, ordinal, terminal);
     }
     let cluster = Cluster::connect(connection, terminal).await?;
-    let mut looker = Looker::new(&cluster, args, target, wish, terminal);
-    if args.wait.is_some() || args.watch {
-        return follow(looker, terminal, ordinal).await;
+    let mut checker = Checker::new(&cluster, args, target, options, terminal);
+    if args.waits() || args.watch {
+        return follow(checker, ordinal).await;
     }
-    let (picture, _) = looker.look().await?;
+    let reading = checker.read().await?;
+    let picture = checker.check(&reading).await?;
     terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
     show(&picture, args, ordinal, terminal)
-}
-
-/// With `--replicas` the set counts as so large.
-fn as_if(mut facts: Facts, args: &LookArgs) -> Facts {
-    if let (Some(set), Some(replicas)) = (&mut facts.set, args.replicas) {
-        set.replicas = replicas;
-    }
-    facts
-}
-
-fn show(
-    picture: &Picture,
-    args: &LookArgs,
-    ordinal: Option<u32>,
-    terminal: Terminal,
-) -> Result<Exit, Error> {
-    let exit = verdict(picture, args);
-    if args.output.is_a_list() && picture.domain.how == How::Assumed {
-        let domain = &picture.domain.name;
-        terminal.warn(&format!(
-            "{domain} is assumed to be the cluster's domain; --cluster-domain says it"
-        ));
-    }
-    let lists = Lists {
-        output: args.output,
-        format: args.format.clone(),
-        port: args.port.clone(),
-        ordinal,
-    };
-    let look = Look::of(terminal, picture.now);
-    terminal.conclude(&report::render(picture, exit, &lists, look)?)?;
-    Ok(exit)
-}
-
-/// What a picture means for the exit code. Lists are about names, not about
-/// who serves them.
-fn verdict(picture: &Picture, args: &LookArgs) -> Exit {
-    if args.output.is_a_list() {
-        return if picture.unread.is_empty() { Exit::Done } else { Exit::Incomplete };
-    }
-    let silent = picture.asked.iter().any(|asked| asked.error.is_some());
-    let failed = || {
-        let mut outcomes = picture.rows.iter().flat_map(|judged| &judged.outcomes);
-        outcomes.any(|outcome| matches!(outcome, Outcome::Failed(_)))
-    };
-    if picture.is_found() {
-        Exit::Found
-    } else if picture.unread.is_empty() && !silent && !failed() {
-        Exit::Done
-    } else {
-        Exit::Incomplete
-    }
 }

@@ -1,29 +1,31 @@
-//! The spec of a Deployment becomes that of a StatefulSet.
+//! The spec of the StatefulSet, from that of the Deployment.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Mode, Work,
+    Converter, Mode,
     fold::Source,
-    metadata::{Heir, heritage},
-    object::{CONTAINERS, below, items, label, name, text, walk},
+    metadata::{Target, inherited_metadata},
     volumes::Storage,
 };
-use crate::migrate::rules;
+use crate::{
+    migrate::rules,
+    workload::raw::{CONTAINERS, below, items, kind_and_name, name, text, walk},
+};
 
 /// Fields of spec that both kinds have, with the same meaning.
 const COMMON: [&str; 5] =
     ["replicas", "selector", "template", "minReadySeconds", "revisionHistoryLimit"];
 
-impl Work<'_> {
-    /// What speaks against it before anything is looked at more closely.
+impl Converter<'_> {
+    /// Guards that only need the Deployments themselves.
     pub(super) fn guard(&mut self, group: &[usize]) {
         for &index in group {
             let deployment = &self.objects[index];
-            self.refuse_twins(deployment);
-            let on = label(deployment);
+            self.refuse_duplicates(deployment);
+            let on = kind_and_name(deployment);
             if let Some(since) = text(deployment, "/metadata/deletionTimestamp") {
-                let message = format!("{on} is being deleted, since {since}");
+                let message = format!("{on} is being deleted (since {since})");
                 self.findings.push(rules::BEING_DELETED.found(on.clone(), message));
             }
             for owner in items(deployment, "/metadata/ownerReferences") {
@@ -33,11 +35,13 @@ impl Work<'_> {
                 self.findings.push(rules::OWNER.found(on.clone(), message));
             }
             if deployment.pointer("/spec/paused") == Some(&Value::Bool(true)) {
-                self.findings.push(
-                    rules::PAUSED
-                        .found(on.clone(), format!("{on} is paused"))
-                        .hint(format!("kubectl rollout resume deploy/{}", name(deployment))),
+                let hint = format!(
+                    "kubectl rollout resume deploy/{}{}",
+                    name(deployment),
+                    self.typed(deployment)
                 );
+                let message = format!("{on} is paused");
+                self.findings.push(rules::PAUSED.found(on.clone(), message).hint(hint));
             }
             let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64);
             let wanted = number("/spec/replicas").unwrap_or(1);
@@ -46,11 +50,13 @@ impl Work<'_> {
             let seen = number("/status/observedGeneration").is_some();
             if seen && (behind || updated < wanted) {
                 let message = format!("{updated} of {wanted} replicas of {on} run its template");
-                self.findings.push(
-                    rules::ROLLOUT_IN_PROGRESS
-                        .found(on.clone(), message)
-                        .hint(format!("kubectl rollout status deploy/{}", name(deployment))),
+                let hint = format!(
+                    "kubectl rollout status deploy/{}{}",
+                    name(deployment),
+                    self.typed(deployment)
                 );
+                self.findings
+                    .push(rules::ROLLOUT_IN_PROGRESS.found(on.clone(), message).hint(hint));
             }
             let replicas = number("/spec/replicas").unwrap_or(1);
             if group.len() > 1 && replicas > 1 {
@@ -58,7 +64,7 @@ impl Work<'_> {
                 self.findings.push(
                     rules::PVC_SHARED
                         .found(on, message)
-                        .hint("each of --from becomes one ordinal: scale it to 1 first"),
+                        .hint("each Deployment of --from becomes one ordinal: scale it to 1 first"),
                 );
             }
         }
@@ -71,9 +77,9 @@ impl Work<'_> {
         service: &str,
         storage: &Storage,
     ) -> Value {
-        let (mut metadata, said) = heritage(&source.body, Heir::Set);
-        self.findings.extend(said);
-        self.say_relabelled(source, set);
+        let (mut metadata, findings) = inherited_metadata(&source.body, Target::Set);
+        self.findings.extend(findings);
+        self.report_changed_labels(source, set);
         metadata.insert("name".to_owned(), set.into());
         let mut body = source.body.clone();
         let Some(fields) = body.as_object_mut() else { return body };
@@ -88,7 +94,7 @@ impl Work<'_> {
         if api.as_ref().and_then(Value::as_str) != Some("apps/v1") {
             let api = api.as_ref().and_then(Value::as_str).unwrap_or_default();
             let message = format!("apiVersion {api} became apps/v1");
-            self.findings.push(rules::OLD_API.found(label(&source.body), message));
+            self.findings.push(rules::OLD_API.found(kind_and_name(&source.body), message));
         }
         let spec = self.spec(source, old_spec, service, storage);
         fields.insert("spec".to_owned(), Value::Object(spec));
@@ -102,7 +108,7 @@ impl Work<'_> {
         service: &str,
         storage: &Storage,
     ) -> Map<String, Value> {
-        let on = label(&source.body);
+        let on = kind_and_name(&source.body);
         let template = old.shift_remove("template").unwrap_or_default();
         let mut spec = Map::new();
         spec.insert("serviceName".to_owned(), service.into());
@@ -111,10 +117,11 @@ impl Work<'_> {
                 "strategy" => strategy(&value),
                 "progressDeadlineSeconds" => "a StatefulSet has no deadline".to_owned(),
                 "paused" => "a StatefulSet cannot be paused".to_owned(),
-                "rollbackTo" => "no server has it any more".to_owned(),
+                "rollbackTo" => "no server supports it any more".to_owned(),
                 known => {
                     if !COMMON.contains(&known) {
-                        let message = format!("spec.{key} is unknown here, and was copied");
+                        let message =
+                            format!("spec.{key} is not known to this program and was copied");
                         self.findings.push(
                             rules::UNKNOWN_FIELD
                                 .found(on.clone(), message)
@@ -133,7 +140,8 @@ impl Work<'_> {
         if let Some(replicas) = self.options.replicas.map(u64::from).or(members) {
             if let Some(own) = own.filter(|own| own.as_u64() != Some(replicas) && members.is_none())
             {
-                let message = format!("spec.replicas was {own} and is {replicas}, as asked");
+                let message =
+                    format!("spec.replicas was {own} and is now {replicas}, as requested");
                 self.findings.push(rules::FIELD_DROPPED.found(on.clone(), message));
             }
             spec.insert("replicas".to_owned(), replicas.into());
@@ -148,12 +156,12 @@ impl Work<'_> {
             .and_then(Value::as_object_mut)
             .and_then(|labels| labels.shift_remove("pod-template-hash"));
         if hash.is_some() {
-            let message = "not copied, the Deployment controller's: \
+            let message = "not copied, owned by the Deployment controller: \
                            spec.selector.matchLabels.pod-template-hash";
             self.findings.push(rules::KEY_DROPPED.found(on, message));
         }
         let several = spec.get("replicas").and_then(Value::as_u64).is_some_and(|count| count > 1);
-        // Pods that shared a disk all ran at once, and no order was meant.
+        // Pods that shared a disk started at the same time, in no order.
         let parallel = several && self.options.mode == Mode::Keep;
         let policy = if parallel { "Parallel" } else { "OrderedReady" };
         spec.insert("podManagementPolicy".to_owned(), policy.into());
@@ -177,20 +185,20 @@ impl Work<'_> {
     }
 
     fn template(&mut self, source: &Source, mut template: Value, storage: &Storage) -> Value {
-        let on = label(&source.body);
+        let on = kind_and_name(&source.body);
         let Some(fields) = template.as_object_mut() else { return template };
         if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
-            // Dumps have it as null.
+            // In dumps it is null.
             if metadata.get("creationTimestamp").is_some_and(Value::is_null) {
                 metadata.shift_remove("creationTimestamp");
                 let message =
-                    "left out, the server's own: spec.template.metadata.creationTimestamp";
+                    "left out, written by the server: spec.template.metadata.creationTimestamp";
                 self.findings.push(rules::SERVER_SET.found(on.clone(), message));
             }
             if let Some(Value::Object(labels)) = metadata.get_mut("labels")
                 && labels.shift_remove("pod-template-hash").is_some()
             {
-                let message = "not copied, the Deployment controller's: \
+                let message = "not copied, owned by the Deployment controller: \
                                spec.template.metadata.labels.pod-template-hash";
                 self.findings.push(rules::KEY_DROPPED.found(on.clone(), message));
             }
@@ -216,29 +224,30 @@ impl Work<'_> {
         for list in CONTAINERS {
             let containers = pod.get_mut(list).and_then(Value::as_array_mut);
             for container in containers.into_iter().flatten() {
-                remount(container, storage);
+                rename_mounts(container, storage);
             }
         }
         template
     }
 
-    /// What in the template means something else in a StatefulSet.
-    pub(super) fn say_about_template(&mut self, source: &Source) {
-        let on = label(&source.body);
+    /// Notes what in the template means something different in a StatefulSet.
+    pub(super) fn report_template_changes(&mut self, source: &Source) {
+        let on = kind_and_name(&source.body);
         let template = source.body.pointer("/spec/template/spec").unwrap_or(&Value::Null);
         let scratch: Vec<&str> = items(template, "/volumes")
             .filter(|volume| volume.get("emptyDir").is_some() || volume.get("ephemeral").is_some())
             .filter_map(|volume| text(volume, "/name"))
             .collect();
         if !scratch.is_empty() {
-            let message = format!("what is in volume {} goes with the pod", scratch.join(", "));
+            let message =
+                format!("the content of volume {} is lost with the pod", scratch.join(", "));
             self.findings.push(rules::SCRATCH.found(on.clone(), message));
         }
         let mut ports = Vec::new();
         walk(template, "spec.template.spec", &mut |path, value| {
             if text(value, "/fieldRef/fieldPath") == Some("metadata.name") {
                 let message =
-                    format!("{path} tells the application its pod's name, and that changes once");
+                    format!("{path} gives the application the name of its pod, which changes once");
                 self.findings.push(rules::POD_NAME.found(on.clone(), message));
             }
             if let Some(port) = value.get("hostPort").and_then(Value::as_u64) {
@@ -246,7 +255,7 @@ impl Work<'_> {
             }
         });
         if !ports.is_empty() {
-            let message = format!("the pod takes port {} of its node", ports.join(", "));
+            let message = format!("the pod uses port {} of its node", ports.join(", "));
             self.findings.push(rules::HOST_PORT.found(on, message));
         }
     }
@@ -256,15 +265,15 @@ fn strategy(strategy: &Value) -> String {
     match text(strategy, "/type").unwrap_or("RollingUpdate") {
         "Recreate" => "Recreate: a set never runs two pods of one ordinal".to_owned(),
         "RollingUpdate" if strategy.get("rollingUpdate").is_some() => {
-            "RollingUpdate: the old pod goes before the new one comes, and maxSurge has no counterpart"
+            "RollingUpdate: the old pod is gone before the new one starts; maxSurge has no counterpart"
                 .to_owned()
         }
-        other => format!("{other}: the old pod goes before the new one comes"),
+        other => format!("{other}: the old pod is gone before the new one starts"),
     }
 }
 
-/// Mounts follow their volume to its template.
-fn remount(container: &mut Value, storage: &Storage) {
+/// Renames mounts whose volume is now a claim template.
+fn rename_mounts(container: &mut Value, storage: &Storage) {
     for list in ["volumeMounts", "volumeDevices"] {
         let mounts = container.get_mut(list).and_then(Value::as_array_mut);
         for mount in mounts.into_iter().flatten().filter_map(Value::as_object_mut) {

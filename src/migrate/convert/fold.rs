@@ -1,32 +1,33 @@
-//! The Deployment that a set is made from: one, or several folded into one.
+//! The Deployment that a set is made from: one, or several combined into one.
 
 use serde_json::Value;
 
-use super::{
-    Work,
-    object::{deployment_mounts, join, label, name, text},
+use super::Converter;
+use crate::{
+    migrate::rules,
+    output::text::count,
+    workload::raw::{deployment_mounts, join, kind_and_name, name, text},
 };
-use crate::{migrate::rules, output::text::count};
 
-/// What a set is made from.
+/// The Deployment that a set is made from.
 #[derive(Debug)]
 pub struct Source {
-    /// The Deployment; of several the first, with labels that fit all.
+    /// The Deployment; if there are several, the first, with labels that fit all.
     pub body: Value,
-    /// How many ordinals have claims of their own.
+    /// How many ordinals have their own claims.
     pub ordinals: usize,
-    /// Volumes that are claims, each with its claim by ordinal.
+    /// Volumes with a claim, and the claim for each ordinal.
     pub mounts: Vec<(String, Vec<String>)>,
-    /// Labels that were the Deployments' own names: key, old values.
+    /// Labels with the names of the Deployments: key, old values.
     pub relabelled: Vec<(String, Vec<String>)>,
 }
 
-/// Fields of spec in which folded Deployments may differ.
-const OWN: [&str; 4] = ["replicas", "strategy", "progressDeadlineSeconds", "paused"];
+/// Fields of spec in which the Deployments may differ.
+const MAY_DIFFER: [&str; 4] = ["replicas", "strategy", "progressDeadlineSeconds", "paused"];
 const LABELS: [&str; 3] =
     ["/spec/template/metadata/labels", "/spec/selector/matchLabels", "/metadata/labels"];
 
-impl Work<'_> {
+impl Converter<'_> {
     pub(super) fn source(&mut self, group: &[usize]) -> Option<Source> {
         let [first, others @ ..] = group else { return None };
         let body = self.objects[*first].clone();
@@ -40,12 +41,12 @@ impl Work<'_> {
             return Some(Source { body, ordinals, mounts, relabelled: Vec::new() });
         }
         let set = self.options.name.clone().unwrap_or_else(|| name(&body).to_owned());
-        let like = self.alike(*first, &set);
+        let model = self.comparable_spec(*first, &set);
         let mut differences = Vec::new();
         for &other in others {
             let mut paths = Vec::new();
-            differ(&like, &self.alike(other, &set), "spec", &mut paths);
-            if self.place(&self.objects[other]) != self.place(&body) {
+            find_differences(&model, &self.comparable_spec(other, &set), "spec", &mut paths);
+            if self.namespace_of(&self.objects[other]) != self.namespace_of(&body) {
                 paths.push("metadata.namespace".to_owned());
             }
             if !paths.is_empty() {
@@ -54,13 +55,13 @@ impl Work<'_> {
         }
         for (other, paths) in &differences {
             let message = format!(
-                "{} is not like {}: they differ in {}",
-                label(&self.objects[*other]),
-                label(&body),
+                "{} differs from {} in {}",
+                kind_and_name(&self.objects[*other]),
+                kind_and_name(&body),
                 paths.join(", ")
             );
             self.findings
-                .push(rules::TEMPLATES_DIFFER.found(label(&self.objects[*other]), message));
+                .push(rules::TEMPLATES_DIFFER.found(kind_and_name(&self.objects[*other]), message));
         }
         if !differences.is_empty() {
             return None;
@@ -77,7 +78,7 @@ impl Work<'_> {
         let relabelled = relabelled(group.iter().map(|&index| &self.objects[index]));
         let mut body = body;
         rename_labels(&mut body, &set);
-        self.say_what_is_left_of(group);
+        self.report_dropped_metadata(group);
         Some(Source { body, ordinals: group.len(), mounts, relabelled })
     }
 
@@ -88,9 +89,9 @@ impl Work<'_> {
         usize::try_from(pods.max(1)).unwrap_or(usize::MAX)
     }
 
-    /// What of a Deployment must be the same in all: its spec, without what
-    /// each has for its own.
-    fn alike(&self, index: usize, set: &str) -> Value {
+    /// The part of a Deployment that must be the same in all of them: its spec,
+    /// without names, claims and the fields that may differ.
+    fn comparable_spec(&self, index: usize, set: &str) -> Value {
         let mut body = self.objects[index].clone();
         rename_labels(&mut body, set);
         if let Some(volumes) =
@@ -108,52 +109,53 @@ impl Work<'_> {
         }
         let mut spec = body.get_mut("spec").map(Value::take).unwrap_or_default();
         if let Some(fields) = spec.as_object_mut() {
-            for field in OWN {
+            for field in MAY_DIFFER {
                 fields.shift_remove(field);
             }
         }
         spec
     }
 
-    /// Metadata of the others goes with them.
-    fn say_what_is_left_of(&mut self, group: &[usize]) {
+    /// Notes the metadata of the other Deployments, which is left out.
+    fn report_dropped_metadata(&mut self, group: &[usize]) {
         for &other in &group[1..] {
             let body = &self.objects[other];
             let mut gone: Vec<String> = Vec::new();
             let metadata = body.get("metadata").and_then(Value::as_object).into_iter().flatten();
             gone.extend(metadata.map(|(key, _)| join("metadata", key)));
-            let own = OWN.iter().filter(|field| body.pointer(&format!("/spec/{field}")).is_some());
+            let own =
+                MAY_DIFFER.iter().filter(|field| body.pointer(&format!("/spec/{field}")).is_some());
             gone.extend(own.map(|field| join("spec", field)));
             if body.get("status").is_some() {
                 gone.push("status".to_owned());
             }
             let message = format!(
-                "{} becomes an ordinal of the set; its own go: {}",
-                label(body),
+                "{} becomes an ordinal of the set; left out of its own fields: {}",
+                kind_and_name(body),
                 gone.join(", ")
             );
-            self.findings.push(rules::FIELD_DROPPED.found(label(body), message));
+            self.findings.push(rules::FIELD_DROPPED.found(kind_and_name(body), message));
         }
     }
 
-    /// Labels that changed, and how many values were put together.
-    pub(super) fn say_relabelled(&mut self, source: &Source, set: &str) {
+    /// Notes labels that changed, with their old values.
+    pub(super) fn report_changed_labels(&mut self, source: &Source, set: &str) {
         for (key, values) in &source.relabelled {
             let changed = values.iter().filter(|value| value.as_str() != set).count();
             if changed == 0 {
                 continue;
             }
             let message = format!(
-                "label {key} is {set} for all pods, where it had {}: {}",
+                "label {key} is now {set} for all pods; it had {}: {}",
                 count(values.len(), "value"),
                 values.join(", ")
             );
-            self.findings.push(rules::LABEL_CHANGED.found(label(&source.body), message));
+            self.findings.push(rules::LABEL_CHANGED.found(kind_and_name(&source.body), message));
         }
     }
 }
 
-/// Puts the set's name where a label carries the Deployment's.
+/// Replaces the name of the Deployment in its labels with that of the set.
 fn rename_labels(body: &mut Value, set: &str) {
     let own = name(body).to_owned();
     for pointer in LABELS {
@@ -169,7 +171,7 @@ fn rename_labels(body: &mut Value, set: &str) {
 fn relabelled<'a>(deployments: impl Iterator<Item = &'a Value>) -> Vec<(String, Vec<String>)> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for deployment in deployments {
-        for (key, value) in super::object::entries(deployment, LABELS[0]) {
+        for (key, value) in crate::workload::raw::entries(deployment, LABELS[0]) {
             if value.as_str() != Some(name(deployment)) {
                 continue;
             }
@@ -183,13 +185,13 @@ fn relabelled<'a>(deployments: impl Iterator<Item = &'a Value>) -> Vec<(String, 
     found
 }
 
-/// The paths at which two values are not the same.
-fn differ(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
+/// Collects the paths at which two values differ.
+fn find_differences(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
     match (one, other) {
         (Value::Object(left), Value::Object(right)) => {
             for (key, value) in left {
                 match right.get(key) {
-                    Some(against) => differ(value, against, &join(path, key), found),
+                    Some(against) => find_differences(value, against, &join(path, key), found),
                     None => found.push(join(path, key)),
                 }
             }
@@ -198,7 +200,7 @@ fn differ(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
         }
         (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
             for (index, (value, against)) in left.iter().zip(right).enumerate() {
-                differ(value, against, &format!("{path}[{index}]"), found);
+                find_differences(value, against, &format!("{path}[{index}]"), found);
             }
         }
         _ if one == other => {}

@@ -1,17 +1,18 @@
-//! Names that Kubernetes takes, checked before it does.
+//! Checks that Kubernetes accepts the new names.
 
 use serde_json::Value;
 
-use super::{
-    Work,
-    fold::Source,
-    object::{label, name},
-    volumes::Storage,
+use super::{Converter, fold::Source, volumes::Storage};
+use crate::{
+    migrate::rules,
+    workload::{
+        Rule,
+        raw::{kind_and_name, name},
+    },
 };
-use crate::{migrate::rules, workload::Rule};
 
-/// The label `controller-revision-hash` holds the set's name, a hyphen and ten
-/// characters, and a label holds 63.
+/// The label `controller-revision-hash` has the name of the set, a hyphen and ten
+/// characters, and the limit of a label is 63.
 const SET: usize = 52;
 const LABEL: usize = 63;
 const SUBDOMAIN: usize = 253;
@@ -21,7 +22,7 @@ fn is_dns_label(text: &str) -> bool {
     !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-impl Work<'_> {
+impl Converter<'_> {
     pub(super) fn check_names(
         &mut self,
         source: &Source,
@@ -29,7 +30,7 @@ impl Work<'_> {
         service: &str,
         storage: &Storage,
     ) {
-        let on = label(&source.body);
+        let on = kind_and_name(&source.body);
         let mut found = |rule: &Rule, message: String, flag: &str| {
             self.findings
                 .push(rule.found(on.clone(), message).hint(format!("choose another: {flag}")));
@@ -38,7 +39,7 @@ impl Work<'_> {
             let length = text.chars().count();
             (length > most).then(|| {
                 (
-                    format!("{what} {text} has {length} characters, {most} are possible"),
+                    format!("{what} {text} has {length} characters, and the limit is {most}"),
                     flag.to_owned(),
                 )
             })
@@ -68,7 +69,7 @@ impl Work<'_> {
         for (message, flag) in long.into_iter().flatten() {
             found(&rules::NAME_TOO_LONG, message, &flag);
         }
-        let unusable = |what: &str, text: &str| format!("{what} {text:?} is no DNS label");
+        let unusable = |what: &str, text: &str| format!("{what} {text:?} is not a DNS label");
         if !is_dns_label(set) {
             found(&rules::NAME_UNUSABLE, unusable("the StatefulSet's name", set), "--name");
         }
@@ -83,8 +84,7 @@ impl Work<'_> {
             }
         }
         if let Some(taken) = self.find("StatefulSet", set, &source.body) {
-            let message =
-                format!("the input has a StatefulSet {} already", name(&self.objects[taken]));
+            let message = format!("StatefulSet {} already exists", name(&self.objects[taken]));
             self.findings.push(rules::NAME_TAKEN.found(on, message).hint("choose another: --name"));
         }
     }

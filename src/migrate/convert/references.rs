@@ -1,18 +1,18 @@
-//! Who else speaks of the Deployment or its claims.
+//! Other objects that refer to the Deployment or its claims.
 
 use serde_json::Value;
 
-use super::{
-    Class, Made, Outcome, Retarget, Work,
-    object::{is_deployment, items, join, kind, label, labels, name, text, walk},
-};
+use super::{Class, Converter, Outcome, Produced, Retarget};
 use crate::{
     migrate::rules,
-    workload::{Finding, contains_all},
+    workload::{
+        Finding, contains_all,
+        raw::{is_deployment, items, join, kind, kind_and_name, labels, name, text, walk},
+    },
 };
 
-/// What a cluster made of other objects, and would make again.
-const MADE: [&str; 8] = [
+/// Kinds that controllers create from other objects, and would create again.
+const MADE_BY_CONTROLLERS: [&str; 8] = [
     "Pod",
     "ReplicaSet",
     "ControllerRevision",
@@ -23,41 +23,44 @@ const MADE: [&str; 8] = [
     "Lease",
 ];
 
-/// Kinds that find pods by their labels.
+/// Kinds that select pods by labels.
 const SELECTING: [&str; 4] = ["Service", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor"];
 
-/// A Deployment that is gone, and what it became.
-struct Gone {
+/// A Deployment that a set replaces.
+struct ReplacedDeployment {
     place: Option<String>,
     deployment: String,
     set: String,
-    /// Several became one: their autoscalers cannot all follow.
+    /// Whether the set replaces several: then their autoscalers cannot all be
+    /// pointed at it.
     folded: bool,
 }
 
-impl Work<'_> {
+impl Converter<'_> {
     pub(super) fn find_references(&mut self, groups: &[Vec<usize>]) {
-        let gone: Vec<Gone> = groups
+        let gone: Vec<ReplacedDeployment> = groups
             .iter()
             .flat_map(|group| {
                 let set = self.options.name.clone();
                 let set = set.unwrap_or_else(|| name(&self.objects[group[0]]).to_owned());
                 group.iter().map(move |&index| (index, set.clone(), group.len() > 1))
             })
-            .map(|(index, set, folded)| Gone {
-                place: self.place(&self.objects[index]).map(str::to_owned),
+            .map(|(index, set, folded)| ReplacedDeployment {
+                place: self.namespace_of(&self.objects[index]).map(str::to_owned),
                 deployment: name(&self.objects[index]).to_owned(),
                 set,
                 folded,
             })
             .collect();
         for (index, object) in self.objects.iter().enumerate() {
-            if MADE.contains(&kind(object)) {
+            if MADE_BY_CONTROLLERS.contains(&kind(object)) {
                 continue;
             }
-            let converted = matches!(self.outcomes[index], Outcome::Became(_));
-            let here: Vec<&Gone> =
-                gone.iter().filter(|gone| gone.place.as_deref() == self.place(object)).collect();
+            let converted = matches!(self.outcomes[index], Outcome::Replaced(_));
+            let here: Vec<&ReplacedDeployment> = gone
+                .iter()
+                .filter(|gone| gone.place.as_deref() == self.namespace_of(object))
+                .collect();
             let mut found = Vec::new();
             if let Some((retarget, pointer)) = scaler(object) {
                 let met = here.iter().find(|gone| targets(object, pointer, &gone.deployment));
@@ -66,14 +69,15 @@ impl Work<'_> {
                     if asked {
                         let body = retargeted(object, pointer, &gone.set);
                         let (class, source) = (Class::Retargeted, Some(index));
-                        self.outcomes[index] = Outcome::Became(vec![Made { class, source, body }]);
+                        self.outcomes[index] =
+                            Outcome::Replaced(vec![Produced { class, source, body }]);
                     }
                     found.push(scaler_finding(object, gone, asked, retarget));
                 }
             } else {
-                found.extend(here.iter().flat_map(|gone| naming(object, gone)));
+                found.extend(here.iter().flat_map(|gone| deployment_references(object, gone)));
                 if !converted {
-                    found.extend(self.naming_claims(object));
+                    found.extend(self.claim_references(object));
                 }
             }
             if !converted {
@@ -83,14 +87,15 @@ impl Work<'_> {
         }
     }
 
-    /// Where an object names a claim that has another name then.
-    fn naming_claims(&self, object: &Value) -> Vec<Finding> {
+    /// Where an object names a claim that gets a new name.
+    fn claim_references(&self, object: &Value) -> Vec<Finding> {
         let mut found = Vec::new();
-        // A volume is of no namespace, and its claimRef is the server's.
+        // The claimRef of a volume belongs to the server.
         if kind(object) == "PersistentVolume" {
             return found;
         }
-        let here = self.renamed.iter().filter(|(place, ..)| place.as_deref() == self.place(object));
+        let here =
+            self.renamed.iter().filter(|(place, ..)| place.as_deref() == self.namespace_of(object));
         for (_, old, new) in here {
             walk(object, "", &mut |path, value| {
                 let Some(fields) = value.as_object() else { return };
@@ -106,15 +111,17 @@ impl Work<'_> {
                     None if by_kind => path.to_owned(),
                     None => return,
                 };
-                let message =
-                    format!("{} names claim {old} in {at}; it is called {new} then", label(object));
-                found.push(rules::REFERENCE.found(label(object), message));
+                let message = format!(
+                    "{} names claim {old} in {at}; its name will be {new}",
+                    kind_and_name(object)
+                );
+                found.push(rules::REFERENCE.found(kind_and_name(object), message));
             });
         }
         found
     }
 
-    /// Selectors that found the old pods and do not find the new ones.
+    /// Selectors that match the old pods and not the new ones.
     fn lost_selectors(&self, object: &Value) -> Vec<Finding> {
         if !SELECTING.contains(&kind(object)) {
             return Vec::new();
@@ -125,24 +132,24 @@ impl Work<'_> {
             _ => "/spec/selector/matchLabels",
         };
         let selector = labels(object, pointer);
-        let on = label(object);
+        let on = kind_and_name(object);
         if selector.contains_key("pod-template-hash") {
             let message =
                 format!("{on} selects by pod-template-hash, which pods of a set do not have");
             return vec![rules::SERVICE_LOST.found(on, message)];
         }
         let finds = |body: &Value| {
-            self.place(body) == self.place(object)
+            self.namespace_of(body) == self.namespace_of(object)
                 && contains_all(&labels(body, "/spec/template/metadata/labels"), &selector)
         };
-        let gone = |index: usize| matches!(self.outcomes[index], Outcome::Became(_));
+        let gone = |index: usize| matches!(self.outcomes[index], Outcome::Replaced(_));
         let before = self
             .objects
             .iter()
             .enumerate()
             .find(|(index, body)| is_deployment(body) && gone(*index) && finds(body));
         let after = self.outcomes.iter().any(|outcome| match outcome {
-            Outcome::Became(made) => {
+            Outcome::Replaced(made) => {
                 made.iter().any(|made| kind(&made.body) == "StatefulSet" && finds(&made.body))
             }
             Outcome::Kept => false,
@@ -152,9 +159,9 @@ impl Work<'_> {
                 let words: Vec<String> =
                     selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 let message = format!(
-                    "{on} selects {}, which finds the pods of {} and none of the set",
+                    "{on} selects {}, which matches the pods of {} and none of the set",
                     words.join(","),
-                    label(deployment)
+                    kind_and_name(deployment)
                 );
                 vec![rules::SERVICE_LOST.found(on, message)]
             }
@@ -163,7 +170,7 @@ impl Work<'_> {
     }
 }
 
-/// Autoscalers, and where they say what they scale.
+/// The kind of an autoscaler, and the pointer to its target.
 fn scaler(object: &Value) -> Option<(Retarget, &'static str)> {
     let api = text(object, "/apiVersion").unwrap_or_default();
     match (kind(object), api.split('/').next().unwrap_or_default()) {
@@ -174,7 +181,8 @@ fn scaler(object: &Value) -> Option<(Retarget, &'static str)> {
     }
 }
 
-/// KEDA means a Deployment where nothing is said.
+/// Whether an autoscaler names the Deployment. KEDA scales a Deployment if no kind
+/// is given.
 fn targets(object: &Value, pointer: &str, deployment: &str) -> bool {
     let Some(target) = object.pointer(pointer) else { return false };
     text(target, "/name") == Some(deployment)
@@ -191,8 +199,13 @@ fn retargeted(object: &Value, pointer: &str, set: &str) -> Value {
     body
 }
 
-fn scaler_finding(object: &Value, gone: &Gone, asked: bool, retarget: Retarget) -> Finding {
-    let on = label(object);
+fn scaler_finding(
+    object: &Value,
+    gone: &ReplacedDeployment,
+    asked: bool,
+    retarget: Retarget,
+) -> Finding {
+    let on = kind_and_name(object);
     if asked {
         let message = format!("{on} scales StatefulSet/{} now", gone.set);
         return rules::RETARGETED.found(on, message);
@@ -202,30 +215,30 @@ fn scaler_finding(object: &Value, gone: &Gone, asked: bool, retarget: Retarget) 
         Retarget::Vpa => "vpa",
         Retarget::Keda => "keda",
     };
-    let message = format!("{on} scales Deployment/{}, which will not be there", gone.deployment);
+    let message = format!("{on} scales Deployment/{}, which will be gone", gone.deployment);
     let finding = rules::AUTOSCALER.found(on, message);
     if gone.folded {
-        finding.hint("make one for the set, and delete those of its members")
+        finding.hint("create one for the set, and delete those of the Deployments")
     } else {
         finding.hint(format!("--retarget {flag} points it at StatefulSet/{}", gone.set))
     }
 }
 
 /// Where an object names the Deployment: by kind and name, or in a command.
-fn naming(object: &Value, gone: &Gone) -> Vec<Finding> {
-    let on = label(object);
+fn deployment_references(object: &Value, gone: &ReplacedDeployment) -> Vec<Finding> {
+    let on = kind_and_name(object);
     let mut places: Vec<String> = Vec::new();
     walk(object, "", &mut |path, value| {
         let by_kind = !path.is_empty()
             && text(value, "/kind") == Some("Deployment")
             && text(value, "/name") == Some(&gone.deployment);
-        let in_text = value.as_str().is_some_and(|text| speaks_of(text, &gone.deployment));
+        let in_text = value.as_str().is_some_and(|text| mentions(text, &gone.deployment));
         let annotation = path.starts_with("metadata.annotations[kubectl.kubernetes.io/");
         if (by_kind || in_text) && !annotation && !path.starts_with("status") {
             places.push(path.to_owned());
         }
     });
-    // A Role that names the Deployment grants nothing on the set.
+    // A Role that names the Deployment grants no rights on the set.
     if matches!(kind(object), "Role" | "ClusterRole") {
         for rule in items(object, "/rules") {
             let lists =
@@ -238,17 +251,17 @@ fn naming(object: &Value, gone: &Gone) -> Vec<Finding> {
     places
         .into_iter()
         .map(|path| {
-            let message = format!("{on} speaks of Deployment {} in {path}", gone.deployment);
+            let message = format!("{on} mentions Deployment {} in {path}", gone.deployment);
             rules::REFERENCE
                 .found(on.clone(), message)
-                .hint(format!("there it becomes StatefulSet {}", gone.set))
+                .hint(format!("change it to StatefulSet {}", gone.set))
         })
         .collect()
 }
 
-/// `deploy/web` and its spellings, as whole words; and metrics of Deployments
-/// beside the name.
-fn speaks_of(text: &str, deployment: &str) -> bool {
+/// Whether a text has `deploy/web` in one of its spellings, as a whole word, or a
+/// metric of Deployments together with the name.
+fn mentions(text: &str, deployment: &str) -> bool {
     let spelled =
         ["deploy/", "deployment/", "deployments/", "deployment.apps/", "deployments.apps/"];
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';

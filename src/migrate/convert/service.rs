@@ -1,23 +1,25 @@
-//! The headless Service that gives the pods their names.
+//! The headless Service that gives the pods their DNS names.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Class, Made, Work,
-    fold::Source,
-    object::{items, kind, label, labels, name, namespace, text},
+use super::{Class, Converter, Produced, fold::Source};
+use crate::{
+    migrate::rules,
+    workload::{
+        contains_all,
+        raw::{items, kind, kind_and_name, labels, name, namespace, text},
+    },
 };
-use crate::{migrate::rules, workload::contains_all};
 
-impl Work<'_> {
-    /// The name of the governing Service, and the Service where it is new.
+impl Converter<'_> {
+    /// The name of the governing Service, and the Service itself if it is new.
     pub(super) fn governing_service(
         &mut self,
         source: &Source,
         set: &str,
-    ) -> (String, Option<Made>) {
+    ) -> (String, Option<Produced>) {
         if let Some(asked) = self.options.service.clone() {
             self.check_service(source, &asked);
             return (asked, None);
@@ -25,31 +27,31 @@ impl Work<'_> {
         let mut fit: Vec<&str> = self
             .objects
             .iter()
-            .filter(|object| self.place(object) == self.place(&source.body))
+            .filter(|object| self.namespace_of(object) == self.namespace_of(&source.body))
             .filter(|object| governs(object, source))
             .map(name)
             .collect();
-        // One of the set's own name is the one that people expect.
+        // A Service with the name of the set is what people expect.
         fit.sort_by_key(|service| *service != set);
         if let Some(service) = fit.first() {
             return ((*service).to_owned(), None);
         }
         let made = format!("{set}-headless");
-        let on = label(&source.body);
+        let on = kind_and_name(&source.body);
         if self.find("Service", &made, &source.body).is_some() {
-            let message = format!("Service {made} is there, and cannot govern the set");
+            let message = format!("Service {made} already exists and cannot govern the set");
             self.findings
                 .push(rules::SERVICE_UNFIT.found(on, message).hint("name another one: --service"));
             return (made, None);
         }
-        let message = format!("Service {made} was made: no headless one selects the pods");
+        let message = format!("Service {made} is new: no headless Service selects the pods");
         self.findings.push(rules::SERVICE_CREATED.found(on, message));
         let body = headless(source, &made);
-        (made, Some(Made { class: Class::Created, source: None, body }))
+        (made, Some(Produced { class: Class::Created, source: None, body }))
     }
 
     fn check_service(&mut self, source: &Source, asked: &str) {
-        let on = label(&source.body);
+        let on = kind_and_name(&source.body);
         match self.find("Service", asked, &source.body).map(|index| &self.objects[index]) {
             None => {
                 let message = format!("Service {asked} is not in the input");
@@ -65,8 +67,8 @@ impl Work<'_> {
                 let message = format!("Service {asked} {why}");
                 self.findings.push(
                     rules::SERVICE_UNFIT
-                        .found(label(service), message)
-                        .hint("leave out --service: a headless one is made beside it"),
+                        .found(kind_and_name(service), message)
+                        .hint("leave out --service: a separate headless Service is created"),
                 );
             }
         }
@@ -92,7 +94,8 @@ fn headless(source: &Source, service: &str) -> Value {
     if let Some(namespace) = namespace(&source.body) {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
-    let (inherited, _) = super::metadata::heritage(&source.body, super::metadata::Heir::Set);
+    let (inherited, _) =
+        super::metadata::inherited_metadata(&source.body, super::metadata::Target::Set);
     if let Some(labels) = inherited.get("labels") {
         metadata.insert("labels".to_owned(), labels.clone());
     }
@@ -109,7 +112,8 @@ fn headless(source: &Source, service: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 }
 
-/// The ports of the containers, each once; several need names.
+/// The ports of the containers, each once. If there are several, each needs a
+/// name.
 fn ports(source: &Source) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let declared: Vec<(u64, &str, Option<&str>)> =

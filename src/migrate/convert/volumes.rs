@@ -1,43 +1,50 @@
-//! Claims become templates, and the claims that these will look for.
+//! Claims become claim templates, and claims under the names that the set looks
+//! for.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    ClaimView, Mode, Work,
+    ClaimView, Converter, Mode,
     fold::Source,
-    metadata::{Heir, INSTANCE, has_argo, heritage},
-    object::{below, entries, items, join, kind, label, name, text, walk},
+    metadata::{INSTANCE, Target, has_argo, inherited_metadata},
 };
-use crate::{migrate::rules, workload::Severity};
+use crate::{
+    migrate::rules,
+    workload::{
+        Severity,
+        raw::{below, entries, items, join, kind, kind_and_name, name, text, walk},
+    },
+};
 
 /// The disks of a set.
 #[derive(Debug, Default)]
 pub struct Storage {
     pub templates: Vec<Value>,
-    /// Volumes that a template replaces, with its name.
+    /// Volumes that a claim template replaces, and the name of the template.
     pub replaced: BTreeMap<String, String>,
     /// Those among them that were read-only as a whole.
     pub read_only: Vec<String>,
-    /// What the claims at these places become.
+    /// Positions of old claims, and the new claims.
     pub claims: Vec<(usize, Value)>,
     pub views: Vec<ClaimView>,
 }
 
-/// Beta spelling of `storageClassName`.
+/// The annotation that came before `storageClassName`.
 const LEGACY_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
-/// What a claim was filled from, and which volume it took: not for the next.
-const ONCE: [(&str, &str); 4] = [
+/// Fields that only apply to this one claim: its volume, and what it was filled
+/// from.
+const ONE_TIME_FIELDS: [(&str, &str); 4] = [
     ("volumeName", "it names this one volume"),
-    ("selector", "the volume is chosen already"),
+    ("selector", "the volume is already chosen"),
     ("dataSource", "it would fill every new ordinal with the same old data"),
     ("dataSourceRef", "it would fill every new ordinal with the same old data"),
 ];
 
-impl Work<'_> {
-    /// `None` where something is missing that nothing can be made without;
-    /// the findings say what.
+impl Converter<'_> {
+    /// The claim templates and claims; `None` if a claim is missing, with a
+    /// finding.
     pub(super) fn storage(&mut self, source: &Source, set: &str) -> Option<Storage> {
         let mut storage = Storage::default();
         let mut moving: Vec<(&str, &str, &[String])> = Vec::new();
@@ -50,10 +57,10 @@ impl Work<'_> {
                 moving.iter().find(|(_, _, others)| *others == claims.as_slice())
             {
                 let message = format!(
-                    "volumes {first} and {volume} are one claim, {}: one template {template}",
+                    "volumes {first} and {volume} use the same claim, {}: they become one template, {template}",
                     claims.join(", ")
                 );
-                self.findings.push(rules::PVC_TWICE.found(label(&source.body), message));
+                self.findings.push(rules::PVC_TWICE.found(kind_and_name(&source.body), message));
                 storage.replaced.insert(volume.clone(), (*template).to_owned());
                 continue;
             }
@@ -72,10 +79,11 @@ impl Work<'_> {
             for (ordinal, old) in claims.iter().enumerate() {
                 let Some(index) = self.find("PersistentVolumeClaim", old, &source.body) else {
                     let message =
-                        format!("volume {volume} is claim {old}, which the input does not have");
-                    let way_out = format!("add its manifest to the input, or --keep {volume}");
-                    self.findings
-                        .push(rules::PVC_MISSING.found(label(&source.body), message).hint(way_out));
+                        format!("volume {volume} uses claim {old}, which is not in the input");
+                    let hint = format!("add its manifest to the input, or --keep {volume}");
+                    self.findings.push(
+                        rules::PVC_MISSING.found(kind_and_name(&source.body), message).hint(hint),
+                    );
                     complete = false;
                     continue;
                 };
@@ -92,22 +100,22 @@ impl Work<'_> {
                     size: text(&claim, "/spec/resources/requests/storage").map(str::to_owned),
                     class: class_of(&claim),
                 });
-                self.refuse_twins(&claim);
+                self.refuse_duplicates(&claim);
                 self.check_claim(&claim);
                 self.check_other_users(source, volume, old);
                 if new == *old {
                     continue;
                 }
                 if self.find("PersistentVolumeClaim", &new, &source.body).is_some() {
-                    let message = format!("the input has a claim {new} already");
+                    let message = format!("claim {new} already exists");
                     self.findings.push(
                         rules::NAME_TAKEN
-                            .found(label(&claim), message)
+                            .found(kind_and_name(&claim), message)
                             .hint("choose another: --claim VOLUME=TEMPLATE"),
                     );
                 }
-                storage.claims.push((index, self.heir_of(&claim, &new, source)));
-                self.renamed.push((self.place(&claim).map(str::to_owned), old.clone(), new));
+                storage.claims.push((index, self.new_claim(&claim, &new, source)));
+                self.renamed.push((self.namespace_of(&claim).map(str::to_owned), old.clone(), new));
             }
         }
         complete.then_some(storage)
@@ -128,20 +136,21 @@ impl Work<'_> {
         }
     }
 
-    /// Whether there is a claim for every pod, and a name for every template.
+    /// Checks that there is a claim for every pod and a free name for every
+    /// template.
     fn check_shape(
         &mut self,
         source: &Source,
         moving: &[(&str, &str, &[String])],
         storage: &Storage,
     ) {
-        let on = label(&source.body);
+        let on = kind_and_name(&source.body);
         let own = source.body.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
         let ordinals = source.ordinals;
         match self.options.replicas.map(u64::from) {
             Some(asked) if asked > ordinals as u64 => {
                 let message = format!(
-                    "{asked} replicas, and data for {ordinals}: the ordinals from {ordinals} on begin empty"
+                    "{asked} replicas, but data for {ordinals}: the ordinals from {ordinals} on start empty"
                 );
                 self.findings.push(
                     rules::EMPTY_ORDINALS
@@ -154,8 +163,8 @@ impl Work<'_> {
                     moving.iter().map(|(_, _, claims)| claims[0].as_str()).collect();
                 let message = format!("{own} replicas share {}", claims.join(", "));
                 self.findings.push(rules::PVC_SHARED.found(on.clone(), message).hint(
-                    "--mode keep (still shared), --replicas 1 (the data stays with one pod), or copy it \
-                     to a claim each first",
+                    "--mode keep (still shared), --replicas 1 (the data stays with one pod), or first \
+                     copy the data to a claim for each pod",
                 ));
             }
             _ => {}
@@ -167,7 +176,7 @@ impl Work<'_> {
             }) || moving[..place].iter().any(|(_, other, _)| other == template);
             if taken {
                 let message = format!(
-                    "template {template} for volume {volume}: the pod has such a volume already"
+                    "template {template} for volume {volume}: the pod already has a volume of that name"
                 );
                 self.findings.push(
                     rules::NAME_TAKEN
@@ -177,7 +186,7 @@ impl Work<'_> {
             }
             let twice = claims.iter().enumerate().find(|(at, claim)| claims[..*at].contains(claim));
             if let Some((_, claim)) = twice.filter(|_| !self.options.copies) {
-                let message = format!("two of --from mount claim {claim} as {volume}");
+                let message = format!("two Deployments of --from mount claim {claim} as {volume}");
                 self.findings.push(
                     rules::NO_CLAIM_IN_MEMBER
                         .found(on.clone(), message)
@@ -189,13 +198,13 @@ impl Work<'_> {
             });
             if let Some((other, _)) = kept {
                 let message = format!(
-                    "volume {other} is to keep claim {}, which volume {volume} takes away",
+                    "volume {other} keeps claim {}, which volume {volume} would turn into a template",
                     claims[0]
                 );
                 self.findings.push(
                     rules::PVC_OTHER_USER
                         .found(on.clone(), message)
-                        .hint(format!("--keep {volume} too, or neither")),
+                        .hint(format!("use --keep {volume} too, or keep neither")),
                 );
             }
         }
@@ -210,10 +219,10 @@ impl Work<'_> {
             if volume.pointer("/persistentVolumeClaim/readOnly") == Some(&Value::Bool(true)) {
                 storage.read_only.push(name.to_owned());
                 let message = format!(
-                    "spec.template.spec.volumes[{name}].persistentVolumeClaim.readOnly: each of its \
-                     mounts says it now"
+                    "spec.template.spec.volumes[{name}].persistentVolumeClaim.readOnly: moved to each of \
+                     its mounts"
                 );
-                self.findings.push(rules::READ_ONLY.found(label(&source.body), message));
+                self.findings.push(rules::READ_ONLY.found(kind_and_name(&source.body), message));
             }
             let path = format!("spec.template.spec.volumes[{name}]");
             let own = volume.as_object().into_iter().flatten().map(|(key, _)| (path.clone(), key));
@@ -234,16 +243,18 @@ impl Work<'_> {
                     unknown.join(", ")
                 );
                 self.findings.push(
-                    rules::FIELD_DROPPED.found(label(&source.body), message).at(Severity::Warning),
+                    rules::FIELD_DROPPED
+                        .found(kind_and_name(&source.body), message)
+                        .at(Severity::Warning),
                 );
             }
         }
     }
 
     fn check_claim(&mut self, claim: &Value) {
-        let on = label(claim);
+        let on = kind_and_name(claim);
         if let Some(since) = text(claim, "/metadata/deletionTimestamp") {
-            let message = format!("claim {} is being deleted, since {since}", name(claim));
+            let message = format!("claim {} is being deleted (since {since})", name(claim));
             self.findings.push(rules::BEING_DELETED.found(on.clone(), message));
         }
         let mut unusable = |message: String| {
@@ -271,14 +282,14 @@ impl Work<'_> {
         }
     }
 
-    /// Workloads that hold the claim by its old name.
+    /// Other workloads that mount the claim under its old name.
     fn check_other_users(&mut self, source: &Source, volume: &str, claim: &str) {
         for object in self.objects {
             let mine = kind(object) == "Deployment"
                 && (name(object) == name(&source.body)
                     || self.options.from.iter().any(|member| member == name(object)));
-            // What a controller made follows its controller, and jobs are told
-            // of among the references.
+            // Objects of a controller follow their owner. Jobs are found among the
+            // references.
             let holds = matches!(
                 kind(object),
                 "Deployment"
@@ -290,7 +301,11 @@ impl Work<'_> {
             );
             let made = items(object, "/metadata/ownerReferences").next().is_some()
                 && matches!(kind(object), "ReplicaSet" | "Pod");
-            if !holds || mine || made || self.place(object) != self.place(&source.body) {
+            if !holds
+                || mine
+                || made
+                || self.namespace_of(object) != self.namespace_of(&source.body)
+            {
                 continue;
             }
             let mut mounts = false;
@@ -298,20 +313,20 @@ impl Work<'_> {
                 mounts |= text(value, "/persistentVolumeClaim/claimName") == Some(claim);
             });
             if mounts {
-                let message = format!("{} mounts claim {claim} too", label(object));
+                let message = format!("{} mounts claim {claim} too", kind_and_name(object));
                 self.findings.push(
                     rules::PVC_OTHER_USER
-                        .found(label(object), message)
+                        .found(kind_and_name(object), message)
                         .hint(format!("--keep {volume} leaves the claim as it is")),
                 );
             }
         }
     }
 
-    /// The claim that ordinal's pod will look for.
-    fn heir_of(&mut self, claim: &Value, new: &str, source: &Source) -> Value {
-        let (mut metadata, said) = heritage(claim, Heir::Claim);
-        self.findings.extend(said);
+    /// The claim that the pod of the ordinal looks for.
+    fn new_claim(&mut self, claim: &Value, new: &str, source: &Source) -> Value {
+        let (mut metadata, findings) = inherited_metadata(claim, Target::Claim);
+        self.findings.extend(findings);
         metadata.insert("name".to_owned(), new.into());
         let argo = has_argo(claim) || has_argo(&source.body);
         if let Some(labels) = below(&mut metadata, "labels") {
@@ -334,7 +349,7 @@ impl Work<'_> {
         let mut dropped = Vec::new();
         if let Some(spec) = below(fields, "spec") {
             let (volume, class) = (text(claim, "/spec/volumeName"), class_of(claim));
-            for (field, why) in ONCE {
+            for (field, why) in ONE_TIME_FIELDS {
                 if field != "volumeName" && spec.shift_remove(field).is_some() {
                     dropped.push(format!("spec.{field} ({why})"));
                 }
@@ -344,35 +359,36 @@ impl Work<'_> {
             }
             let message = match volume {
                 Some(volume) => format!(
-                    "claim {new} names volume {volume}, which claim {} holds until its claimRef is changed",
+                    "claim {new} names volume {volume}, which belongs to claim {} until its claimRef is changed",
                     name(claim)
                 ),
                 None => format!(
-                    "claim {new} names no volume: applied alone it gets a new, empty one, and the data \
-                     stays with claim {}",
+                    "claim {new} names no volume: applied by itself it gets a new, empty one, and the \
+                     data stays with claim {}",
                     name(claim)
                 ),
             };
-            self.findings.push(rules::BINDING.found(label(claim), message));
+            self.findings.push(rules::BINDING.found(kind_and_name(claim), message));
         }
         if !dropped.is_empty() {
             let message = format!("left out: {}", dropped.join(", "));
-            self.findings.push(rules::FIELD_DROPPED.found(label(claim), message));
+            self.findings.push(rules::FIELD_DROPPED.found(kind_and_name(claim), message));
         }
         made
     }
 }
 
-/// The class that a claim names, in either spelling; empty is a name too.
+/// The class that a claim names, in the field or the annotation. Empty is a name
+/// too.
 fn class_of(claim: &Value) -> Option<String> {
     text(claim, "/spec/storageClassName")
         .or_else(|| claim.pointer("/metadata/annotations")?.get(LEGACY_CLASS)?.as_str())
         .map(str::to_owned)
 }
 
-/// The template that makes claims like this one.
+/// The claim template for claims like this one.
 fn template_of(claim: &Value, template: &str, source: &Source) -> Value {
-    let (inherited, _) = heritage(claim, Heir::Claim);
+    let (inherited, _) = inherited_metadata(claim, Target::Claim);
     let mut metadata = Map::new();
     metadata.insert("name".to_owned(), template.into());
     for list in ["labels", "annotations"] {
@@ -384,7 +400,7 @@ fn template_of(claim: &Value, template: &str, source: &Source) -> Value {
         ask_argo_not_to_prune(&mut metadata);
     }
     let mut spec = claim.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
-    for (field, _) in ONCE {
+    for (field, _) in ONE_TIME_FIELDS {
         spec.shift_remove(field);
     }
     if let Some(class) = class_of(claim) {
@@ -393,7 +409,8 @@ fn template_of(claim: &Value, template: &str, source: &Source) -> Value {
     json!({"metadata": metadata, "spec": spec})
 }
 
-/// Argo CD may take claims that the controller makes for its own.
+/// Asks Argo CD not to prune the claims that the controller creates: it may take
+/// them for its own.
 fn ask_argo_not_to_prune(metadata: &mut Map<String, Value>) {
     let wanted = [
         ("argocd.argoproj.io/sync-options", &["Prune=false", "Delete=false"][..]),

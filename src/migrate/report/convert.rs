@@ -1,5 +1,5 @@
-//! What a conversion has to say beside the manifests: for people on stderr,
-//! for programs as one document.
+//! The notes of a conversion: text for people on stderr, or one document for
+//! programs.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub struct ItemView<'a> {
     namespace: Option<&'a str>,
     name: &'a str,
     class: Class,
-    /// The file of the input that it stands for; absent for stdin.
+    /// The file of the input that it comes from; absent for stdin.
     file: Option<String>,
     object: &'a Value,
 }
@@ -67,14 +67,12 @@ pub fn document(
         .render(Format::Json)
 }
 
-/// What people read beside the manifests.
+/// The notes for people.
 pub fn notes(conversion: &Conversion, look: Look) -> String {
     let mut lines = Vec::new();
-    if !conversion.is_refused() {
-        for set in &conversion.sets {
-            lines.extend(set_lines(set, look));
-            lines.push(String::new());
-        }
+    for set in &conversion.sets {
+        lines.extend(set_lines(set, look));
+        lines.push(String::new());
     }
     for finding in &conversion.findings {
         lines.extend(layout::finding(finding, "refused", look));
@@ -93,7 +91,7 @@ fn set_lines(set: &SetView, look: Look) -> Vec<String> {
     let mode = match set.mode {
         _ if set.claims.is_empty() => "no claims".to_owned(),
         Mode::Rebind => format!("{}, by ordinal", count(set.claims.len(), "claim")),
-        Mode::Keep => "claims as they are".to_owned(),
+        Mode::Keep => "claims unchanged".to_owned(),
     };
     let mut lines = vec![format!(
         "{kinds} {} -> StatefulSet {name}  {mode}  Service {}",
@@ -110,7 +108,7 @@ fn set_lines(set: &SetView, look: Look) -> Vec<String> {
             cell.as_deref().filter(|cell| !cell.is_empty()).map_or("<none>".to_owned(), one_line)
         };
         let then = if claim.claim_then == claim.claim_now && claim.template.is_none() {
-            "as it is".to_owned()
+            "unchanged".to_owned()
         } else {
             one_line(&claim.claim_then)
         };

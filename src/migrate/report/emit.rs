@@ -1,27 +1,31 @@
-//! The manifests of a set that was moved, for Git.
+//! The manifests of the set, for Git.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::{
-    migrate::journal::{ANNOTATION, Journal},
+    migrate::{
+        convert::{in_order, without_defaults},
+        journal::{ANNOTATION, Journal},
+    },
     output::{Error, Exit},
 };
 
-/// Writes set and Service as they will be, one file each. No claim: a claim
-/// that Git knows is a claim that Git may delete.
+/// Writes the set and the Service as they will be, one file each. No claims: a
+/// claim that is in Git is a claim that a GitOps tool may delete.
 ///
 /// # Errors
-/// When a file is there and says something else, or cannot be written.
+/// When a file already has different content, or cannot be written.
 pub fn emit(journal: &Journal, folder: &Path, overwrite: bool) -> Result<(), Error> {
     let mut set = journal.set.clone();
     set["spec"]["replicas"] = journal.replicas.into();
+    let set = without_defaults(&set);
     let all = [Some((set, "statefulset")), journal.service.clone().map(|it| (it, "service"))];
     let mut files: Vec<(PathBuf, String)> = Vec::new();
     for (mut object, kind) in all.into_iter().flatten() {
         unmark(&mut object);
-        let text = serde_saphyr::to_string(&object)
+        let text = serde_saphyr::to_string(&in_order(object))
             .map_err(|error| Error::new(Exit::Error, format!("cannot write: {error}")))?;
         files.push((folder.join(format!("{}-{kind}.yaml", journal.set_name())), text));
     }
@@ -32,7 +36,7 @@ pub fn emit(journal: &Journal, folder: &Path, overwrite: bool) -> Result<(), Err
     for (path, text) in &files {
         let there = std::fs::read_to_string(path).ok();
         if there.is_some_and(|there| there != *text) && !overwrite {
-            return Err(Error::usage(format!("{} says something else", path.display()))
+            return Err(Error::usage(format!("{} already has different content", path.display()))
                 .hint("to overwrite it: --yes"));
         }
     }
@@ -42,7 +46,7 @@ pub fn emit(journal: &Journal, folder: &Path, overwrite: bool) -> Result<(), Err
     Ok(())
 }
 
-/// Without the mark of the migration.
+/// Removes the mark of the migration.
 fn unmark(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for kind in ["annotations", "labels"] {

@@ -1,13 +1,17 @@
-//! What `migrate` has to say: of a conversion, of a plan, of a move.
+//! The reports of `migrate`: of a conversion, a plan, and a migration.
 
 mod convert;
 mod emit;
+mod list;
 mod moving;
 mod plan;
+mod recovery;
 
 pub use self::{
     convert::{Document, document, notes},
     emit::emit,
-    moving::{ListView, View, render, render_list},
-    plan::{PlanView, plan_text, recovery_text, render_plan},
+    list::{ListView, Looked, render_list, render_nothing},
+    moving::{View, render},
+    plan::{PlanView, plan_text, render_plan},
+    recovery::{CandidatesView, RecoveryView},
 };

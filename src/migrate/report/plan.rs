@@ -1,22 +1,28 @@
 //! A plan, before anything is done.
 
 use clap::ValueEnum;
+use jiff::SignedDuration;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     migrate::{
-        begin::Plan,
         convert::SetView,
-        fill,
-        journal::{Disk, Journal, Mode, Order},
-        object::text,
+        fates,
+        journal::{Disk, Journal, Mode, Order, Wishes},
+        makers,
+        plan::Plan,
         rules,
     },
     output::{
-        Envelope, Error, Exit, Format, Look, Paint, layout, table,
-        text::{list, one_line},
+        Envelope, Error, Exit, Format, Look, Paint, layout,
+        table::{self, Give, NAME},
+        text::{age, list, one_line, verbatim},
     },
-    workload::{Finding, Unread},
+    workload::{
+        Finding, Unread,
+        raw::{name, text},
+    },
 };
 
 /// The payload of `migrate plan -o json`.
@@ -32,33 +38,66 @@ pub struct PlanView {
     pub replicas: u32,
     pub service: String,
     pub service_is_made: bool,
-    /// The disks that change hands.
+    /// The Services that select the new pods; none of them is changed.
+    pub services: Vec<ServiceView>,
+    /// The disks that are handed over or copied.
     pub items: Vec<DiskView>,
     /// Claims that stay as they are.
     pub kept_claims: Vec<String>,
-    /// What the set's pods find on their disks, and how long nothing serves.
+    /// Which disks the set runs on, and the downtime.
     pub downtime: &'static str,
-    /// What the way back costs, where it costs data.
+    /// The data that a rollback deletes, if any.
     pub way_back_loses: Option<String>,
+    /// What becomes of the Deployment if somebody starts it after the move; absent
+    /// if its pods cannot start.
+    pub if_started_again: Option<String>,
     /// What will be done, in order.
     pub steps: Vec<String>,
-    /// The same hash, the same plan.
+    /// The same hash means the same plan.
     pub hash: String,
-    /// What does it; absent where no cluster was asked.
+    /// The command that does it; absent if no cluster was asked, or a guard refuses.
     pub command: Option<String>,
     pub way_back: Option<String>,
 }
 
-/// A disk, before it changes hands.
+/// A Service that selects the new pods.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceView {
+    pub name: String,
+    /// `None` for a headless Service; absent if it has no address yet.
+    pub cluster_ip: Option<String>,
+}
+
+impl ServiceView {
+    fn of(service: &Value) -> ServiceView {
+        ServiceView {
+            name: name(service).to_owned(),
+            cluster_ip: text(service, "/spec/clusterIP").map(str::to_owned),
+        }
+    }
+
+    fn text(&self) -> String {
+        let keeps = match self.cluster_ip.as_deref() {
+            None | Some("") => "is not changed".to_owned(),
+            Some("None") => "stays headless".to_owned(),
+            Some(address) => format!("keeps its address {address}"),
+        };
+        format!("Service {}: {keeps}, and selects the new pods", self.name)
+    }
+}
+
+/// A disk in a plan.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DiskView {
     /// `PersistentVolume`.
     pub kind: &'static str,
-    /// Volumes are of no namespace.
+    /// Volumes have no namespace.
     pub namespace: Option<String>,
-    /// The volume's name; empty where manifests do not say it.
+    /// The name of the volume; empty if manifests do not name it.
     pub name: String,
     /// The volume of the pod.
     pub volume: String,
@@ -66,10 +105,10 @@ pub struct DiskView {
     pub claim_then: String,
     pub size: Option<String>,
     pub storage_class: Option<String>,
-    /// Those of the new claim, where it gets a volume of its own.
+    /// The size and class of the new claim, if it gets a new volume.
     pub new_size: Option<String>,
     pub new_storage_class: Option<String>,
-    /// Empty like the name.
+    /// Empty if the volume is not known.
     pub reclaim_policy: String,
 }
 
@@ -97,21 +136,15 @@ impl DiskView {
 }
 
 impl PlanView {
-    /// `flags`: those of the connection, where a cluster was asked.
-    pub fn new(plan: &Plan, flags: Option<&str>) -> PlanView {
+    /// If a cluster was asked, `flags` are those of the connection, and `command`
+    /// carries out the plan.
+    pub fn new(plan: &Plan, flags: Option<&str>, command: Option<String>) -> PlanView {
         let journal = &plan.journal;
         let SetView { deployments, .. } = &plan.view;
         let namespace = journal.namespace.clone();
         let set = journal.set_name().to_owned();
-        let again: Vec<String> = std::env::args()
-            .skip(1)
-            .map(|word| crate::cluster::shell_quoted(&word))
-            .map(|word| if word == "plan" { "run".to_owned() } else { word })
-            .collect();
         PlanView {
-            command: flags.map(|_| {
-                format!("kubectl stateful {} --confirm-plan {}", again.join(" "), journal.plan)
-            }),
+            command,
             way_back: flags.map(|flags| {
                 format!("kubectl stateful migrate rollback sts/{set} -n {namespace}{flags}")
             }),
@@ -122,10 +155,12 @@ impl PlanView {
             replicas: journal.replicas,
             service: journal.service_name().to_owned(),
             service_is_made: journal.service.is_some(),
+            services: plan.services.iter().map(ServiceView::of).collect(),
             items: disks_of(journal),
             kept_claims: journal.kept.clone(),
             downtime: downtime(journal),
-            way_back_loses: fill::loses(journal),
+            way_back_loses: fates::rollback_will_delete(journal),
+            if_started_again: makers::caution(journal),
             steps: steps(journal),
             hash: journal.plan.clone(),
             namespace,
@@ -142,8 +177,14 @@ fn mode_name(mode: Mode) -> String {
     named.map(|one| one.get_name().to_owned()).unwrap_or_default()
 }
 
-/// On which disks the set runs, and how long nothing does.
+/// Which disks the set runs on, and the downtime.
 fn downtime(journal: &Journal) -> &'static str {
+    if journal.deployments.iter().all(|member| member.replicas == 0) {
+        return "no downtime, because no pod runs";
+    }
+    if journal.disks.is_empty() && journal.kept.is_empty() {
+        return "the downtime of one restart";
+    }
     match (journal.mode, journal.order) {
         (Mode::Rebind, _) => "the same disk, the downtime of one restart",
         (Mode::Keep, _) => "the claims as they are, the downtime of one restart",
@@ -158,7 +199,7 @@ fn downtime(journal: &Journal) -> &'static str {
     }
 }
 
-/// The steps to volumes of the set's own.
+/// The steps in the modes with new volumes.
 fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
     let each =
         |say: &dyn Fn(&Disk) -> String| -> Vec<String> { journal.disks.iter().map(say).collect() };
@@ -169,19 +210,19 @@ fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
             let first = each(&|disk: &Disk| {
                 let (old, new) = (&disk.old.name, &disk.new);
                 if disk.is_for_one_pod() {
-                    return format!("{old}: no first pass, it is for one pod at a time");
+                    return format!("{old}: no first pass, because only one pod can use it");
                 }
-                format!("{old} -> {new}: a Job copies, while it serves ({image})")
+                format!("{old} -> {new}: a Job copies while the Deployment serves ({image})")
             });
             let last = each(&|disk: &Disk| {
-                format!("{} -> {}: a Job copies the rest, and compares", disk.old.name, disk.new)
+                format!("{} -> {}: a Job copies the rest and compares", disk.old.name, disk.new)
             });
             let before = if online {
                 [vec![make], first, vec![stop]]
             } else {
                 [vec![stop], vec![make], vec![]]
             };
-            let jobs = "remove the Jobs; wait until the disks are detached".to_owned();
+            let jobs = "delete the Jobs; wait until the disks are detached".to_owned();
             before.into_iter().flatten().chain(last).chain([jobs]).collect()
         }
         Mode::Snapshot => {
@@ -199,8 +240,10 @@ fn steps_to_new(journal: &Journal, make: String, stop: String) -> Vec<String> {
 fn steps(journal: &Journal) -> Vec<String> {
     let set = journal.set_name();
     let names: Vec<&str> = journal.deployments.iter().map(|member| member.name.as_str()).collect();
+    let kind = if names.len() == 1 { "Deployment" } else { "Deployments" };
+    let detached = if journal.disks.is_empty() { "" } else { " and the disks detached" };
     let stop =
-        format!("scale {} to 0; wait until its pods are gone and the disks detached", list(&names));
+        format!("scale {kind} {} to 0; wait until the pods are gone{detached}", list(&names));
     let mut steps = Vec::new();
     let held = journal.disks.iter().filter(|disk| disk.policy != "Retain" && journal.rebinds());
     for disk in held {
@@ -235,18 +278,35 @@ fn steps(journal: &Journal) -> Vec<String> {
         steps.extend(swap);
         steps.extend(after);
     }
-    steps.push(format!("scale {set} to {}; wait until it is Ready", journal.replicas));
+    steps.push(match journal.replicas {
+        0 => format!("StatefulSet {set} stays at 0, like the Deployment"),
+        replicas => format!("scale StatefulSet {set} to {replicas}; wait until it is Ready"),
+    });
+    let Wishes { verify, auto_rollback, finalize_after } = &journal.wishes;
+    if let Some(command) = verify.as_ref().filter(|_| journal.replicas > 0) {
+        steps.push(format!("run in each pod: {command}"));
+    }
     for scaler in &journal.scalers {
         steps.push(format!(
-            "{} {}: scales {set}",
+            "{} {}: point it at {set}",
             scaler.kind.resource().singular,
             scaler.target.name
         ));
     }
+    if *auto_rollback {
+        steps.push("if the set does not start, or the check fails: roll back".to_owned());
+    }
+    if let Some(seconds) = finalize_after {
+        let soak = match SignedDuration::from_secs(i64::try_from(*seconds).unwrap_or(i64::MAX)) {
+            SignedDuration::ZERO => String::new(),
+            soak => format!("when it has run for {}, ", age(soak)),
+        };
+        steps.push(format!("{soak}finalize: what a rollback needs is deleted"));
+    }
     steps
 }
 
-/// A new claim, and where its data comes from.
+/// A new claim and where its data comes from.
 fn new_claim(journal: &Journal, disk: &Disk) -> String {
     let of = |pointer: &str| text(&disk.claim, pointer).unwrap_or("<none>");
     let (class, size) = (of("/spec/storageClassName"), of("/spec/resources/requests/storage"));
@@ -267,7 +327,7 @@ fn called(disk: &Disk) -> String {
     }
 }
 
-/// The plan as it was asked for.
+/// The plan in the output format that was asked for.
 ///
 /// # Errors
 /// When it cannot be serialized, which is a bug.
@@ -296,14 +356,16 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     let bold = |text: &str| look.palette.paint(Paint::Bold, &one_line(text));
     let from: Vec<String> =
         view.deployments.iter().map(|name| format!("{}/{name}", view.namespace)).collect();
-    let how = format!("{}: {}", mode_name(view.mode), view.downtime);
+    let without_disks = view.items.is_empty() && view.kept_claims.is_empty();
+    let how = if without_disks { "no claims".to_owned() } else { mode_name(view.mode) };
+    let how = format!("{how}: {}", view.downtime);
     let kinds = if from.len() == 1 { "Deployment" } else { "Deployments" };
     let to = bold(&format!("{}/{}", view.namespace, view.stateful_set));
     let mut lines =
         vec![format!("{kinds} {} -> StatefulSet {to}    {how}", one_line(&from.join(", ")))];
     if !view.items.is_empty() {
         lines.push(String::new());
-        lines.extend(disks(&view.items));
+        lines.extend(disks(&view.items, look));
     }
     lines.push(String::new());
     let mut say = |word: &str, text: &str| {
@@ -312,35 +374,38 @@ pub fn plan_text(view: &PlanView, findings: &[Finding], look: Look) -> String {
     if !view.kept_claims.is_empty() {
         say("kept", &format!("{}: mounted as it is", view.kept_claims.join(", ")));
     }
-    let made = if view.service_is_made { ", which is made" } else { "" };
+    let made = if view.service_is_made { ", which is created" } else { "" };
     say("service", &format!("{}{made}; replicas {}", view.service, view.replicas));
+    for service in &view.services {
+        say("kept", &service.text());
+    }
     for (number, step) in view.steps.iter().enumerate() {
         say(if number == 0 { "steps" } else { "" }, &format!("{}. {step}", number + 1));
     }
-    if let Some(what) = &view.way_back_loses {
-        say("mind", &format!("on the way back {what}"));
+    for what in [&view.way_back_loses, &view.if_started_again].into_iter().flatten() {
+        say("caution", what);
     }
-    // What tools write for themselves is left behind without a word.
-    let quiet = |finding: &&Finding| finding.id == rules::KEY_DROPPED.id && !look.wide;
-    for finding in findings.iter().filter(|finding| !quiet(finding)) {
+    // Labels of tools are only listed with -o wide.
+    let hidden = |finding: &&Finding| finding.id == rules::KEY_DROPPED.id && !look.wide;
+    for finding in findings.iter().filter(|finding| !hidden(finding)) {
         lines.extend(layout::finding(finding, "refused", look));
     }
     let mut command = |word: &str, line: &str| {
-        lines.push(format!("{}  {}", layout::label(word, Paint::Dim, look), one_line(line)));
+        lines.push(format!("{}  {}", layout::label(word, Paint::Dim, look), verbatim(line)));
     };
     if let Some(line) = &view.way_back {
         command("back", line);
     }
     let refused = findings.iter().any(|f| f.severity == crate::workload::Severity::Error);
     if refused {
-        command("plan", &format!("{}: a guard says no; nothing was changed", view.hash));
+        command("plan", &format!("{}: a guard refuses; nothing was changed", view.hash));
     } else if let Some(line) = &view.command {
         command("do it", line);
     }
     lines.join("\n") + "\n"
 }
 
-fn disks(items: &[DiskView]) -> Vec<String> {
+fn disks(items: &[DiskView], look: Look) -> Vec<String> {
     let head = ["VOLUME", "CLAIM NOW", "CLAIM THEN", "DISK", "SIZE", "CLASS", "POLICY"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let or_none =
@@ -362,48 +427,47 @@ fn disks(items: &[DiskView]) -> Vec<String> {
             or_unknown(&item.reclaim_policy),
         ]);
     }
-    table::columns(rows)
+    let gives = [
+        Give::Drop("CLASS"),
+        Give::Drop("SIZE"),
+        Give::Cut("VOLUME", 12),
+        Give::Cut("DISK", NAME),
+        Give::Cut("CLAIM NOW", NAME),
+        Give::Cut("CLAIM THEN", NAME),
+    ];
+    table::fitted(rows, &gives, look.room())
 }
 
-/// What putting volumes back comes to, for people.
-pub fn recovery_text(journal: &Journal, findings: &[Finding], look: Look) -> String {
-    let set = format!("{}/{}", journal.namespace, journal.set_name());
-    let set = look.palette.paint(Paint::Bold, &one_line(&set));
-    let mut lines =
-        vec![format!("StatefulSet {set}    recover: an old disk in the place of a blank one")];
-    lines.push(String::new());
-    let head = ["CLAIM", "DISK NOW", "DISK THEN", "POLICY"].map(str::to_owned);
-    let mut rows = vec![head.to_vec()];
-    for disk in &journal.disks {
-        let blank = disk.blank.as_ref().map_or("<none>", |blank| blank.pv.name.as_str());
-        let cells = [disk.new.as_str(), blank, &disk.pv.name, &disk.policy];
-        rows.push(cells.map(one_line).to_vec());
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::output::text::width;
+
+    /// On a terminal of 80 columns as well; the policy is never cut.
+    #[test]
+    fn the_table_of_disks_fits() {
+        let item = DiskView {
+            kind: "PersistentVolume",
+            namespace: None,
+            name: "pvc-3f9a1c0b-7d1e-4c43-9a4e-5b0b6f6d0a01".to_owned(),
+            volume: "elasticsearch-data".to_owned(),
+            claim_now: "elasticsearch-master-data".to_owned(),
+            claim_then: "elasticsearch-data-elasticsearch-master-0".to_owned(),
+            size: Some("100Gi".to_owned()),
+            storage_class: Some("standard".to_owned()),
+            new_size: Some("200Gi".to_owned()),
+            new_storage_class: Some("managed-csi-premium".to_owned()),
+            reclaim_policy: "Delete".to_owned(),
+        };
+        let plain = Look::plain(Timestamp::UNIX_EPOCH);
+        for columns in [100, 80] {
+            let lines = disks(std::slice::from_ref(&item), Look { columns, ..plain });
+            assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:?}");
+            assert!(lines[1].ends_with("Delete"), "{lines:?}");
+        }
+        let lines = disks(&[item], Look { wide: true, columns: 80, ..plain });
+        assert!(lines[1].contains("standard -> managed-csi-premium"), "{lines:?}");
     }
-    lines.extend(table::columns(rows));
-    lines.push(String::new());
-    let mut steps = vec![format!("scale {} to {}", journal.set_name(), journal.down_to)];
-    for disk in &journal.disks {
-        steps.push(format!("reserve {} for claim {}", disk.pv.name, disk.new));
-        steps.push(match &disk.blank {
-            Some(blank) => {
-                format!("delete claim {}; {} stays, under Retain", disk.new, blank.pv.name)
-            }
-            None => format!("delete claim {}, if it is there", disk.new),
-        });
-        steps.push(format!("create claim {} for {}", disk.new, disk.pv.name));
-    }
-    steps.push(format!(
-        "scale {} to {}; wait until it is Ready",
-        journal.set_name(),
-        journal.replicas
-    ));
-    for (number, step) in steps.iter().enumerate() {
-        let word = if number == 0 { "steps" } else { "" };
-        let text = format!("{}. {step}", number + 1);
-        lines.extend(layout::hanging(&layout::label(word, Paint::Dim, look), &text, look.columns));
-    }
-    for finding in findings {
-        lines.extend(layout::finding(finding, "refused", look));
-    }
-    lines.join("\n") + "\n"
 }

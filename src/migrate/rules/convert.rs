@@ -1,10 +1,8 @@
-//! What a conversion may find: refusals, what needs a person, what is only
-//! said.
+//! The findings of a conversion: refusals, what needs a person, and notes.
 
-use super::rule;
-use crate::workload::{Rule, Severity};
+use crate::workload::{Rule, rule};
 
-/// Refusals that `--allow ID` overrides: a person may know better.
+/// Refusals that `--allow ID` overrides, because a person may know better.
 pub const BY_CONVERSION: &[&Rule] =
     &[&OWNER, &PAUSED, &ROLLOUT_IN_PROGRESS, &EMPTY_ORDINALS, &PVC_OTHER_USER];
 
@@ -41,6 +39,7 @@ pub const WARNINGS: &[&Rule] = &[
 
 pub const NOTES: &[&Rule] = &[
     &NO_CLAIM,
+    &NOT_AN_OBJECT,
     &FIELD_DROPPED,
     &SERVER_SET,
     &KEY_DROPPED,
@@ -58,185 +57,190 @@ pub const NOTES: &[&Rule] = &[
 ];
 
 rule!(
-    OWNER,
+    pub OWNER,
     "MIGRATE-OWNER",
     Error,
-    "Another controller owns the Deployment and makes it again when it is gone: two applications \
-     would reach for one disk.",
+    "Another controller owns the Deployment and recreates it when it is gone: two applications \
+     would then use one disk.",
     "metadata.ownerReferences is not empty.",
-    "Move the application through that operator's own resource. Allow it only when the operator \
-     is stopped for good."
+    "Move the application through the operator's own resource. Allow this only if the operator is \
+     stopped for good."
 );
 rule!(
-    PAUSED,
+    pub PAUSED,
     "MIGRATE-PAUSED",
     Error,
-    "The Deployment is paused: its template may be one that no pod runs yet, and a StatefulSet \
+    "The Deployment is paused: its template may be one that no pod runs yet, and the StatefulSet \
      would start with it.",
     "spec.paused is true.",
-    "kubectl rollout resume, wait until it is through, and convert then. Allowed, the template is \
-     taken as it stands."
+    "kubectl rollout resume, wait until the rollout is done, and then convert. If allowed, the \
+     template is taken as it is."
 );
 rule!(
-    ROLLOUT_IN_PROGRESS,
+    pub ROLLOUT_IN_PROGRESS,
     "MIGRATE-ROLLOUT-IN-PROGRESS",
     Error,
-    "A rollout of the Deployment is under way: whether its template works is not known yet.",
-    "status.updatedReplicas is not spec.replicas, or status.observedGeneration is behind.",
-    "Wait for kubectl rollout status, or undo the rollout, and convert then."
+    "A rollout of the Deployment is under way: it is not known yet whether its template works.",
+    "status.updatedReplicas is below spec.replicas, or status.observedGeneration is behind.",
+    "Wait for kubectl rollout status, or undo the rollout, and then convert."
 );
 rule!(
-    BEING_DELETED,
+    pub BEING_DELETED,
     "MIGRATE-BEING-DELETED",
     Error,
-    "The object is being deleted; that cannot be taken back.",
+    "The object is being deleted, which cannot be undone.",
     "metadata.deletionTimestamp is set.",
-    "Find out who deleted it. A claim that is still mounted goes when its last pod does: set the \
-     reclaim policy of its volume to Retain before anything else."
+    "Find out who deleted it. A claim that is still mounted is gone when its last pod is gone: \
+     set the reclaim policy of its volume to Retain before anything else."
 );
 rule!(
-    PVC_MISSING,
+    pub PVC_MISSING,
     "MIGRATE-PVC-MISSING",
     Error,
-    "The Deployment mounts a claim that the input does not have, and a template cannot be made \
-     from its name alone.",
+    "The Deployment mounts a claim that is not in the input, and a template cannot be made from \
+     its name alone.",
     "spec.template.spec.volumes names the claim; no PersistentVolumeClaim of that name and \
      namespace was given.",
-    "Give its manifest too (kubectl get pvc NAME -o yaml), or leave it as it is with --keep VOLUME \
-     or --mode keep."
+    "Add its manifest to the input (kubectl get pvc NAME -o yaml), or leave the claim as it is \
+     with --keep VOLUME or --mode keep."
 );
 rule!(
-    PVC_SHARED,
+    pub PVC_SHARED,
     "MIGRATE-PVC-SHARED",
     Error,
-    "Several pods share one claim. In a StatefulSet with a template each pod has a claim of its \
-     own, so that all but one would begin with an empty disk.",
+    "Several pods share one claim. In a StatefulSet with a claim template each pod has its own \
+     claim, so all but one would start with an empty disk.",
     "spec.replicas is above 1 and a volume names a claim.",
-    "--mode keep leaves the claim shared; --replicas 1 keeps the data with one pod; otherwise copy \
-     the data to a claim per pod first."
+    "--mode keep leaves the claim shared; --replicas 1 leaves the data with one pod; otherwise \
+     first copy the data to a claim for each pod."
 );
 rule!(
-    PVC_OTHER_USER,
+    pub PVC_OTHER_USER,
     "MIGRATE-PVC-OTHER-USER",
     Error,
-    "Another workload mounts the same claim. Once its name changes that workload finds nothing, or \
-     writes to the disk beside the StatefulSet.",
-    "Another Deployment, StatefulSet, DaemonSet, ReplicaSet or bare Pod of the input names the claim.",
+    "Another workload mounts the same claim. When the claim has a new name, that workload does \
+     not find it, or it writes to the disk at the same time as the StatefulSet.",
+    "Another Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController or bare Pod in \
+     the input names the claim.",
     "Leave the claim as it is (--keep VOLUME), or move the other workload away first."
 );
 rule!(
-    PVC_UNUSABLE,
+    pub PVC_UNUSABLE,
     "MIGRATE-PVC-UNUSABLE",
     Error,
-    "The claim is not in a state in which its disk can be handed to another claim.",
+    "The claim is not in a state in which its volume can be handed over to another claim.",
     "status.phase is Lost or Pending, metadata.ownerReferences is not empty, or \
-     metadata.finalizers has one that is not Kubernetes' own pvc-protection.",
-    "Mend the claim, or let its owner (an operator, a snapshot, a clone) finish with it."
+     metadata.finalizers has one other than Kubernetes' own pvc-protection.",
+    "Repair the claim, or let its owner (an operator, a snapshot, a clone) finish with it."
 );
 rule!(
-    EMPTY_ORDINALS,
+    pub EMPTY_ORDINALS,
     "MIGRATE-EMPTY-ORDINALS",
     Error,
-    "There are more ordinals than claims: those above begin with an empty disk. Many applications \
-     then initialise a second, blank database.",
-    "--replicas is above the number of claims that come over.",
-    "Ask for fewer replicas; or allow it where the application fills a new member by itself."
+    "There are more ordinals than claims: the ordinals without one start with an empty disk. Many \
+     applications then initialize a second, empty database.",
+    "--replicas is above the number of claims that are converted.",
+    "Ask for fewer replicas; or allow it if the application fills a new member by itself."
 );
 rule!(
-    NAME_TOO_LONG,
+    pub NAME_TOO_LONG,
     "MIGRATE-NAME-TOO-LONG",
     Error,
-    "A name would be longer than Kubernetes takes. A StatefulSet of more than 52 characters is \
-     accepted and never makes a pod, because the label controller-revision-hash does not fit.",
-    "Set name up to 52 characters, pod and Service name up to 63, claim name up to 253.",
-    "Give a shorter one: --name, --claim VOLUME=TEMPLATE, --service."
+    "A name would be longer than Kubernetes supports. A StatefulSet whose name has more than 52 \
+     characters is accepted but never creates a pod, because the label controller-revision-hash \
+     does not fit.",
+    "The limits are 52 characters for the set, 63 for a pod and a Service, and 253 for a claim.",
+    "Give a shorter name: --name, --claim VOLUME=TEMPLATE, --service."
 );
 rule!(
-    NAME_UNUSABLE,
+    pub NAME_UNUSABLE,
     "MIGRATE-NAME-UNUSABLE",
     Error,
-    "The name is no DNS label, and pods of a StatefulSet take it as their host name.",
-    "Lower-case letters, digits and hyphens, no dot; a Service begins with a letter.",
-    "Give another one: --name, --claim VOLUME=TEMPLATE, --service."
+    "The name is not a DNS label, and the pods of a StatefulSet use it in their host names.",
+    "A DNS label has lower-case letters, digits and hyphens, and no dot; the name of a Service \
+     begins with a letter.",
+    "Give another name: --name, --claim VOLUME=TEMPLATE, --service."
 );
 rule!(
-    NAME_TAKEN,
+    pub NAME_TAKEN,
     "MIGRATE-NAME-TAKEN",
     Error,
-    "Something of that name is there already, and would be overwritten or adopted by mistake.",
-    "The input has an object of that kind, name and namespace (perhaps twice: a manifest and a dump \
-     of it), or the pod template has such a volume.",
-    "Take the other one out of the input, or choose another name: --name, --claim VOLUME=TEMPLATE, \
-     --service."
+    "An object of that name already exists and would be overwritten, or adopted by mistake.",
+    "The input or the namespace has an object of that kind and name (perhaps twice: a manifest \
+     and a dump of it), or the pod template has such a volume.",
+    "Leave the other one out of the input, or choose another name: --name, --claim \
+     VOLUME=TEMPLATE, --service."
 );
 rule!(
-    SERVICE_UNFIT,
+    pub SERVICE_UNFIT,
     "MIGRATE-SERVICE-UNFIT",
     Error,
-    "The Service cannot govern the set: it is not headless, or does not select its pods. clusterIP \
-     cannot be changed, so no other Service is made headless.",
+    "The Service cannot govern the set: it is not headless, or it does not select the pods. \
+     clusterIP cannot be changed, so no existing Service is made headless.",
     "spec.clusterIP is not None, or spec.selector does not match the labels of the pod template.",
-    "Leave out --service: a headless one is made beside it, and the one that clients use stays."
+    "Leave out --service: a separate headless Service is created, and the one that clients use \
+     stays."
 );
 rule!(
-    TEMPLATES_DIFFER,
+    pub TEMPLATES_DIFFER,
     "MIGRATE-TEMPLATES-DIFFER",
     Error,
-    "The Deployments of --from are not alike, and a StatefulSet has one template for all pods.",
+    "The Deployments of --from are not the same, and a StatefulSet has one template for all pods.",
     "A field of spec other than the claims, replicas and strategy differs. Labels that carry the \
-     Deployment's own name count as alike.",
-    "Make them alike first, or put what differs into a file that is chosen by the ordinal."
+     Deployment's own name count as the same.",
+    "Make them the same first, or put what differs into a file that is chosen by the ordinal."
 );
 rule!(
-    NO_CLAIM_IN_MEMBER,
+    pub NO_CLAIM_IN_MEMBER,
     "MIGRATE-PVC-NOT-OWN",
     Error,
-    "Two Deployments of --from mount the same claim: an ordinal would be without a disk of its own.",
+    "Two Deployments of --from mount the same claim: one ordinal would have no disk of its own.",
     "The same volume names the same claim in two of them.",
-    "Leave that volume as it is with --keep VOLUME, or leave one of them out."
+    "Leave that volume as it is with --keep VOLUME, or leave out one of the Deployments."
 );
 rule!(
-    GITOPS,
+    pub GITOPS,
     "MIGRATE-GITOPS",
     Warning,
-    "Argo CD or Flux keeps these objects as Git has them: it makes the Deployment and an empty \
-     claim again, and prunes what Git does not name.",
-    "Labels or annotations of argocd.argoproj.io or toolkit.fluxcd.io. They are taken off the new \
-     objects, and the templates ask Argo CD not to prune the claims.",
-    "Suspend the sync, move the live application, put the converted manifests into Git, and resume: \
-     there must be nothing to sync then."
+    "Argo CD or Flux keeps these objects as they are in Git: it recreates the Deployment and an \
+     empty claim, and prunes what is not in Git.",
+    "Labels or annotations of argocd.argoproj.io or toolkit.fluxcd.io, or managedFields of Argo \
+     CD. Those that track an object are not copied to the new objects, and the claim templates \
+     ask Argo CD not to prune the claims.",
+    "Suspend the sync, move the live application, put the converted manifests into Git, and \
+     resume the sync: it must then find nothing to do."
 );
 rule!(
-    HELM,
+    pub HELM,
     "MIGRATE-HELM",
     Warning,
-    "Helm owns the Deployment: the next upgrade of its release makes it again, and deletes a claim \
-     that its chart no longer has, with the data.",
+    "Helm owns the Deployment: the next upgrade of its release recreates it, and deletes a claim \
+     that is no longer in the chart, with the data.",
     "app.kubernetes.io/managed-by: Helm, or annotations of meta.helm.sh. The StatefulSet keeps \
      them, so that a chart with a StatefulSet can adopt it; claims do not.",
     "Change the chart, and annotate the old claim with helm.sh/resource-policy=keep before the \
      next upgrade."
 );
 rule!(
-    REFERENCE,
+    pub REFERENCE,
     "MIGRATE-REFERENCE",
     Warning,
-    "Something else names the Deployment or its claim, and will look for it in vain.",
-    "A kind and name, a claim name, or a word such as deploy/NAME in another object of the input.",
-    "Change it to the StatefulSet, or to the new name of the claim, together with the move."
+    "Something else names the Deployment or its claim, and will no longer find it.",
+    "A kind and name, a claim name, or text such as deploy/NAME in another object.",
+    "Change it to the StatefulSet, or to the new name of the claim, as part of the move."
 );
 rule!(
-    AUTOSCALER,
+    pub AUTOSCALER,
     "MIGRATE-AUTOSCALER",
     Warning,
-    "An autoscaler names the Deployment, and does nothing once that is gone. Pointed at the \
-     StatefulSet it may add ordinals, which begin with an empty disk.",
+    "An autoscaler names the Deployment and does nothing once the Deployment is gone. Pointed at \
+     the StatefulSet, it may add ordinals, which start with an empty disk.",
     "scaleTargetRef of a HorizontalPodAutoscaler or ScaledObject, or targetRef of a \
      VerticalPodAutoscaler.",
-    "--retarget hpa,vpa,keda points it at the StatefulSet; look at minReplicas and maxReplicas."
+    "--retarget hpa,vpa,keda points it at the StatefulSet; check minReplicas and maxReplicas."
 );
 rule!(
-    SERVICE_LOST,
+    pub SERVICE_LOST,
     "MIGRATE-SELECTOR-LOST",
     Warning,
     "Something selects pods by a label that the pods of the StatefulSet do not have.",
@@ -244,178 +248,190 @@ rule!(
     "Change the selector to labels of the pod template."
 );
 rule!(
-    POD_NAME,
+    pub POD_NAME,
     "MIGRATE-POD-NAME",
     Warning,
-    "The application is told its pod's name or host name, and that changes: data may be kept under \
-     the old one (RabbitMQ, Elasticsearch node names).",
+    "The application is given the name or host name of its pod, which changes: data may be stored \
+     under the old name (RabbitMQ, Elasticsearch node names).",
     "A fieldRef to metadata.name, or hostname or subdomain in the pod template: the StatefulSet \
      sets both itself.",
-    "Look at what the application does with it. The new name never changes again."
+    "Check what the application does with the name. The new one does not change again."
 );
 rule!(
-    CLASS_UNSET,
+    pub CLASS_UNSET,
     "MIGRATE-CLASS-UNSET",
     Warning,
-    "The claim names no storage class: the server writes the default class of that day into it, \
-     which may not be the one that the disk has.",
+    "The claim names no storage class: the server fills in the current default class, which may \
+     not be the class of the disk.",
     "spec.storageClassName is absent, which is not the same as empty.",
     "Write the class of the volume into the claim and the template before you apply them."
 );
 rule!(
-    UNKNOWN_FIELD,
+    pub UNKNOWN_FIELD,
     "MIGRATE-UNKNOWN-FIELD",
     Warning,
-    "The Deployment has a field that this program does not know. It was copied; whether a \
-     StatefulSet has it too is not known.",
-    "A field of spec that is none of apps/v1.",
+    "The Deployment has a field that this program does not know. It was copied; it is not known \
+     whether a StatefulSet has it too.",
+    "A field of spec that is not in apps/v1.",
     "kubectl apply --dry-run=server tells."
 );
 rule!(
-    COMMENTS_LOST,
+    pub COMMENTS_LOST,
     "MIGRATE-COMMENTS-LOST",
     Warning,
-    "A converted document is written anew. A comment goes where its key or list item goes, and \
-     what these speak of is not in the output.",
-    "The lines that are named have a comment at a key or an item that has no place in the output.",
+    "A converted document is written again. A comment stays with its key or list item, and is \
+     lost if that is not in the output.",
+    "The named lines have a comment at a key or list item that has no place in the output.",
     "Carry over by hand what is still true."
 );
 rule!(
-    NO_CLAIM,
+    pub NO_CLAIM,
     "MIGRATE-NO-CLAIM",
     Note,
-    "The Deployment mounts no claim and passes as it is.",
+    "The Deployment mounts no claim and is copied unchanged.",
     "No volume of its template has a persistentVolumeClaim.",
-    "Name it (deploy/NAME) to convert it all the same."
+    "To convert it anyway, name it (deploy/NAME)."
 );
 rule!(
-    BINDING,
+    pub NOT_AN_OBJECT,
+    "MIGRATE-NOT-AN-OBJECT",
+    Note,
+    "A file of the folder is not a Kubernetes object, such as a kustomization without apiVersion \
+     and kind, or the values of a chart. It is copied as it is, and not written to stdout.",
+    "A document of the file has no apiVersion or no kind. A file that is named itself has to be a \
+     manifest.",
+    "Nothing; check that it names nothing that has changed."
+);
+rule!(
+    pub BINDING,
     "MIGRATE-BINDING",
     Warning,
     "The data stays on the volume of the old claim; applying these manifests alone moves nothing. \
      Without volumeName the new claim gets a new, empty volume.",
-    "The claim changes its name. volumeName is carried over where the input has it; the volume's \
-     claimRef is the server's and is never written here.",
-    "Before you apply them to a cluster that has the data, its volume must be handed to the new \
-     claim. docs/migrate.md has the steps."
+    "The claim has a new name. volumeName is copied if the input has it; the claimRef of the \
+     volume belongs to the server and is never written here.",
+    "Before you apply the manifests in a cluster that has the data, the volume must be handed \
+     over to the new claim. docs/migrate.md has the steps."
 );
 rule!(
-    FIELD_DROPPED,
+    pub FIELD_DROPPED,
     "MIGRATE-FIELD-DROPPED",
     Note,
     "A field has no counterpart and was left out.",
-    "The message names the field and why.",
-    "Nothing, where the reason holds for you."
+    "The message names the field and the reason.",
+    "Nothing, if the reason applies to you."
 );
 rule!(
-    SERVER_SET,
+    pub SERVER_SET,
     "MIGRATE-SERVER-SET",
     Note,
-    "What the server wrote into the object (a dump) was left out.",
+    "Fields that the server had written into the object (a dump) were left out.",
     "The message names the fields.",
     "Nothing."
 );
 rule!(
-    KEY_DROPPED,
+    pub KEY_DROPPED,
     "MIGRATE-KEY-DROPPED",
     Note,
-    "A label or annotation that says whose the old object is was not copied: the new one would be \
-     taken for it, and pruned.",
+    "A label or annotation that says who owns the old object was not copied: the new object would \
+     be taken for it, and pruned.",
     "The message names the keys.",
-    "Nothing, unless you put them there by hand for another purpose."
+    "Nothing, unless you set them yourself for another purpose."
 );
 rule!(
-    LABEL_CHANGED,
+    pub LABEL_CHANGED,
     "MIGRATE-LABEL-CHANGED",
     Note,
-    "A label that carried the Deployment's own name now carries the set's, so that one selector \
-     finds the pods of all.",
-    "--from with labels that differ in the Deployment's name alone.",
+    "A label that carried the name of a Deployment now carries the name of the set, so that one \
+     selector matches all pods.",
+    "--from, with labels that differ only in the name of the Deployment.",
     "Look for selectors elsewhere that use the old value."
 );
 rule!(
-    SERVICE_CREATED,
+    pub SERVICE_CREATED,
     "MIGRATE-SERVICE-CREATED",
     Note,
-    "A StatefulSet needs a headless Service for the names of its pods, and the input had none.",
+    "A StatefulSet needs a headless Service for the names of its pods, and there was none.",
     "No Service with clusterIP: None selects the pods.",
-    "Nothing; clients go on using the Service that they use."
+    "Nothing; clients keep using the Service that they use."
 );
 rule!(
-    SERVICE_UNSEEN,
+    pub SERVICE_UNSEEN,
     "MIGRATE-SERVICE-UNSEEN",
     Note,
-    "The Service of --service is not in the input: whether it is headless and selects the pods is \
-     not known.",
-    "No Service of that name was given.",
-    "Give its manifest too, or look: kubectl get svc NAME."
+    "The Service of --service is not in the input: it is not known whether it is headless and \
+     selects the pods.",
+    "No Service of that name was found.",
+    "Add its manifest to the input, or check: kubectl get svc NAME."
 );
 rule!(
-    PVC_FIRST,
+    pub PVC_FIRST,
     "MIGRATE-PVC-FIRST",
     Note,
-    "The claim was moved in front of the StatefulSet. Applied after it, it would find that the \
-     controller has made a claim of that name already, on an empty disk.",
-    "The claim's document stood behind the Deployment's, or in a later file.",
-    "Keep that order. Files are applied in the order of their names."
+    "The claim was moved in front of the StatefulSet. Applied after it, the claim would already \
+     exist: created by the controller, with an empty disk.",
+    "The document of the claim was behind that of the Deployment, or in a later file.",
+    "Keep this order. Files are applied in the order of their names."
 );
 rule!(
-    PVC_TWICE,
+    pub PVC_TWICE,
     "MIGRATE-PVC-TWICE",
     Note,
-    "Two volumes of the template were the same claim; they became one template, and the mounts \
-     follow.",
+    "Two volumes of the template use the same claim; they become one template, and the mounts are \
+     renamed.",
     "Two volumes name one claimName.",
     "Nothing."
 );
 rule!(
-    READ_ONLY,
+    pub READ_ONLY,
     "MIGRATE-READ-ONLY",
     Note,
-    "The volume was read-only as a whole. A template cannot say so, and each mount says it now.",
+    "The volume as a whole was read-only. A claim template has no such field, so each mount is \
+     read-only now.",
     "persistentVolumeClaim.readOnly is true.",
     "Nothing."
 );
 rule!(
-    SCRATCH,
+    pub SCRATCH,
     "MIGRATE-SCRATCH",
     Note,
-    "What is in an emptyDir or an ephemeral volume goes with the pod, as at every restart.",
+    "The content of an emptyDir or an ephemeral volume is lost with the pod, as at every restart.",
     "A volume of the template has emptyDir or ephemeral.",
-    "Nothing, unless somebody keeps data there."
+    "Nothing, unless someone keeps data there."
 );
 rule!(
-    HOST_PORT,
+    pub HOST_PORT,
     "MIGRATE-HOST-PORT",
     Note,
-    "The pod takes a port of its node: the old pod must be gone before the new one starts there.",
+    "The pod uses a port of its node: the old pod must be gone before the new one can start \
+     there.",
     "A container has hostPort.",
     "Scale the Deployment to 0 before the StatefulSet starts."
 );
 rule!(
-    OLD_API,
+    pub OLD_API,
     "MIGRATE-OLD-API",
     Note,
-    "The Deployment was written for an API that no server has any more.",
+    "The Deployment was written for an API that no server supports any more.",
     "apiVersion is extensions/v1beta1, apps/v1beta1 or apps/v1beta2. A missing selector is made \
      from the labels of the pod template, as those servers did.",
     "Nothing."
 );
 rule!(
-    INSTANCE_LABEL,
+    pub INSTANCE_LABEL,
     "MIGRATE-INSTANCE-LABEL",
     Note,
     "The selector has app.kubernetes.io/instance, and the StatefulSet controller puts it on every \
-     claim that it makes. An Argo CD that tracks by that label would then prune them.",
+     claim that it creates. An Argo CD that tracks by that label would then prune the claims.",
     "spec.selector.matchLabels.",
     "With Argo CD: track by annotation, or annotate the template with \
      argocd.argoproj.io/sync-options: Prune=false,Delete=false."
 );
 rule!(
-    RETARGETED,
+    pub RETARGETED,
     "MIGRATE-RETARGETED",
     Note,
-    "An autoscaler was pointed at the StatefulSet, as asked.",
+    "An autoscaler was pointed at the StatefulSet, as requested.",
     "--retarget.",
-    "Look at its minimum and maximum: ordinals that it adds begin with an empty disk."
+    "Check its minimum and maximum: ordinals that it adds start with an empty disk."
 );

@@ -1,31 +1,23 @@
-//! What `migrate` may find, each with the text of its page in
+//! The findings of `migrate`, each with the text of its section in
 //! docs/findings.md.
 
 mod convert;
+mod exits;
 mod moving;
 
-pub use self::{convert::*, moving::*};
+pub use self::{
+    convert::*,
+    exits::{exit_codes, refused_for, stopped_for},
+    moving::*,
+};
 use crate::workload::Rule;
 
-macro_rules! rule {
-    ($name:ident, $id:literal, $severity:ident, $means:literal, $evidence:literal, $remedy:literal) => {
-        pub const $name: Rule = Rule {
-            id: $id,
-            severity: Severity::$severity,
-            means: $means,
-            evidence: $evidence,
-            remedy: $remedy,
-        };
-    };
-}
-use rule;
-
-/// Every rule of `migrate`, in the order of their pages.
+/// Every rule of `migrate`, in the order of docs/findings.md.
 pub fn all() -> Vec<&'static Rule> {
     [convert::REFUSALS, moving::GUARDS, convert::WARNINGS, convert::NOTES, moving::STOPS].concat()
 }
 
-/// Refusals that `--allow ID` overrides when an application is moved.
+/// Refusals that `--allow ID` overrides for a live application.
 pub fn allowable() -> Vec<&'static Rule> {
     [BY_CONVERSION, BY_MOVE].concat()
 }

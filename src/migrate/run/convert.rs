@@ -1,12 +1,12 @@
-//! Reads manifests, converts them, writes what came out.
+//! `convert`: reads manifests, converts them, and writes the result.
 
 use jiff::Timestamp;
 
 use crate::{
     cluster::ConnectionArgs,
     migrate::{
-        args::{ConvertArgs, Written},
-        convert::{self, Conversion},
+        args::{ConvertArgs, ConvertFormat},
+        convert::{self, Conversion, Refused},
         files::Manifests,
         report, rules,
     },
@@ -14,24 +14,29 @@ use crate::{
         Error, Exit, Look, Terminal,
         text::{count, one_line},
     },
-    workload::Severity,
+    workload::{Finding, Severity, raw::name},
 };
 
 /// Runs `migrate convert`.
 ///
 /// # Errors
-/// When the input is no manifest, a word names nothing, a guard says no, or
-/// the output cannot be written.
+/// When the input is not a manifest, an argument names nothing, a guard refuses,
+/// or the output cannot be written.
 pub fn convert(
     args: &ConvertArgs,
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let options = args.options(connection.namespace.as_deref())?;
-    let manifests = Manifests::read(&args.filename)?;
-    let mut conversion = convert::convert(&manifests.objects, &options)?;
-    say_lost_comments(&manifests, &mut conversion)?;
-    if conversion.is_refused() {
+    let manifests = Manifests::read(&args.files.paths)?;
+    let mut conversion = convert::convert_what_fits(&manifests.objects, &options)?;
+    report_lost_comments(&manifests, &mut conversion)?;
+    report_other_files(&manifests, &mut conversion);
+    report_refused(&manifests, &mut conversion);
+    let refused = conversion.is_refused();
+    // Then there is nothing to write.
+    let converted = !refused || !conversion.sets.is_empty();
+    if !converted {
         conversion.findings.retain(|finding| finding.severity == Severity::Error);
     }
     let look = Look {
@@ -40,34 +45,38 @@ pub fn convert(
         ..Look::plain(Timestamp::now())
     };
     let notes = report::notes(&conversion, look);
-    if conversion.is_refused() {
+    if !converted {
         terminal.say(&notes);
-        return Err(refused(conversion));
+        return Err(refusal(conversion));
     }
-    let exit = if args.exit_code && conversion.needs_a_person() { Exit::Found } else { Exit::Done };
-    // Files come first: where they cannot be written, nothing was converted.
+    let exit = match (refused, args.exit_code && conversion.needs_a_person()) {
+        (true, _) => Exit::Refused,
+        (false, true) => Exit::Found,
+        (false, false) => Exit::Done,
+    };
+    // Files first: if they cannot be written, stdout must not list them.
     let written = match &args.out {
         Some(folder) => Some(manifests.write(&conversion.outcomes, folder, args.yes)?),
         None => None,
     };
     let answer = match (args.output, &written) {
-        (Written::Json, _) => {
+        (ConvertFormat::Json, _) => {
             let items = manifests.items(&conversion.outcomes);
             report::document(&conversion.sets, &items, &conversion.findings, exit)?
         }
-        (Written::Yaml, Some(paths)) => {
+        (ConvertFormat::Yaml, Some(paths)) => {
             paths.iter().map(|path| one_line(&path.display().to_string()) + "\n").collect()
         }
-        (Written::Yaml, None) => manifests.stream(&conversion.outcomes)?,
+        (ConvertFormat::Yaml, None) => manifests.stream(&conversion.outcomes)?,
     };
-    if !notes.is_empty() && args.output == Written::Yaml {
+    if !notes.is_empty() && args.output == ConvertFormat::Yaml {
         terminal.say(&notes);
     }
     terminal.conclude(&answer)?;
     Ok(exit)
 }
 
-fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) -> Result<(), Error> {
+fn report_lost_comments(manifests: &Manifests, conversion: &mut Conversion) -> Result<(), Error> {
     for lost in manifests.lost_comments(&conversion.outcomes)? {
         let object = &manifests.objects[lost.object];
         let word = |pointer: &str| object.pointer(pointer).and_then(serde_json::Value::as_str);
@@ -78,7 +87,7 @@ fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) -> Resu
         );
         let lines: Vec<String> = lost.lines.iter().map(ToString::to_string).collect();
         let message = format!(
-            "{} inside {on} not carried over: {} line {}",
+            "{} in {on} not kept: {} line {}",
             count(lines.len(), "comment"),
             lost.file,
             lines.join(", ")
@@ -89,9 +98,35 @@ fn say_lost_comments(manifests: &Manifests, conversion: &mut Conversion) -> Resu
     Ok(())
 }
 
-/// What was only to be said of an output that is not there goes unsaid.
-fn refused(conversion: Conversion) -> Error {
+/// Names what stays as it is, where it is, and why.
+fn report_refused(manifests: &Manifests, conversion: &mut Conversion) {
+    for Refused { deployments, reasons } in std::mem::take(&mut conversion.refused) {
+        let each = deployments.iter().map(|place| {
+            let called = name(&manifests.objects[*place]);
+            format!("Deployment {called} ({})", manifests.origin(*place))
+        });
+        let whose = each.collect::<Vec<_>>().join(", ");
+        let named = reasons.into_iter().map(|reason| Finding {
+            message: format!("{whose} is not converted: {}", reason.message),
+            ..reason
+        });
+        conversion.findings.extend(named);
+    }
+    conversion.findings.sort_by_key(|finding| finding.severity);
+}
+
+fn report_other_files(manifests: &Manifests, conversion: &mut Conversion) {
+    let found = manifests.other_files().map(|file| {
+        let message =
+            format!("{file} is not a Kubernetes object: --out copies it, stdout has it not");
+        rules::NOT_AN_OBJECT.found(file, message)
+    });
+    conversion.findings.extend(found);
+}
+
+/// The refusal: which guards, and why.
+fn refusal(conversion: Conversion) -> Error {
     let reasons = conversion.findings;
-    let message = format!("{} said no; nothing was written", count(reasons.len(), "guard"));
+    let message = format!("{} refused; nothing was written", count(reasons.len(), "guard"));
     Error::new(Exit::Refused, message).because(reasons)
 }

@@ -1,11 +1,17 @@
-//! Carries a migration out: reads, asks, writes, waits, reports.
+//! Carries out the verbs: reads, asks, writes, waits, reports.
 
-mod begin;
+mod context;
 mod convert;
-mod go;
-mod hand;
-mod later;
+mod end;
+mod execute;
+mod finalize;
+mod find;
+mod plan;
 mod recover;
+mod resume;
+mod rollback;
+mod start;
+mod status;
 
 use jiff::Timestamp;
 
@@ -15,13 +21,14 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ConnectionArgs},
-    output::{Error, Exit, Format, Look, Terminal},
+    output::{Confirmed, ConsentArgs, Error, Exit, Format, Look, Question, Terminal},
 };
 
 /// Runs a verb of `migrate`.
 ///
 /// # Errors
-/// When the words are off, something cannot be read, or a guard says no.
+/// When the command line is wrong, something cannot be read, or a guard
+/// refuses.
 pub async fn run(
     args: &MigrateArgs,
     connection: &ConnectionArgs,
@@ -29,23 +36,23 @@ pub async fn run(
 ) -> Result<Exit, Error> {
     match &args.verb {
         Verb::Convert(args) => convert::convert(args, connection, terminal),
-        Verb::Plan(args) => begin::plan(args, connection, terminal).await,
-        Verb::Run(args) => begin::run(args, connection, terminal).await,
-        Verb::Status(args) => later::status(args, connection, terminal).await,
-        Verb::Resume(args) => later::resume(args, connection, terminal).await,
-        Verb::Rollback(args) => later::rollback(args, connection, terminal).await,
-        Verb::Finalize(args) => later::finalize(args, connection, terminal).await,
+        Verb::Plan(args) => plan::plan(args, connection, terminal).await,
+        Verb::Run(args) => start::run(args, connection, terminal).await,
+        Verb::Status(args) => status::status(args, connection, terminal).await,
+        Verb::Resume(args) => resume::resume(args, connection, terminal).await,
+        Verb::Rollback(args) => rollback::rollback(args, connection, terminal).await,
+        Verb::Finalize(args) => finalize::finalize(args, connection, terminal).await,
         Verb::Recover(args) => recover::recover(args, connection, terminal).await,
     }
 }
 
-/// Who a verb speaks to, and how it answers.
+/// The connection of a verb, and its output.
 pub(super) struct Session {
     pub cluster: Cluster,
     pub terminal: Terminal,
     pub output: Format,
     /// The name under which this run holds the lock.
-    pub run: String,
+    pub holder: String,
 }
 
 impl Session {
@@ -55,24 +62,36 @@ impl Session {
         terminal: Terminal,
     ) -> Result<Session, Error> {
         let cluster = Cluster::connect(connection, terminal).await?;
-        Ok(Session { cluster, terminal, output, run: crate::steps::run_name() })
+        Ok(Session { cluster, terminal, output, holder: crate::steps::run_name() })
     }
 
-    /// `kubectl stateful migrate VERB sts/mysql -n shop`, to go on with.
+    /// `kubectl stateful migrate VERB sts/mysql -n shop`, for hints.
     pub fn command(&self, verb: &str, journal: &Journal) -> String {
-        command(verb, journal, &self.cluster)
+        format!(
+            "kubectl stateful migrate {verb} sts/{} -n {}{}",
+            journal.set_name(),
+            journal.namespace,
+            self.cluster.flags()
+        )
     }
 
     pub fn look(&self) -> Look {
         Look::of(self.terminal, Timestamp::now())
     }
-}
 
-pub(super) fn command(verb: &str, journal: &Journal, cluster: &Cluster) -> String {
-    format!(
-        "kubectl stateful migrate {verb} sts/{} -n {}{}",
-        journal.set_name(),
-        journal.namespace,
-        cluster.flags()
-    )
+    /// For what is shown before somebody is asked, or refused.
+    pub fn look_of_stderr(&self) -> Look {
+        Look::of_stderr(self.terminal, Timestamp::now())
+    }
+
+    /// Asks before a verb on a begun migration goes on.
+    pub fn ask(&self, consent: &ConsentArgs, text: &str) -> Result<Confirmed, Error> {
+        let question = Question {
+            text,
+            plan: None,
+            type_to_agree: None,
+            for_a_program: self.output.is_machine(),
+        };
+        Confirmed::ask(self.terminal, consent, question)
+    }
 }

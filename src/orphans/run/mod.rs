@@ -1,8 +1,12 @@
-//! Carries the verbs of `orphans` out.
+//! Runs `orphans` and its verbs.
 
 pub mod adopt;
+mod aftermath;
+mod context;
 pub mod delete;
-mod hand;
+mod plans;
+mod rights;
+mod targets;
 
 use std::mem::take;
 
@@ -11,19 +15,21 @@ use jiff::Timestamp;
 use super::{
     args::{OrphansArgs, ReportArgs, Verb},
     classify::judge,
-    model::Facts,
+    model::{Facts, Kind},
+    offline, read,
     report::{self, View},
+    select::Filter,
     totals::{self, Totals},
 };
 use crate::{
-    cluster::{Cluster, ConnectionArgs, disks, offline::Bundle},
-    output::{Error, Exit, Look, Terminal},
+    cluster::{Cluster, ConnectionArgs},
+    output::{Error, Exit, Format, Look, Terminal},
 };
 
 /// Runs `orphans` or one of its verbs.
 ///
 /// # Errors
-/// When the words are off, something cannot be read, or a guard says no.
+/// When the command line is wrong, something cannot be read, or a guard refuses.
 pub async fn run(
     args: &OrphansArgs,
     connection: &ConnectionArgs,
@@ -42,30 +48,37 @@ async fn report(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let wish = args.wish()?;
-    let facts = if args.filename.is_empty() {
+    args.rows.check(matches!(args.output.format, Format::Table | Format::Wide))?;
+    let filter = args.filter()?;
+    let facts = if args.files.is_empty() {
         let cluster = Cluster::connect(connection, terminal).await?;
         let namespace = (!args.all_namespaces).then(|| cluster.namespace().to_owned());
-        let facts = disks::facts(&cluster, namespace.as_deref()).await?;
+        let mut facts = read::facts(&cluster, namespace.as_deref()).await?;
+        read::check_namespace(&cluster, &mut facts).await?;
         terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
         facts
     } else {
         let namespace = connection.namespace.as_deref().filter(|_| !args.all_namespaces);
-        Bundle::read(&args.filename)?.disks(namespace, args.complete)?
+        offline::read(&args.files.paths, namespace, args.complete)?
     };
     let now = Timestamp::now();
-    let (view, exit) = view(args, &wish, facts, now)?;
-    let text = report::render(&view, exit, args.output, Look::of(terminal, now))?;
+    let (view, exit) = view(args, &filter, facts, now)?;
+    let look = args.rows.applied(Look::of(terminal, now));
+    let text = report::render(&view, exit, args.output.format, look)?;
+    // Where stdout has only names or rows, an empty one must not look like an answer.
+    if args.output.format == Format::Name || look.only_rows {
+        terminal.warn_of_unread(&view.unread);
+    }
     terminal.conclude(&text)?;
     Ok(exit)
 }
 
-/// What nothing needs any more of one set.
+/// The report on one set.
 ///
 /// # Errors
 /// When the server fails.
 pub async fn of_set(cluster: &Cluster, set: &str) -> Result<View, Error> {
-    let mut facts = disks::facts(cluster, Some(cluster.namespace())).await?;
+    let mut facts = read::facts(cluster, Some(cluster.namespace())).await?;
     let now = Timestamp::now();
     let verdict = judge(&facts, now);
     let rows: Vec<_> =
@@ -73,6 +86,7 @@ pub async fn of_set(cluster: &Cluster, set: &str) -> Result<View, Error> {
     Ok(View {
         namespace: facts.namespace.as_ref().map(ToString::to_string),
         set: Some(set.to_owned()),
+        filtered: None,
         time: now,
         totals: Totals::of(&rows, verdict.counts),
         items: rows,
@@ -82,44 +96,47 @@ pub async fn of_set(cluster: &Cluster, set: &str) -> Result<View, Error> {
     })
 }
 
-/// The report, and what it means for the exit code.
+/// The report, and its exit code.
 fn view(
     args: &ReportArgs,
-    wish: &super::select::Wish,
+    filter: &Filter,
     mut facts: Facts,
     now: Timestamp,
 ) -> Result<(View, Exit), Error> {
     let verdict = judge(&facts, now);
     let mut rows = verdict.rows;
-    let by_age = wish.apply(&mut rows, now);
-    if let Some(set) = &wish.set {
-        let there = facts.sets.iter().any(|one| &*one.name == set);
-        let known = !facts.missing.contains(&super::model::Kind::StatefulSet);
-        if !there && known && rows.is_empty() {
+    let applied = filter.apply(&mut rows, now);
+    if let Some(set) = &filter.set {
+        let exists = facts.sets.iter().any(|one| &*one.name == set);
+        let known = !facts.missing.contains(&Kind::StatefulSet);
+        if !exists && known && rows.is_empty() {
             let headline =
                 format!("Error from server (NotFound): statefulsets.apps \"{set}\" not found");
             return Err(Error::with_headline(Exit::Error, headline)
-                .caused_by("and no claim or volume looks like one of its own"));
+                .caused_by("and no claim or volume has the name of one of its claims"));
         }
     }
     totals::price(&mut rows, &args.price);
+    let mut findings = totals::unknown_classes(&facts, &args.price);
+    findings.extend(report::left_held(&facts));
     let namespace = facts.namespace.as_ref().map(ToString::to_string);
     let (unread, flags) = (take(&mut facts.unread), take(&mut facts.flags));
-    // Tens of thousands of objects, before the answer takes its room.
+    // Tens of thousands of objects: free them before the report is built.
     drop(facts);
     let mut view = View {
         namespace,
-        set: wish.set.clone(),
+        set: filter.set.clone(),
+        filtered: applied.filtered,
         time: now,
         totals: Totals::of(&rows, verdict.counts),
         items: rows,
-        findings: Vec::new(),
+        findings,
         unread,
         flags,
     };
-    let rings = |class| args.fail_on.iter().any(|alarm| alarm.rings(class));
-    view.find(by_age, rings);
-    let exit = if view.items.iter().any(|row| rings(row.class)) {
+    let fails = |class| args.fail_on.iter().any(|one| one.matches(class));
+    view.add_findings(applied.by_age, fails);
+    let exit = if view.items.iter().any(|row| fails(row.class)) {
         Exit::Found
     } else if view.unread.is_empty() {
         Exit::Done

@@ -1,4 +1,4 @@
-//! What is to be done, and what speaks against it.
+//! What a scaling would do, and what speaks against it.
 
 use std::time::Duration;
 
@@ -7,44 +7,52 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     cluster::{
         Cluster, Resource,
-        moving::{Right, missing_rights},
-        scaling,
+        claims::Claims,
+        read,
+        rights::{Right, missing_rights},
+        snapshots,
     },
     output::Error,
     scale::{
         args::ScaleArgs,
+        fresh::{self, Names},
         guards,
         plan::Terms,
-        preview::{Fate, Preview, Wish},
+        preview::{Fate, Preview, ScaleRequest},
         record::Record,
-        rules,
+        rest, rules,
     },
     steps,
-    workload::{Facts, Finding, PodManagement, StatefulSet, Survey},
+    workload::{Allowed, Facts, Finding, Pod, PodManagement, Severity, StatefulSet, Survey},
 };
 
-/// What a run is going to do.
-pub struct Begun {
-    /// The record that is on the set, of whatever scaling.
+/// What a scaling would do.
+pub struct ScalePlan {
+    /// The record on the set, of any scaling.
     pub found: Option<Record>,
-    /// The scaling that is there already, to be gone on with.
+    /// The record with which this scaling goes on, where it continues that one
+    /// or takes it back.
     pub record: Option<Record>,
-    pub wish: Wish,
+    pub request: ScaleRequest,
     pub terms: Terms,
     pub preview: Preview,
+    /// The claims with which an earlier run has begun, and that are finished
+    /// first.
+    pub begun: Vec<Names>,
     pub findings: Vec<Finding>,
 }
 
-/// Reads what the set alone does not say, and decides.
+/// Reads snapshots and rights, and plans the scaling.
 ///
 /// # Errors
-/// When the words do not fit the set, or the server fails.
+/// When the flags do not fit the set, or the server fails.
 pub async fn decide(
     args: &ScaleArgs,
+    allowed: Allowed,
     cluster: &Cluster,
     facts: &Facts,
     now: Timestamp,
-) -> Result<Begun, Error> {
+) -> Result<ScalePlan, Error> {
     let survey = Survey::new(facts, now);
     let set = &facts.set;
     let found = match Record::of(set) {
@@ -55,50 +63,128 @@ pub async fn decide(
             return Err(steps::refused(&what, &[finding], rules::ALLOWABLE));
         }
     };
-    // Somebody else has scaled since: that one is over, and this begins anew.
+    // Where somebody else has scaled since, that scaling is over.
     let record = found.clone().filter(|record| record.at == set.replicas);
-    let wish = Wish {
-        to: goal(args, set, record.as_ref())?,
-        retain: args.retain,
-        snapshot: args.snapshot.clone(),
-        fresh: args.fresh,
-    };
-    words(args, &wish, set, record.as_ref())?;
-    let preview = Preview::new(&survey, &wish);
-    let mut findings = guards::check(&survey, &preview, &wish, record.as_ref());
-    if let Some(class) = &wish.snapshot {
-        let found = scaling::snapshots(cluster).await?;
+    let record = record.map(|record| if args.abort { record.abort() } else { record });
+    let request = requested(args, set, record.as_ref())?;
+    let mut preview = Preview::new(&survey, &request);
+    let mut findings = Vec::new();
+    let (begun, pods) =
+        around(cluster, facts, &request, record.as_ref(), &mut preview, &mut findings, now).await?;
+    findings.extend(guards::check(&survey, &preview, &request, record.as_ref(), &pods));
+    if let Some(class) = &request.snapshot {
+        let found = snapshots::snapshots(cluster).await?;
         guards::snapshots(&survey, &preview, &found, class, &mut findings);
     }
-    if set.replicas != wish.to || record.is_some() {
-        for right in missing_rights(cluster, &rights(args, &preview)).await? {
+    let terms = terms(args, &request, &allowed);
+    preview.rest.extend(rest::of_record(set, found.as_ref(), record.as_ref(), &terms));
+    if !preview.is_empty() {
+        for right in missing_rights(cluster, &rights(args, &preview, &begun)).await? {
             let message = format!("the user may not {right}");
             findings.push(rules::NO_RIGHTS.found(set.reference(), message));
         }
     }
-    guards::allow(&mut findings, &survey, &args.allow);
-    findings.sort_by_key(|finding| finding.severity);
-    let allowed = |id: &str| args.allow.iter().any(|allowed| allowed.eq_ignore_ascii_case(id));
-    let terms = Terms {
-        timeout: lasting(args.timeout).filter(|timeout| !timeout.is_zero()),
-        settle: lasting(args.settle).unwrap_or(SignedDuration::MAX),
-        before: args.hooks.has_before(),
-        after: args.hooks.has_after(),
-        snapshots: wish.snapshot.is_some(),
-        fresh: wish.fresh,
-        unhealthy: allowed(rules::MEMBER_UNHEALTHY.id)
-            && set.pod_management == PodManagement::Parallel,
-        clears: allowed(rules::TWO_BROKEN.id),
+    findings.extend(unseen_attachments(cluster, set, &preview).await?);
+    // Allowing this has no effect under OrderedReady: the controller waits.
+    let allowed = match set.pod_management {
+        PodManagement::OrderedReady => allowed.without(&rules::MEMBER_UNHEALTHY),
+        PodManagement::Parallel => allowed,
     };
-    Ok(Begun { found, record, wish, terms, preview, findings })
+    allowed.weigh(&mut findings);
+    findings.sort_by_key(|finding| finding.severity);
+    let terms = Terms { unhealthy: allowed.contains(&rules::MEMBER_UNHEALTHY), ..terms };
+    Ok(ScalePlan { found, record, request, terms, preview, begun, findings })
 }
 
-fn lasting(duration: Duration) -> Option<SignedDuration> {
+/// Where a claim is mounted again, a volume that is still attached elsewhere stops the
+/// run. Who may not see that is told.
+async fn unseen_attachments(
+    cluster: &Cluster,
+    set: &StatefulSet,
+    preview: &Preview,
+) -> Result<Option<Finding>, Error> {
+    if preview.claims_of(Fate::Mounted).is_empty() {
+        return Ok(None);
+    }
+    let right = Right { verb: "list", resource: Resource::ATTACHMENT, subresource: "" };
+    let missing = missing_rights(cluster, &[right]).await?;
+    Ok(missing.first().map(|right| {
+        let message = format!(
+            "the user may not {right}: whether a volume that is mounted again is still attached to \
+             another node is not checked"
+        );
+        rules::UNREAD.found(set.reference(), message).at(Severity::Warning)
+    }))
+}
+
+/// What is asked for, as far as it concerns the ordinals that leave or come.
+fn requested(
+    args: &ScaleArgs,
+    set: &StatefulSet,
+    record: Option<&Record>,
+) -> Result<ScaleRequest, Error> {
+    let to = goal(args, set, record)?;
+    let from = record.map_or(set.replicas, |record| record.from);
+    check_flags(args, from, to)?;
+    Ok(ScaleRequest {
+        to,
+        retain: args.retain && to < from,
+        snapshot: args.snapshot.clone().filter(|_| to < from),
+        fresh: args.fresh,
+        aborts: args.abort,
+    })
+}
+
+/// Reads what is around the claims of ordinals that come, and what earlier runs
+/// have left: the claims to finish first, and the pods of the namespace. Both are
+/// empty, and nothing is read, where no claim of before is in the way.
+async fn around(
+    cluster: &Cluster,
+    facts: &Facts,
+    request: &ScaleRequest,
+    record: Option<&Record>,
+    preview: &mut Preview,
+    findings: &mut Vec<Finding>,
+    now: Timestamp,
+) -> Result<(Vec<Names>, Vec<Pod>), Error> {
+    let set = &facts.set;
+    let begun = fresh::begun(facts);
+    if begun.is_empty() && preview.claims_of(Fate::SetAside).is_empty() {
+        let mounts = !preview.claims_of(Fate::Mounted).is_empty();
+        let pods = if mounts { read::pods(cluster).await? } else { Vec::new() };
+        return Ok((begun, pods));
+    }
+    let record = record.cloned().unwrap_or_else(|| Record::begin(set, request.to, "", now));
+    let coming = preview.items.iter().flat_map(|item| fresh::names(set, &record, item.ordinal));
+    let coming: Vec<Names> = coming.filter(|_| request.fresh).collect();
+    let (claims, volumes) = fresh::wanted(begun.iter().chain(&coming));
+    let world = Claims::read(cluster, &set.namespace, &claims, &volumes).await?;
+    let pods = world.pods.clone();
+    let (begun, more) = fresh::judge(set, world, begun, &coming, request.fresh, preview);
+    findings.extend(more);
+    Ok((begun, pods))
+}
+
+fn terms(args: &ScaleArgs, request: &ScaleRequest, allowed: &Allowed) -> Terms {
+    Terms {
+        timeout: signed(args.timeout.longest).filter(|timeout| !timeout.is_zero()),
+        settle: signed(args.settle).unwrap_or(SignedDuration::MAX),
+        before: args.hooks.has_before(),
+        after: args.hooks.has_after(),
+        snapshots: request.snapshot.is_some(),
+        fresh: request.fresh,
+        unhealthy: false,
+        clears: allowed.contains(&rules::TWO_BROKEN),
+        shares: allowed.contains(&rules::CLAIM_IN_USE),
+    }
+}
+
+fn signed(duration: Duration) -> Option<SignedDuration> {
     SignedDuration::try_from(duration).ok()
 }
 
 /// The replicas in the end. `--by` counts from where an earlier run of the same
-/// words began.
+/// command began; `--abort` of nothing changes nothing.
 fn goal(args: &ScaleArgs, set: &StatefulSet, record: Option<&Record>) -> Result<u32, Error> {
     let from = record.map_or(set.replicas, |record| record.from);
     match (args.replicas, args.by) {
@@ -106,21 +192,15 @@ fn goal(args: &ScaleArgs, set: &StatefulSet, record: Option<&Record>) -> Result<
         (None, Some(by)) => u32::try_from(i64::from(from).saturating_add(by)).map_err(|_| {
             Error::usage(format!("{} has {from} replicas: {by} is too many", set.name))
         }),
-        // clap does not let it come to this.
-        (None, None) => Err(Error::usage("say --replicas or --by")),
+        (None, None) => Ok(record.map_or(set.replicas, |record| record.to)),
     }
 }
 
-/// Flags that mean nothing on this way are a mistake, and are not passed over.
-fn words(
-    args: &ScaleArgs,
-    wish: &Wish,
-    set: &StatefulSet,
-    record: Option<&Record>,
-) -> Result<(), Error> {
-    let from = record.map_or(set.replicas, |record| record.from);
+/// Refuses flags that have no effect in this direction. Where nothing is left to
+/// do, they are those of a command that has done its work.
+fn check_flags(args: &ScaleArgs, from: u32, to: u32) -> Result<(), Error> {
     let no = |flag: &str, why: &str| Err(Error::usage(format!("{flag} {why}")));
-    if wish.to >= from {
+    if to > from {
         let only_down = "is for ordinals that leave, and none does";
         if args.retain {
             return no("--retain", only_down);
@@ -135,26 +215,17 @@ fn words(
             return no("--before-http", only_down);
         }
     }
-    if wish.to <= from && args.fresh {
+    if to < from && args.fresh {
         return no("--fresh", "is for ordinals that come, and none does");
     }
     if args.hooks.on_abort.is_some() && !args.hooks.has_before() {
         return no("--on-abort", "undoes a hook before an ordinal, and there is none");
     }
-    let guards = rules::ALLOWABLE.iter().map(|rule| rule.id);
-    for id in &args.allow {
-        if !guards.clone().any(|known| known.eq_ignore_ascii_case(id)) {
-            return Err(Error::usage(format!(
-                "--allow {id}: no guard of that id can be overridden"
-            ))
-            .hint(guards.collect::<Vec<_>>().join(", ")));
-        }
-    }
     Ok(())
 }
 
-/// What will be wanted half way.
-fn rights(args: &ScaleArgs, preview: &Preview) -> Vec<Right> {
+/// The rights that the scaling needs.
+fn rights(args: &ScaleArgs, preview: &Preview, begun: &[Names]) -> Vec<Right> {
     let right = |verb, resource| Right { verb, resource, subresource: "" };
     let mut all = vec![right("patch", Resource::STATEFUL_SET)];
     if args.hooks.before_exec.is_some() {
@@ -167,7 +238,7 @@ fn rights(args: &ScaleArgs, preview: &Preview) -> Vec<Right> {
         all.push(right("create", Resource::SNAPSHOT));
         all.push(right("get", Resource::SNAPSHOT));
     }
-    if !preview.claims_of(Fate::SetAside).is_empty() {
+    if !preview.claims_of(Fate::SetAside).is_empty() || !begun.is_empty() {
         all.extend(["create", "patch", "delete"].map(|verb| right(verb, Resource::CLAIM)));
         all.push(right("patch", Resource::VOLUME));
     }

@@ -1,247 +1,308 @@
-//! The way itself: look, decide, act, until it is there.
+//! The loop of a scaling: look, decide, act, until the goal is reached.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 
 use super::{
-    Hand,
-    hooks::{Around, Hooks},
+    context::RunContext,
+    hooks::{HookOrdinal, Hooks},
 };
 use crate::{
-    cluster::{
-        moving::{self, Stirrings},
-        scaling,
-    },
-    migrate,
+    cluster::{Cluster, Failure, claims::Claims, read, snapshots},
     output::{
-        Error, Exit,
+        Exit,
         text::{list, one_line},
     },
     scale::{
-        fresh,
-        plan::{self, Memory, Move, Stand},
-        preview::Way,
+        data::{self, Now, Verdict},
+        fresh::{self, Names},
+        plan::{self, Memory, Move, State},
+        preview::{Disk, Ordinal},
         record::Record,
         rules, writes,
     },
-    steps::{End, Written},
-    workload::{Finding, snapshot_state},
+    steps::{End, Stop, WriteOutcome},
+    workload::{Finding, Rule, snapshot_state},
 };
 
-/// How often the clock alone is looked at, which asks the server nothing.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often what has no watch is asked for.
-const AGAIN: Duration = Duration::from_millis(500);
-/// How long a controller may take to give up claims.
-const TO_RETAIN: Duration = Duration::from_secs(60);
+/// How often to decide again without an event, which asks the server nothing.
+const TICK: Duration = Duration::from_secs(1);
+/// How often to read objects that are not watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How soon to look again at a claim that changes hands.
+const FIRST_POLL: Duration = Duration::from_millis(100);
+/// How long the controller may take to remove a pod as the owner of a claim.
+const RETAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Work = Pin<Box<dyn Future<Output = Result<(), Finding>>>>;
 
-/// Goes on until it is there, or something is in the way. What hooks have done
-/// for ordinals that then stay is taken back.
-pub async fn go(hand: &mut Hand<'_>) -> Result<End, Error> {
-    let mut doing = Doing::default();
-    let ended = travel(hand, &mut doing).await;
-    // A hook that still runs ends here.
-    doing.work = None;
-    let Some(replicas) = doing.begun else { return ended };
-    let taken_over = |end: &End| end.findings.iter().any(|one| one.id == rules::TAKEN_OVER.id);
-    // Whether the last write came through, only the server knows.
-    let known = hand.set.mirror.refresh().await.is_ok();
-    let stays = hand.facts_set().replicas;
-    let record = Record::of(hand.facts_set()).ok().flatten();
-    let Some(record) = record.filter(|_| known && stays > replicas) else { return ended };
-    match ended {
-        // Whoever goes on does so from where the hooks have left it.
-        Ok(end) if taken_over(&end) => Ok(end),
-        Ok(mut end) => {
-            end.findings.extend(hooks(hand, &record, replicas, stays).undo().await);
-            Ok(end)
+/// Scales step by step until the goal is reached. Where it stops before a step
+/// whose hooks have run, the ordinals stay and `--on-abort` runs.
+///
+/// # Errors
+/// What stopped it.
+pub async fn go(context: &mut RunContext<'_>) -> Result<End, Stop> {
+    // What an earlier run has begun with disks comes before everything else.
+    let begun = context.begun.clone();
+    set_aside(context, &begun).await?;
+    let mut progress = Progress::default();
+    let outcome = run_moves(context, &mut progress).await;
+    // A hook that is still running is killed here, if it runs here.
+    end_work(context, &mut progress);
+    let Some(replicas) = progress.hooks_run_for else { return outcome };
+    // Whether the last write went through, only the server knows.
+    let known = context.live.mirror.refresh().await.is_ok();
+    let stays = context.set().replicas;
+    let record = Record::of(context.set()).ok().flatten();
+    let Some(record) = record.filter(|_| known && stays > replicas) else { return outcome };
+    let undo = async || hooks(context, &record, replicas, stays).undo().await;
+    match outcome {
+        // The run that took over continues from where the hooks have left off.
+        Err(Stop::Blocked(end)) if is_taken_over(&end) => Err(Stop::Blocked(end)),
+        Err(Stop::Failed(error)) => {
+            let failed = undo().await;
+            let error = failed.iter().fold(error, |error, one| error.caused_by(&one.message));
+            Err(Stop::Failed(error))
         }
-        Err(mut error) => {
-            for finding in hooks(hand, &record, replicas, stays).undo().await {
-                error = error.caused_by(finding.message);
-            }
-            Err(error)
+        other => {
+            let mut end = End::of(other)?;
+            end.findings.extend(undo().await);
+            Ok(end)
         }
     }
 }
 
-/// What a run has under way.
-#[derive(Default)]
-struct Doing {
-    memory: Memory,
-    /// Hooks that run, and for which move.
-    work: Option<(Move, Work)>,
-    /// Whether the last write takes the record away, and nobody knows whether
-    /// it came through.
-    finishing: bool,
-    /// Whether it is known that the claims stay.
-    retained: bool,
-    /// The replicas of a step whose hooks have begun, and that was not taken.
-    begun: Option<u32>,
+/// Ends hooks that are under way. A command in a pod cannot be ended from here.
+fn end_work(context: &RunContext<'_>, progress: &mut Progress) {
+    let Some((asked, _)) = progress.work.take() else { return };
+    if matches!(asked, Move::Prepare { .. }) && context.args.hooks.before_exec.is_some() {
+        let message = "the command of --before-exec may still run in its pod: it cannot be ended";
+        context.live.sender.progress.terminal.say(message);
+    }
 }
 
-async fn travel(hand: &mut Hand<'_>, doing: &mut Doing) -> Result<End, Error> {
-    let uid = hand.facts_set().uid.clone();
-    let terms = hand.terms;
-    doing.retained = !hand.args.retain;
+fn is_taken_over(end: &End) -> bool {
+    end.findings.iter().any(|finding| finding.id == rules::TAKEN_OVER.id)
+}
+
+/// What this run has done, and has under way.
+#[derive(Default)]
+struct Progress {
+    memory: Memory,
+    /// Hooks that are running, and for which move.
+    work: Option<(Move, Work)>,
+    /// Whether the last write removes the record, and its answer was lost.
+    finishing: bool,
+    /// The replicas of a step whose hooks have begun, and that was not taken.
+    hooks_run_for: Option<u32>,
+}
+
+async fn run_moves(context: &mut RunContext<'_>, progress: &mut Progress) -> Result<End, Stop> {
+    let uid = context.set().uid.clone();
+    let terms = context.terms;
     loop {
-        let record = match ours(hand, &uid) {
-            Ok(record) => record,
-            Err(_) if doing.finishing && is_over(hand, &uid) => return Ok(End::done()),
-            Err(end) => return Ok(end),
-        };
+        if progress.finishing && context.is_over(&uid) {
+            return Ok(End::done());
+        }
+        let record = own_record(context, &uid)?;
         let now = Timestamp::now();
-        let stand = Stand::new(hand.set.mirror.facts(), &record, now);
-        doing.memory.observe(&stand);
-        let next = plan::next(&stand, &terms, &mut doing.memory);
-        // What is run for a move is moot once the next move is another.
-        doing.work.take_if(|(asked, _)| *asked != next);
-        let end = match &next {
+        let state = State::new(context.facts(), &record, now);
+        progress.memory.observe(&state);
+        let next = plan::next(&state, &terms, &mut progress.memory);
+        if progress.work.as_ref().is_some_and(|(asked, _)| *asked != next) {
+            end_work(context, progress);
+        }
+        match &next {
             Move::Wait { what, until } => {
-                hand.say(what, *until)?;
-                let look = now.checked_add(LOOK).unwrap_or(now);
-                let soon = until.map_or(look, |until| until.min(look));
-                hand.set.wait(Some(soon)).await.map(End::interrupted)
+                context.report_wait(what, *until)?;
+                let tick = now.checked_add(TICK).unwrap_or(now);
+                let soon = until.map_or(tick, |until| until.min(tick));
+                context.live.wait(Some(soon)).await?;
             }
-            Move::Prepare { .. } | Move::Conclude { .. } => {
-                run_hooks(hand, doing, &record, &next).await?
+            // A member is not drained for a step that is not taken.
+            Move::Prepare { replicas }
+                if progress.work.is_none() && !holds(context, *replicas).await? => {}
+            Move::Prepare { replicas } => {
+                run_hooks(context, progress, &record, &next, *replicas, true).await?;
+            }
+            Move::Conclude { replicas } => {
+                run_hooks(context, progress, &record, &next, *replicas, false).await?;
             }
             Move::SetAside { replicas } => {
-                let ordinal = hand.facts_set().start.saturating_add(replicas - 1);
-                doing.memory.aside = Some(*replicas);
-                set_aside(hand, &record, ordinal).await?
+                let ordinal = context.set().start.saturating_add(replicas - 1);
+                progress.memory.set_aside = Some(*replicas);
+                let names = fresh::names(context.set(), &record, ordinal);
+                set_aside(context, &names).await?;
             }
-            Move::Keep { replicas } => {
-                doing.memory.kept = Some(*replicas);
-                keep(hand, &record, *replicas).await?
+            Move::Snapshot { replicas } => {
+                progress.memory.snapshots = Some(*replicas);
+                take_snapshots(context, &record, *replicas).await?;
             }
-            Move::Step { replicas } => step(hand, doing, record, *replicas).await?,
+            Move::Step { replicas } => step(context, progress, record, *replicas).await?,
             Move::Clear { pod } => {
-                let write = writes::clear(hand.facts_set(), pod);
-                match hand.set.write(&write).await? {
-                    // It is seen leaving, before anything else is decided.
-                    Written::Done => hand.set.wait(None).await.map(End::interrupted),
-                    Written::LookAgain => None,
-                    Written::Interrupted(exit) => Some(End::interrupted(exit)),
+                let why = "it leaves, and its controller waits for a lower one";
+                let write = pod.delete(context.set(), why);
+                if context.live.write(&write).await? == WriteOutcome::Done {
+                    // Nothing is decided before the watch shows it terminating.
+                    context.live.wait(None).await?;
                 }
             }
             Move::Finish => {
-                let write = writes::finish(hand.facts_set());
-                match hand.set.write(&write).await? {
-                    Written::Done => Some(End::done()),
-                    // The answer may have been lost, and not the write.
-                    Written::LookAgain => {
-                        doing.finishing = true;
-                        None
-                    }
-                    Written::Interrupted(exit) => Some(End::interrupted(exit)),
+                let write = writes::finish(context.set());
+                match context.live.write(&write).await? {
+                    WriteOutcome::Done => return Ok(End::done()),
+                    WriteOutcome::LookAgain => progress.finishing = true,
                 }
             }
-            Move::Stop { exit, finding } => Some(stopped(hand, *exit, finding.clone())?),
-        };
-        if let Some(end) = end {
-            return Ok(end);
+            Move::Stop { exit, finding } => return Err(stop(context, *exit, finding.clone())),
         }
     }
 }
 
-/// Hooks before or after a step, beside the watches.
+/// Runs the hooks before or after a step, beside the watches.
 async fn run_hooks(
-    hand: &mut Hand<'_>,
-    doing: &mut Doing,
+    context: &mut RunContext<'_>,
+    progress: &mut Progress,
     record: &Record,
     next: &Move,
-) -> Result<Option<End>, Error> {
-    let (prepares, replicas) = match next {
-        Move::Prepare { replicas } => (true, *replicas),
-        Move::Conclude { replicas } => (false, *replicas),
-        _ => return Ok(None),
-    };
-    if !prepares && !hand.terms.after {
-        doing.memory.concluded = Some(replicas);
-        return Ok(None);
+    replicas: u32,
+    before: bool,
+) -> Result<(), Stop> {
+    if !before && !context.terms.after {
+        progress.memory.concluded = Some(replicas);
+        return Ok(());
     }
-    if doing.work.is_none() {
-        let set = hand.facts_set().replicas;
-        let hooks = hooks(hand, record, replicas, if prepares { set } else { record.concluded });
-        let names: Vec<&str> = hooks.ordinals.iter().map(|around| around.pod.as_str()).collect();
-        let when = if prepares { "before" } else { "after" };
-        hand.say(&format!("what runs {when} {}", list(&names)), None)?;
-        let run: Work = if prepares { Box::pin(hooks.before()) } else { Box::pin(hooks.after()) };
-        doing.work = Some((next.clone(), run));
+    if progress.work.is_none() {
+        let from = if before { context.set().replicas } else { record.concluded };
+        let hooks = hooks(context, record, replicas, from);
+        let names: Vec<&str> = hooks.ordinals.iter().map(|ordinal| ordinal.pod.as_str()).collect();
+        let when = if before { "before" } else { "after" };
+        context.report_wait(&format!("the hooks {when} {}", list(&names)), None)?;
+        let work: Work = if before { Box::pin(hooks.before()) } else { Box::pin(hooks.after()) };
+        progress.work = Some((next.clone(), work));
     }
-    if prepares {
-        doing.begun = Some(replicas).filter(|_| record.is_down());
+    if before {
+        progress.hooks_run_for = Some(replicas).filter(|_| record.is_down());
     }
-    let Some((_, run)) = &mut doing.work else { return Ok(None) };
-    match hand.set.work_or_wait(run).await {
-        Err(exit) => Ok(Some(End::interrupted(exit))),
-        Ok(None) => Ok(None),
-        Ok(Some(Err(finding))) => stopped(hand, Exit::Failed, finding).map(Some),
-        Ok(Some(Ok(()))) => {
-            doing.work = None;
-            let memory = &mut doing.memory;
-            let done = if prepares { &mut memory.prepared } else { &mut memory.concluded };
-            *done = Some(replicas);
-            Ok(None)
-        }
-    }
+    let Some((_, work)) = &mut progress.work else { return Ok(()) };
+    let Some(result) = context.live.work_or_wait(work).await? else { return Ok(()) };
+    result.map_err(|finding| stop(context, Exit::Failed, finding))?;
+    progress.work = None;
+    let memory = &mut progress.memory;
+    *(if before { &mut memory.prepared } else { &mut memory.concluded }) = Some(replicas);
+    Ok(())
 }
 
-/// Another number of replicas; the first one only when it is known that the
-/// claims stay, where that was asked for.
+/// Changes the replicas, if what was agreed to still holds for the ordinals that
+/// leave or come with it.
 async fn step(
-    hand: &mut Hand<'_>,
-    doing: &mut Doing,
+    context: &mut RunContext<'_>,
+    progress: &mut Progress,
     mut record: Record,
     replicas: u32,
-) -> Result<Option<End>, Error> {
-    if !doing.retained {
-        doing.retained = true;
-        return wait_until_retained(hand).await;
+) -> Result<(), Stop> {
+    if !holds(context, replicas).await? {
+        return Ok(());
     }
-    record.concluded = doing.memory.concluded_at(&record, hand.facts_set().replicas);
+    record.concluded = progress.memory.concluded_at(&record, context.set().replicas);
     record.at = replicas;
-    let write = writes::step(hand.facts_set(), &record);
-    match hand.set.write(&write).await? {
-        Written::Done => {
-            doing.begun = None;
-            Ok(None)
+    let write = writes::step(context.set(), &record);
+    if context.live.write(&write).await? == WriteOutcome::Done {
+        progress.hooks_run_for = None;
+        context.unreleased = None;
+    }
+    Ok(())
+}
+
+/// Reads the claims of the ordinals of the next step, and judges them. `false`
+/// where the controller has yet to release a claim, or the read has to be
+/// repeated.
+async fn holds(context: &mut RunContext<'_>, replicas: u32) -> Result<bool, Stop> {
+    let next = context.items_between(replicas, context.set().replicas);
+    let items: Vec<&Ordinal> = next.iter().collect();
+    let wanted = data::claims_wanted(&items);
+    if wanted.is_empty() {
+        return Ok(true);
+    }
+    let now = match look(context.cluster, &items, &wanted).await {
+        Ok(now) => now,
+        Err(failure) => {
+            context.live.sender.look_again_after(failure)?;
+            context.live.sender.sleep(POLL_INTERVAL).await?;
+            return Ok(false);
         }
-        Written::LookAgain => Ok(None),
-        Written::Interrupted(exit) => Ok(Some(End::interrupted(exit))),
+    };
+    match data::judge(context.set(), &items, &now, context.terms.shares) {
+        Verdict::Go => Ok(true),
+        Verdict::Stop(finding) => Err(stop(context, Exit::Conflict, finding)),
+        Verdict::Wait(finding) => {
+            let since = *context.unreleased.get_or_insert_with(Instant::now);
+            let (longest, exit) = if finding.id == rules::CLAIM_IN_USE.id {
+                (context.args.timeout.longest, Exit::Timeout)
+            } else {
+                (RETAIN_TIMEOUT, Exit::Failed)
+            };
+            if !longest.is_zero() && since.elapsed() > longest {
+                return Err(stop(context, exit, finding));
+            }
+            context.report_wait(&format!("the controller: {}", finding.message), None)?;
+            context.live.sender.sleep(POLL_INTERVAL).await?;
+            Ok(false)
+        }
     }
 }
 
-fn stopped(hand: &Hand<'_>, exit: Exit, finding: Finding) -> Result<End, Error> {
-    hand.set.tell(&format!("stopped: {}", finding.message))?;
-    Ok(End::with(exit, finding))
+/// The claims of these ordinals and what matters for them.
+async fn look(cluster: &Cluster, items: &[&Ordinal], wanted: &[String]) -> Result<Now, Failure> {
+    let volumes = data::volumes_wanted(items);
+    let mounts = items.iter().flat_map(|item| &item.claims).any(Disk::is_mounted_again);
+    let pods = async { if mounts { read::pods(cluster).await } else { Ok(Vec::new()) } };
+    let attached =
+        async { if mounts { read::attached(cluster).await } else { Ok(BTreeMap::new()) } };
+    let (claims, volumes, pods, attached) = tokio::join!(
+        read::claims_named(cluster, wanted),
+        read::volumes_named(cluster, &volumes),
+        pods,
+        attached,
+    );
+    Ok(Now { claims: claims?, volumes: volumes?, pods: pods?, attached: attached? })
 }
 
-/// The record, as long as the scaling is still this one, and the number that
-/// was written last.
-fn ours(hand: &Hand<'_>, uid: &str) -> Result<Record, End> {
-    let set = hand.facts_set();
-    let stop = |rule: &crate::workload::Rule, message: String| {
-        Err(End::with(Exit::Conflict, rule.found(set.reference(), message)))
+/// Reports the finding that stops the run.
+fn stop(context: &RunContext<'_>, exit: Exit, finding: Finding) -> Stop {
+    match context.live.tell(&format!("stopped: {}", finding.message)) {
+        Ok(()) => Stop::with(exit, finding),
+        Err(error) => error.into(),
+    }
+}
+
+/// The record, as long as this run has the scaling and nobody else has changed
+/// the replicas.
+fn own_record(context: &RunContext<'_>, uid: &str) -> Result<Record, Stop> {
+    let set = context.set();
+    let stop = |rule: &Rule, message: String| {
+        Err(Stop::with(Exit::Conflict, rule.found(set.reference(), message)))
     };
-    if hand.set.mirror.set_is_gone() || set.uid != uid {
-        return stop(&rules::REPLACED, format!("{} was deleted in the middle", set.name));
+    if context.live.is_replaced(uid) {
+        return stop(&rules::REPLACED, format!("{} was deleted during the scaling", set.name));
     }
     match Record::of(set) {
-        Ok(Some(record)) if record.run != hand.run => {
-            stop(&rules::TAKEN_OVER, format!("{} goes on with this scaling", record.run))
+        Ok(Some(record)) if record.run != context.run => {
+            stop(&rules::TAKEN_OVER, format!("{} continues this scaling", record.run))
         }
         Ok(Some(record)) if record.at != set.replicas => {
-            let others = set.field_managers.iter().filter(|manager| manager.replicas);
-            let others: Vec<&str> =
-                others.map(|manager| manager.name.as_str()).filter(|name| *name != OURS).collect();
+            let others = set.field_managers.iter();
+            let others = others.filter(|manager| manager.replicas && !manager.is_ours());
+            let others: Vec<&str> = others.map(|manager| manager.name.as_str()).collect();
             let who = if others.is_empty() { "somebody".to_owned() } else { list(&others) };
             let message = format!(
-                "{who} changed the replicas to {}, and {} was written last",
+                "{who} changed the replicas to {}; this scaling had set them to {}",
                 set.replicas, record.at
             );
             stop(&rules::REPLICAS_CHANGED, message)
@@ -252,23 +313,14 @@ fn ours(hand: &Hand<'_>, uid: &str) -> Result<Record, End> {
     }
 }
 
-/// Under this name the server notes what we write.
-const OURS: &str = "kubectl-stateful";
-
-/// Whether the set is there and nothing of a scaling is left on it.
-fn is_over(hand: &Hand<'_>, uid: &str) -> bool {
-    let set = hand.facts_set();
-    !hand.set.mirror.set_is_gone() && set.uid == uid && matches!(Record::of(set), Ok(None))
-}
-
-/// The ordinals between these replicas and those that are, or were, in the order
-/// in which they leave or come.
-fn hooks(hand: &Hand<'_>, record: &Record, replicas: u32, others: u32) -> Hooks {
-    let set = hand.facts_set();
-    let around = |index: u32, leaves: bool| {
+/// The hooks of the ordinals between `replicas` and `others`, in the order in
+/// which they leave or come.
+fn hooks(context: &RunContext<'_>, record: &Record, replicas: u32, others: u32) -> Hooks {
+    let set = context.set();
+    let hook_ordinal = |index: u32, leaves: bool| {
         let ordinal = set.start.saturating_add(index);
         let claims = set.claim_templates.iter();
-        Around {
+        HookOrdinal {
             pod: set.pod_name(ordinal),
             ordinal,
             claims: claims.map(|template| set.claim_name(template, ordinal)).collect(),
@@ -276,14 +328,14 @@ fn hooks(hand: &Hand<'_>, record: &Record, replicas: u32, others: u32) -> Hooks 
         }
     };
     let ordinals = if record.is_down() {
-        (replicas..others).rev().map(|index| around(index, true)).collect()
+        (replicas..others).rev().map(|index| hook_ordinal(index, true)).collect()
     } else {
-        (replicas.saturating_sub(1)..replicas).map(|index| around(index, false)).collect()
+        (replicas.saturating_sub(1)..replicas).map(|index| hook_ordinal(index, false)).collect()
     };
     Hooks {
-        cluster: hand.cluster.clone(),
-        terminal: hand.set.sender.teller.terminal,
-        args: hand.args.hooks.clone(),
+        cluster: context.cluster.clone(),
+        terminal: context.live.sender.progress.terminal,
+        args: context.args.hooks.clone(),
         template: set.template.clone(),
         namespace: set.namespace.clone(),
         set: set.name.clone(),
@@ -293,164 +345,133 @@ fn hooks(hand: &Hand<'_>, record: &Record, replicas: u32, others: u32) -> Hooks 
     }
 }
 
-/// Until no claim of what leaves has an owner that takes it along: before that
-/// no pod goes.
-async fn wait_until_retained(hand: &mut Hand<'_>) -> Result<Option<End>, Error> {
-    let since = std::time::Instant::now();
-    let leaving = hand.preview.items.iter().filter(|item| item.class == Way::Leaves);
-    let wanted: Vec<String> =
-        leaving.flat_map(|item| item.claims.iter().map(|disk| disk.claim.clone())).collect();
-    loop {
-        let set = hand.facts_set();
-        let goes_with_set = set.when_deleted == crate::workload::Retention::Delete;
-        let may_own = |owner: &crate::workload::Owner| goes_with_set && owner.uid == set.uid;
-        let owned = match scaling::claims(hand.cluster).await {
-            Ok(claims) => {
-                claims.into_iter().filter(|claim| wanted.contains(&claim.name)).find_map(|claim| {
-                    let owner = claim.owners.iter().find(|owner| !may_own(owner))?;
-                    Some((claim.name.clone(), format!("{} {}", owner.kind, owner.name)))
-                })
-            }
-            Err(failure) => {
-                hand.set.sender.look_again_after(failure)?;
-                if let Some(exit) = hand.set.sender.nap(AGAIN).await {
-                    return Ok(Some(End::interrupted(exit)));
-                }
-                continue;
-            }
-        };
-        let Some((claim, owner)) = owned else { return Ok(None) };
-        if since.elapsed() > TO_RETAIN {
-            let message = format!("claim {claim} still belongs to {owner}, and goes with it");
-            let finding =
-                rules::NOT_RETAINED.found(format!("persistentvolumeclaim/{claim}"), message);
-            return stopped(hand, Exit::Failed, finding).map(Some);
-        }
-        hand.say(&format!("claim {claim} to be given up by {owner}"), None)?;
-        if let Some(exit) = hand.set.sender.nap(AGAIN).await {
-            return Ok(Some(End::interrupted(exit)));
-        }
-    }
-}
-
-/// A snapshot of every claim of the ordinals that have just left, ready to be
-/// used.
-async fn keep(hand: &mut Hand<'_>, record: &Record, replicas: u32) -> Result<Option<End>, Error> {
-    let Some(class) = hand.args.snapshot.clone() else { return Ok(None) };
-    let claims: Vec<String> = hooks(hand, record, replicas, record.concluded)
+/// Takes a snapshot of every claim of the ordinals that have just left.
+async fn take_snapshots(
+    context: &mut RunContext<'_>,
+    record: &Record,
+    replicas: u32,
+) -> Result<(), Stop> {
+    let Some(class) = context.args.snapshot.clone() else { return Ok(()) };
+    let claims: Vec<String> = hooks(context, record, replicas, record.concluded)
         .ordinals
         .into_iter()
-        .flat_map(|around| around.claims)
+        .flat_map(|ordinal| ordinal.claims)
         .collect();
     for claim in claims {
-        if hand.set.mirror.facts().claim(&claim).is_none() {
-            continue;
-        }
-        let name = writes::snapshot_name(record, &claim);
-        let on = format!("volumesnapshot/{name}");
-        let end = hand.terms.timeout.and_then(|timeout| Timestamp::now().checked_add(timeout).ok());
-        loop {
-            let found = match scaling::snapshot(hand.cluster, &name).await {
-                Ok(found) => found,
-                Err(failure) => {
-                    hand.set.sender.look_again_after(failure)?;
-                    if let Some(exit) = hand.set.sender.nap(AGAIN).await {
-                        return Ok(Some(End::interrupted(exit)));
-                    }
-                    continue;
-                }
-            };
-            let Some(found) = found else {
-                let write = writes::snapshot(hand.facts_set(), record, &claim, &class);
-                match hand.set.write(&write).await? {
-                    Written::Done | Written::LookAgain => continue,
-                    Written::Interrupted(exit) => return Ok(Some(End::interrupted(exit))),
-                }
-            };
-            let state = snapshot_state(&found);
-            if state == Ok(true) {
-                hand.set.tell(&format!("snapshot {name} of {claim} is ready to use"))?;
-                break;
-            }
-            let what = format!("snapshot {name} of {claim} to be ready to use");
-            if end.is_some_and(|end| Timestamp::now() >= end) {
-                let why = state.err().map_or_else(|| "no answer".to_owned(), one_line);
-                let finding =
-                    rules::SNAPSHOT_FAILED.found(on, format!("waited in vain for {what}: {why}"));
-                return stopped(hand, Exit::Timeout, finding).map(Some);
-            }
-            hand.say(&what, end)?;
-            if let Some(exit) = hand.set.sender.nap(AGAIN).await {
-                return Ok(Some(End::interrupted(exit)));
-            }
+        if context.facts().claim(&claim).is_some() {
+            take_snapshot(context, record, &claim, &class).await?;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
-/// The claims that are left from before under another name, so that the ordinal
-/// gets new ones.
-async fn set_aside(
-    hand: &mut Hand<'_>,
+/// Takes one snapshot and waits until it is ready to use.
+async fn take_snapshot(
+    context: &mut RunContext<'_>,
     record: &Record,
-    ordinal: u32,
-) -> Result<Option<End>, Error> {
-    let set = hand.facts_set().clone();
-    let before = moving::before_recovery(hand.cluster, &set.name, ordinal, &[]).await?;
-    // Where it was begun before, the volume belongs to the other name already.
-    let names = set
-        .claim_templates
-        .iter()
-        .map(|template| fresh::aside(&set.claim_name(template, ordinal), record));
-    let volumes: Vec<String> = names
-        .filter_map(|name| {
-            before.claims.get(&name)?.pointer("/spec/volumeName")?.as_str().map(str::to_owned)
-        })
-        .collect();
-    let volumes: Vec<&str> = volumes.iter().map(String::as_str).collect();
-    let before = moving::before_recovery(hand.cluster, &set.name, ordinal, &volumes).await?;
-    let journal = match fresh::journal(&set, record, ordinal, &before) {
-        Ok(Some(journal)) => journal,
-        Ok(None) => return Ok(None),
-        Err(finding) => return stopped(hand, Exit::Manual, finding).map(Some),
-    };
-    let mut stirrings = Stirrings::of(hand.cluster, &journal);
-    let mut memory = migrate::plan::Memory::default();
+    claim: &str,
+    class: &str,
+) -> Result<(), Stop> {
+    let name = writes::snapshot_name(record, claim);
+    let end = context.terms.timeout.and_then(|timeout| Timestamp::now().checked_add(timeout).ok());
     loop {
-        let world = match moving::world(hand.cluster, &journal).await {
-            Ok(world) => world,
+        let found = match snapshots::snapshot(context.cluster, &name).await {
+            Ok(found) => found,
             Err(failure) => {
-                hand.set.sender.look_again_after(failure)?;
-                if let Some(exit) = hand.set.sender.rest().await {
-                    return Ok(Some(End::interrupted(exit)));
-                }
+                context.live.sender.look_again_after(failure)?;
+                context.live.sender.sleep(POLL_INTERVAL).await?;
                 continue;
             }
         };
-        match fresh::next(&world, &journal, &memory) {
-            migrate::plan::Move::Stop { exit, finding } => {
-                return stopped(hand, exit, finding).map(Some);
+        let Some(found) = found else {
+            let write = writes::snapshot(context.set(), record, claim, class);
+            context.live.write(&write).await?;
+            continue;
+        };
+        let ready = snapshot_state(&found);
+        if ready == Ok(true) {
+            context.live.tell(&format!("snapshot {name} of {claim} is ready to use"))?;
+            return Ok(());
+        }
+        let what = format!("snapshot {name} of {claim} to be ready to use");
+        if end.is_some_and(|end| Timestamp::now() >= end) {
+            let why = ready.err().map_or_else(|| "no answer".to_owned(), one_line);
+            let finding = rules::SNAPSHOT_FAILED.found(
+                format!("volumesnapshot/{name}"),
+                format!("timed out waiting for {what}: {why}"),
+            );
+            return Err(stop(context, Exit::Timeout, finding));
+        }
+        context.report_wait(&what, end)?;
+        context.live.sender.sleep(POLL_INTERVAL).await?;
+    }
+}
+
+/// Moves the volumes of these claims to claims of another name, so that their
+/// ordinals get new ones.
+async fn set_aside(context: &mut RunContext<'_>, names: &[Names]) -> Result<(), Stop> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let set = context.set().clone();
+    let fresh = context.terms.fresh;
+    let (claims, mut volumes) = fresh::wanted(names.iter());
+    let mut planned: Option<fresh::Aside> = None;
+    let mut touched = BTreeSet::new();
+    let mut waiting: Option<(String, Instant)> = None;
+    loop {
+        let world = match Claims::read(context.cluster, &set.namespace, &claims, &volumes).await {
+            Ok(world) => world,
+            Err(failure) => {
+                context.live.sender.look_again_after(failure)?;
+                context.live.sender.pause().await?;
+                continue;
             }
-            migrate::plan::Move::Act(act) => {
-                for write in migrate::writes::of(act, &journal, &world).unwrap_or_default() {
-                    match hand.set.write(&write).await? {
-                        Written::Done => memory.did(act),
-                        Written::LookAgain => break,
-                        Written::Interrupted(exit) => return Ok(Some(End::interrupted(exit))),
+        };
+        // The plan is made from the first look, before anything is changed.
+        let plan = match planned.take() {
+            Some(plan) => plan,
+            None => match fresh::plan(&set, names, &world, fresh) {
+                Ok(Some(plan)) => plan,
+                Ok(None) => return Ok(()),
+                Err(finding) => return Err(stop(context, Exit::Manual, finding)),
+            },
+        };
+        // Someone may delete the claims that name them.
+        volumes = plan.disks.iter().map(|disk| disk.volume.name.clone()).collect();
+        let next = fresh::next(&world, &plan, &touched, Timestamp::now());
+        planned = Some(plan);
+        match next {
+            fresh::Move::Stop { exit, finding } => return Err(stop(context, exit, finding)),
+            fresh::Move::Write { writes, touches } => {
+                waiting = None;
+                for (place, write) in writes.iter().enumerate() {
+                    match context.live.write(write).await? {
+                        WriteOutcome::Done if place == 0 => touched.extend(touches),
+                        WriteOutcome::Done => {}
+                        WriteOutcome::LookAgain => break,
                     }
                 }
             }
-            migrate::plan::Move::Wait { what } => {
-                hand.say(&what, None)?;
-                tokio::select! {
-                    () = stirrings.next() => {}
-                    () = tokio::time::sleep(LOOK) => {}
-                    exit = &mut hand.set.sender.signal => return Ok(Some(End::interrupted(exit))),
+            fresh::Move::Wait { what } => {
+                let since = match waiting.take() {
+                    Some((last, since)) if last == what => since,
+                    _ => Instant::now(),
+                };
+                let waited = since.elapsed();
+                let longest = context.args.timeout.longest;
+                if !longest.is_zero() && waited > longest {
+                    let message = format!("waited {}s for {what}", waited.as_secs());
+                    let finding = rules::DEADLINE.found(set.reference(), message);
+                    return Err(stop(context, Exit::Timeout, finding));
                 }
+                context.report_wait(&what, None)?;
+                waiting = Some((what, since));
+                // The longer it takes, the less often to look.
+                let pause = (waited / 4).clamp(FIRST_POLL, TICK);
+                context.live.sender.sleep(pause).await?;
             }
-            migrate::plan::Move::Done
-            | migrate::plan::Move::Verify
-            | migrate::plan::Move::Watch { .. } => return Ok(None),
+            fresh::Move::Done => return Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What runs around an ordinal: here, in its pod, or asked of it over HTTP.
+//! Hooks before and after a step: here, in the pod, or over HTTP to the pod.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use crate::{
     steps::{
         attempt::{Attempt, Verdict, with_output},
         hook,
-        pod_command::{Variables, in_pod},
+        pod_command::{Variables, container_of, in_pod},
     },
     workload::{Finding, PodTemplate, Rule},
 };
 
-/// Everything that a hook needs, so that the set may move on meanwhile.
+/// Copies of everything that the hooks need, so that the live set can change
+/// meanwhile.
 #[derive(Clone)]
 pub struct Hooks {
     pub cluster: Cluster,
@@ -25,44 +26,44 @@ pub struct Hooks {
     pub set: String,
     pub from: u32,
     pub to: u32,
-    pub ordinals: Vec<Around>,
+    pub ordinals: Vec<HookOrdinal>,
 }
 
 /// An ordinal that leaves or comes.
 #[derive(Clone, Debug)]
-pub struct Around {
+pub struct HookOrdinal {
     pub pod: String,
     pub ordinal: u32,
     pub claims: Vec<String>,
-    /// Whether there is a pod to be asked.
+    /// Whether it leaves, and so has a pod to run in.
     pub leaves: bool,
 }
 
 impl Hooks {
-    /// Before the ordinals leave or come, one after the other.
+    /// Runs the hooks before a step, ordinal by ordinal.
     pub async fn before(self) -> Result<(), Finding> {
-        for around in &self.ordinals {
+        for ordinal in &self.ordinals {
             if let Some(command) = &self.args.before {
-                self.here(command, "before", around, &rules::HOOK_FAILED).await?;
+                self.run_here(command, "before", ordinal, &rules::HOOK_FAILED).await?;
             }
-            if !around.leaves {
+            if !ordinal.leaves {
                 continue;
             }
             let timeout = self.args.hook_timeout;
             if let Some(command) = &self.args.before_exec {
-                let container = self.args.container.as_deref();
-                self.terminal.say(&format!("before-exec {}: {command}", around.pod));
-                let variables = self.variables("before", around);
+                let container = container_of(self.args.container.as_deref(), &self.template);
+                self.terminal.say(&format!("before-exec {}: {command}", ordinal.pod));
+                let variables = self.variables("before", ordinal);
                 let asked =
-                    in_pod(&self.cluster, command, container, &around.pod, &variables, timeout);
-                judge("before-exec", around, &asked.await, &rules::HOOK_FAILED)?;
+                    in_pod(&self.cluster, command, container, &ordinal.pod, &variables, timeout);
+                judge("before-exec", ordinal, &asked.await, &rules::HOOK_FAILED)?;
             }
             if let Some(request) = &self.args.before_http {
-                self.terminal.say(&format!("before-http {}: {request}", around.pod));
+                self.terminal.say(&format!("before-http {}: {request}", ordinal.pod));
                 judge(
                     "before-http",
-                    around,
-                    &self.http(around, timeout).await,
+                    ordinal,
+                    &self.http(ordinal, timeout).await,
                     &rules::HOOK_FAILED,
                 )?;
             }
@@ -70,55 +71,56 @@ impl Hooks {
         Ok(())
     }
 
-    /// After they have left or come, and all others are well.
+    /// Runs the hooks and the check after a step.
     pub async fn after(self) -> Result<(), Finding> {
-        for around in &self.ordinals {
+        for ordinal in &self.ordinals {
             if let Some(command) = &self.args.after {
-                self.here(command, "after", around, &rules::HOOK_FAILED).await?;
+                self.run_here(command, "after", ordinal, &rules::HOOK_FAILED).await?;
             }
         }
-        if let (Some(command), Some(around)) = (&self.args.check, self.ordinals.last()) {
-            self.here(command, "check", around, &rules::CHECK_FAILED).await?;
+        if let (Some(command), Some(ordinal)) = (&self.args.check, self.ordinals.last()) {
+            self.run_here(command, "check", ordinal, &rules::CHECK_FAILED).await?;
         }
         Ok(())
     }
 
-    /// Takes back what was done before ordinals that stay after all; what went
-    /// wrong with that.
+    /// Runs --on-abort for ordinals whose hooks have run and that stay after all.
+    /// Returns what failed.
     pub async fn undo(self) -> Vec<Finding> {
-        let mut wrong = Vec::new();
-        let Some(command) = &self.args.on_abort else { return wrong };
-        for around in &self.ordinals {
-            if let Err(finding) = self.here(command, "on-abort", around, &rules::HOOK_FAILED).await
+        let mut failed = Vec::new();
+        let Some(command) = &self.args.on_abort else { return failed };
+        for ordinal in &self.ordinals {
+            if let Err(finding) =
+                self.run_here(command, "on-abort", ordinal, &rules::HOOK_FAILED).await
             {
-                wrong.push(finding);
+                failed.push(finding);
             }
         }
-        wrong
+        failed
     }
 
-    async fn here(
+    async fn run_here(
         &self,
         command: &str,
         name: &'static str,
-        around: &Around,
+        ordinal: &HookOrdinal,
         rule: &Rule,
     ) -> Result<(), Finding> {
-        let prefix = format!("{name} {}: ", around.pod);
+        let prefix = format!("{name} {}: ", ordinal.pod);
         let say = |line: &str| self.terminal.say(&format!("{prefix}{line}"));
-        let variables = self.variables(name, around);
+        let variables = self.variables(name, ordinal);
         let attempt = hook::run(command, &variables, self.args.hook_timeout, say).await;
-        judge(name, around, &attempt, rule)
+        judge(name, ordinal, &attempt, rule)
     }
 
-    async fn http(&self, around: &Around, timeout: Duration) -> Attempt {
-        let Some(request) = &self.args.before_http else { return Attempt::pass("nothing asked") };
+    async fn http(&self, ordinal: &HookOrdinal, timeout: Duration) -> Attempt {
+        let Some(request) = &self.args.before_http else { return Attempt::pass("no request") };
         let port = match request.port(&self.template) {
             Ok(port) => port,
             Err(why) => return Attempt::inconclusive(why),
         };
         let (method, https, path) = (&request.method, request.https, &request.path);
-        match self.cluster.pod_http(method, &around.pod, &port, https, path, timeout).await {
+        match self.cluster.pod_http(method, &ordinal.pod, &port, https, path, timeout).await {
             Ok(Answer::Status { code: code @ 200..300, .. }) => {
                 Attempt::pass(format!("HTTP {code}"))
             }
@@ -130,25 +132,25 @@ impl Hooks {
         }
     }
 
-    fn variables(&self, step: &'static str, around: &Around) -> Variables {
+    fn variables(&self, step: &'static str, ordinal: &HookOrdinal) -> Variables {
         vec![
             ("STATEFUL_NAMESPACE", self.namespace.clone()),
             ("STATEFUL_SET", self.set.clone()),
-            ("STATEFUL_POD", around.pod.clone()),
-            ("STATEFUL_ORDINAL", around.ordinal.to_string()),
+            ("STATEFUL_POD", ordinal.pod.clone()),
+            ("STATEFUL_ORDINAL", ordinal.ordinal.to_string()),
             ("STATEFUL_FROM", self.from.to_string()),
             ("STATEFUL_TO", self.to.to_string()),
-            ("STATEFUL_PVCS", around.claims.join(" ")),
+            ("STATEFUL_PVCS", ordinal.claims.join(" ")),
             ("STATEFUL_STEP", step.to_owned()),
         ]
     }
 }
 
-/// What gave no answer has not succeeded either.
-fn judge(name: &str, around: &Around, attempt: &Attempt, rule: &Rule) -> Result<(), Finding> {
+/// A hook that was inconclusive has not succeeded either.
+fn judge(name: &str, ordinal: &HookOrdinal, attempt: &Attempt, rule: &Rule) -> Result<(), Finding> {
     if attempt.verdict == Verdict::Pass {
         return Ok(());
     }
-    let message = format!("--{name} for {}: {}", around.pod, attempt.said);
-    Err(rule.found(format!("pod/{}", around.pod), message))
+    let message = format!("--{name} for {}: {}", ordinal.pod, attempt.detail);
+    Err(rule.found(format!("pod/{}", ordinal.pod), message))
 }

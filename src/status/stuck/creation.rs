@@ -2,31 +2,74 @@
 
 use crate::{
     output::text::{age, one_line},
-    workload::{Event, Finding, Rule, Severity, Survey},
+    workload::{Event, Finding, Rule, Survey, rule},
 };
 
-pub(super) const RULES: &[&Rule] = &[&QUOTA, &REFUSED];
+pub(super) const RULES: &[&Rule] = &[&SET_DELETING, &NAME_TAKEN, &QUOTA, &REFUSED];
 
-const QUOTA: Rule = Rule {
-    id: "STATUS-QUOTA",
-    severity: Severity::Error,
-    means: "A ResourceQuota of the namespace leaves no room for the next pod or claim.",
-    evidence: "An ordinal has no pod, and the newest FailedCreate event about this set (by uid) \
-               names that pod or its claim and says `exceeded quota`.",
-    remedy: "Raise the quota or free what fills it. The controller tries again by itself, at \
-             growing intervals.",
-};
+rule!(
+    SET_DELETING,
+    "STATUS-SET-DELETING",
+    Error,
+    "The set is being deleted. Its controller makes no pod for it any more and replaces none, \
+     whatever its spec says; the pods that it has run on until something deletes them.",
+    "The set has a deletionTimestamp; the finalizers that still hold it are named. \
+     foregroundDeletion waits until the pods are gone, any other until whoever set it removes it.",
+    "A deletion cannot be taken back. To have the set again, let it go and apply its manifest \
+     then: the claims stay, unless persistentVolumeClaimRetentionPolicy.whenDeleted is Delete."
+);
 
-const REFUSED: Rule = Rule {
-    id: "STATUS-REFUSED",
-    severity: Severity::Error,
-    means: "The API server refuses to create the next pod or claim: an admission webhook, a policy \
-            such as PodSecurity, or the object is invalid.",
-    evidence: "An ordinal has no pod, and the newest FailedCreate event about this set (by uid) \
-               names that pod or its claim; the message is the server's.",
-    remedy: "Correct the template, or the policy that refuses it. The controller tries again by \
-             itself, at growing intervals.",
-};
+rule!(
+    NAME_TAKEN,
+    "STATUS-NAME-TAKEN",
+    Error,
+    "A pod that is not of this set has the name of one of its ordinals, so the set's own pod \
+     cannot be created. No event says so.",
+    "The ordinal has no pod of this set, and there is a pod of that name whose controller is \
+     another one, or whose labels the set's selector does not match.",
+    "Find out whose pod it is and whether its data matters; then delete it, or rename what makes \
+     it. The controller creates the ordinal's pod by itself."
+);
+
+rule!(
+    QUOTA,
+    "STATUS-QUOTA",
+    Error,
+    "A ResourceQuota of the namespace leaves no room for the next pod or claim.",
+    "An ordinal has no pod, and the newest FailedCreate event about this set (by uid) names that \
+     pod or its claim and says `exceeded quota`.",
+    "Raise the quota, or delete what uses it up. The controller tries again by itself, at growing \
+     intervals."
+);
+
+rule!(
+    REFUSED,
+    "STATUS-REFUSED",
+    Error,
+    "The API server refuses to create the next pod or claim, because of an admission webhook or a \
+     policy such as PodSecurity, or because the object is invalid.",
+    "An ordinal has no pod, and the newest FailedCreate event about this set (by uid) names that \
+     pod or its claim; the message is the server's.",
+    "Correct the template, or the policy that refuses it. The controller tries again by itself, \
+     at growing intervals."
+);
+
+/// A set that its controller has given up: the cause of all that is missing.
+pub(super) fn deleting(survey: &Survey) -> Option<Finding> {
+    let set = survey.set;
+    let lasts = age(survey.now.duration_since(set.deleting?));
+    let held = match set.finalizers.as_slice() {
+        [] => String::new(),
+        names => format!(", held by {}", names.join(", ")),
+    };
+    let message = format!(
+        "{} was deleted {lasts} ago and is still there{held}: its controller makes no pod for it \
+         any more",
+        set.name
+    );
+    let hint = format!("kubectl get statefulset {} {} -o yaml", set.name, survey.at());
+    Some(SET_DELETING.found(set.reference(), message).hint(hint))
+}
 
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     if !survey.pods_known {
@@ -34,15 +77,41 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     }
     let missing = survey.slots.iter().filter(|slot| slot.pod.is_none());
     for slot in missing {
+        if let Some(taken) = taken(survey, &slot.name) {
+            found.push(taken);
+            return;
+        }
         let claims = slot.claims.iter().filter(|claim| claim.claim.is_none());
         let wanted: Vec<&str> =
             std::iter::once(slot.name.as_str()).chain(claims.map(|c| c.name.as_str())).collect();
         if let Some(event) = refusal(survey, &wanted) {
             found.push(describe(survey, &slot.name, event));
-            // The controller stops at the first that fails.
+            // The controller stops at the first pod that it cannot create.
             return;
         }
     }
+}
+
+/// A foreign pod with the name of an ordinal.
+fn taken(survey: &Survey, name: &str) -> Option<Finding> {
+    let set = survey.set;
+    let mut pods = survey.facts.pods.iter().flatten();
+    let pod = pods.find(|pod| pod.name == name && !set.owns(pod))?;
+    let whose = match (&pod.controller, &pod.controller_uid) {
+        (Some(owner), Some(uid))
+            if *uid != set.uid && *owner == format!("StatefulSet/{}", set.name) =>
+        {
+            "an earlier set of the same name".to_owned()
+        }
+        (Some(owner), Some(uid)) if *uid != set.uid => owner.clone(),
+        _ => "nothing, and its labels are not those of the set's selector".to_owned(),
+    };
+    let message = format!(
+        "{name} cannot be created: there is a pod of that name ({}), which belongs to {whose}",
+        pod.state()
+    );
+    let hint = format!("kubectl get pod {name} {} -o wide --show-labels", survey.at());
+    Some(NAME_TAKEN.found(format!("pod/{name}"), message).hint(hint))
 }
 
 fn refusal<'a>(survey: &'a Survey, wanted: &[&str]) -> Option<&'a Event> {
@@ -56,7 +125,7 @@ fn refusal<'a>(survey: &'a Survey, wanted: &[&str]) -> Option<&'a Event> {
         .max_by_key(|event| event.last)
 }
 
-/// Whether a message names this object and not one that begins like it.
+/// Whether a message names this object, not one whose name contains its name.
 fn mentions(message: &str, name: &str) -> bool {
     let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     message.match_indices(name).any(|(start, _)| {
@@ -69,7 +138,7 @@ fn mentions(message: &str, name: &str) -> bool {
 fn describe(survey: &Survey, pod: &str, event: &Event) -> Finding {
     let message = one_line(&event.message);
     // "create Pod web-2 in StatefulSet web failed error: pods …": the cause
-    // follows the controller's own words.
+    // comes after the controller's own text.
     let cause = message.split_once("failed error: ").map_or(message.as_str(), |(_, cause)| cause);
     let tries = event.last.map_or_else(String::new, |last| {
         let ago = age(survey.now.duration_since(last));

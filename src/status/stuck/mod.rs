@@ -1,8 +1,9 @@
 //! Why a set is stuck: the rules.
 //!
-//! Each file looks at one part of the set. A rule concludes only from what
-//! was read, says the evidence, and names the next step; nothing here writes.
+//! Each file covers one part of the set. A rule concludes only from what was
+//! read, shows the evidence, and names the next step. Nothing here writes.
 
+mod claims;
 mod creation;
 mod pods;
 mod rollout;
@@ -10,25 +11,39 @@ mod service;
 mod storage;
 mod template;
 
-use crate::workload::{Finding, Rule, Survey};
+use crate::workload::{Finding, Rule, Severity, Survey};
 
-/// What is plainly wrong with one pod, by the same rules as everywhere.
-pub use pods::{MOUNT_ID, broken as broken_pod, unready as unready_pod};
-
-/// Every rule of `status`, in the order of their pages.
+/// Every rule of `status`, in the order of their sections.
 pub fn rules() -> Vec<&'static Rule> {
-    [pods::RULES, rollout::RULES, creation::RULES, storage::RULES, service::RULES, template::RULES]
-        .concat()
+    [
+        pods::RULES,
+        rollout::RULES,
+        creation::RULES,
+        storage::RULES,
+        claims::RULES,
+        service::RULES,
+        template::RULES,
+    ]
+    .concat()
 }
 
-/// What is found, in the order in which a person would mend it: the pod that
-/// is broken before the rollout that waits for it.
+/// The findings, in the order in which to fix them: the broken pod before the
+/// rollout that waits for it.
 pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = Vec::from_iter(creation::deleting(survey));
     rollout::revert_trap(survey, &mut found);
-    pods::check(survey, &mut found);
+    let (mut of_pods, mut of_claims) = (Vec::new(), Vec::new());
+    pods::check(survey, &mut of_pods);
+    storage::check(survey, &mut of_claims);
+    // A pod that only waits for its claims comes after what is wrong with them.
+    let explained = of_claims.iter().any(|one| one.severity == Severity::Error);
+    let (of_claimless, of_pods): (Vec<_>, Vec<_>) =
+        of_pods.into_iter().partition(|one| explained && pods::waits_for_claims(one));
+    found.extend(of_pods);
     creation::check(survey, &mut found);
-    storage::check(survey, &mut found);
+    found.extend(of_claims);
+    found.extend(of_claimless);
+    claims::check(survey, &mut found);
     rollout::check(survey, &mut found);
     service::check(survey, &mut found);
     template::check(survey, &mut found);

@@ -3,232 +3,272 @@
 use jiff::SignedDuration;
 
 use crate::{
+    diagnosis::{self, Killer, Problem},
     output::text::{age, list, one_line},
-    workload::{ContainerState, Ended, Event, Finding, Pod, Rule, Severity, Survey, Trouble},
+    workload::{Finding, Pod, Rule, Survey, Trouble, rule},
 };
 
 pub(super) const RULES: &[&Rule] = &[
     &IMAGE_PULL,
     &CRASH_LOOP,
+    &PROBE_KILLS,
+    &POST_START,
+    &RESTARTS,
     &CONTAINER_CONFIG,
     &UNSCHEDULABLE,
     &SCHEDULER_BEHIND,
     &SCHEDULING_GATED,
     &MOUNT,
+    &MULTI_ATTACH,
+    &INIT,
     &NOT_READY,
     &NODE_LOST,
     &TERMINATING,
 ];
 
-const IMAGE_PULL: Rule = Rule {
-    id: "STATUS-IMAGE-PULL",
-    severity: Severity::Error,
-    means: "A container's image cannot be pulled, so the pod never starts.",
-    evidence: "The container waits with ErrImagePull, ImagePullBackOff, InvalidImageName or a \
-               related reason; the message is the registry's or the container runtime's.",
-    remedy: "Correct the image name or tag, the registry's credentials (imagePullSecrets), or the \
-             network path to the registry. After a template change under OrderedReady the broken \
-             pod must be deleted too: see STATUS-REVERT-TRAP.",
-};
+rule!(
+    IMAGE_PULL,
+    "STATUS-IMAGE-PULL",
+    Error,
+    "A container's image cannot be pulled, so the pod never starts.",
+    "The container waits with the reason ErrImagePull, ImagePullBackOff, InvalidImageName or a \
+     related one; the message is the registry's or the container runtime's.",
+    "Correct the image name or tag, the registry's credentials (imagePullSecrets), or the network \
+     path to the registry. After a template change under OrderedReady the broken pod must be \
+     deleted too: see STATUS-REVERT-TRAP."
+);
 
-const CRASH_LOOP: Rule = Rule {
-    id: "STATUS-CRASH-LOOP",
-    severity: Severity::Error,
-    means: "A container starts and ends again and again.",
-    evidence: "The container waits with CrashLoopBackOff, or has ended with a code other than 0 \
-               after a restart. Exit code and reason are those of its last run.",
-    remedy: "Read the log of the last run (kubectl logs --previous). OOMKilled means that the \
-             memory limit was hit; 137 without it usually a liveness probe that failed; 139 a \
-             crash of the program itself.",
-};
+rule!(
+    CRASH_LOOP,
+    "STATUS-CRASH-LOOP",
+    Error,
+    "A container keeps exiting.",
+    "The container waits with the reason CrashLoopBackOff, or has exited with a code other than 0 \
+     after a restart. Exit code and reason are those of its last run.",
+    "Read the log of the last run (kubectl logs --previous). OOMKilled means that the memory \
+     limit was hit; 137 without it is usually a liveness probe that failed; 139 is a crash of the \
+     program itself."
+);
 
-const CONTAINER_CONFIG: Rule = Rule {
-    id: "STATUS-CONTAINER-CONFIG",
-    severity: Severity::Error,
-    means: "The kubelet cannot create a container as the template asks for it.",
-    evidence: "The container waits with CreateContainerConfigError, CreateContainerError or \
-               RunContainerError; the message names the missing Secret, ConfigMap, key or mount.",
-    remedy: "Create what is missing or correct the template. The kubelet tries again by itself.",
-};
+rule!(
+    PROBE_KILLS,
+    "STATUS-PROBE-KILLS",
+    Error,
+    "The kubelet keeps killing a container whose liveness or startup probe fails. The exit code \
+     is that of a program that was asked to stop, often 0, and its log may show nothing wrong.",
+    "The container waits with the reason CrashLoopBackOff, and an Unhealthy event about this pod \
+     (by uid) and container names the liveness or startup probe, not long before its last end.",
+    "Run the probe's command or request by hand in the pod. A program that needs longer to start \
+     needs a startup probe, or a higher failureThreshold."
+);
 
-const UNSCHEDULABLE: Rule = Rule {
-    id: "STATUS-UNSCHEDULABLE",
-    severity: Severity::Error,
-    means: "No node can take the pod.",
-    evidence: "The pod's condition PodScheduled has been False with reason Unschedulable for ten \
-               seconds or more; the message is the scheduler's count of nodes and reasons.",
-    remedy: "Free or add capacity, or correct nodeSelector, affinity, tolerations or requests. A \
-             volume that lives on one node or zone pins its ordinal there.",
-};
+rule!(
+    POST_START,
+    "STATUS-POST-START-HOOK",
+    Error,
+    "The postStart hook of a container fails, and the kubelet kills the container for it, each \
+     time.",
+    "The container waits with the reason CrashLoopBackOff, and a FailedPostStartHook event about \
+     this pod (by uid) and container says how the hook ended.",
+    "Run the hook's command by hand in the container. It starts together with the program, which \
+     may not be listening yet."
+);
 
-const SCHEDULER_BEHIND: Rule = Rule {
-    id: "STATUS-SCHEDULER-BEHIND",
-    severity: Severity::Error,
-    means: "The scheduler has last seen the pod's claims unbound, and they are bound: it was woken \
-            before its own picture of them was new, and leaves the pod alone for up to five minutes.",
-    evidence: "The message of the condition PodScheduled speaks of unbound immediate \
-               PersistentVolumeClaims, it has stood for ten seconds or more, and every claim that \
-               the pod names is Bound.",
-    remedy: "Wait (kube-scheduler looks at such pods again after five minutes by itself), or \
-             delete the pod: it has never run, and its successor is looked at at once.",
-};
+rule!(
+    RESTARTS,
+    "STATUS-RESTARTS",
+    Warning,
+    "A container keeps ending, and runs at the moment. One that runs for some ten minutes before \
+     each end never waits in CrashLoopBackOff, and its pod is Ready most of the time.",
+    "The container runs, has been restarted twice or more, and its last run ended within the last \
+     hour. A probe or hook is named if an event about this pod (by uid) and container names it.",
+    "Read the log of the last run. A liveness probe that fails now and then kills a program that is \
+     only busy: give it a longer timeout, or a higher failureThreshold."
+);
 
-const SCHEDULING_GATED: Rule = Rule {
-    id: "STATUS-SCHEDULING-GATED",
-    severity: Severity::Error,
-    means: "The pod waits for somebody to remove its scheduling gates.",
-    evidence: "The pod's condition PodScheduled is False with reason SchedulingGated.",
-    remedy: "Find out which controller sets spec.schedulingGates (a quota or queueing system such \
-             as Kueue) and why it has not admitted the pod.",
-};
+rule!(
+    CONTAINER_CONFIG,
+    "STATUS-CONTAINER-CONFIG",
+    Error,
+    "The kubelet cannot create a container as the template specifies it.",
+    "The container waits with the reason CreateContainerConfigError, CreateContainerError, \
+     RunContainerError or a related one, or its last run ended with the reason StartError; the \
+     message names the missing Secret, ConfigMap, key, mount or command.",
+    "Create what is missing or correct the template. The kubelet tries again by itself."
+);
 
-const MOUNT: Rule = Rule {
-    id: "STATUS-MOUNT",
-    severity: Severity::Error,
-    means: "The pod is on its node, but a volume cannot be attached or mounted there.",
-    evidence: "The newest warning about this very pod (by uid) is FailedMount or \
-               FailedAttachVolume, and its containers have not started.",
-    remedy: "A volume still attached to another node is released when the pod there is gone, or \
-             some six minutes after the node is. A missing Secret or ConfigMap must be made.",
-};
+rule!(
+    UNSCHEDULABLE,
+    "STATUS-UNSCHEDULABLE",
+    Error,
+    "The scheduler finds no node for the pod.",
+    "The pod's condition PodScheduled has been False with reason Unschedulable for ten seconds or \
+     more; the message is the scheduler's count of nodes and reasons.",
+    "Free or add capacity, or correct nodeSelector, affinity, tolerations or requests. A volume \
+     that exists on one node or in one zone only ties its ordinal to it."
+);
 
-const NOT_READY: Rule = Rule {
-    id: "STATUS-NOT-READY",
-    severity: Severity::Error,
-    means: "The pod runs and is not Ready, and nothing else explains it: its readiness or startup \
-            probe does not pass.",
-    evidence: "The pod's condition Ready has been False for more than 30 seconds while all its \
-               containers run. The message of the probe is that of the newest Unhealthy event \
-               about this very pod, where events could be read.",
-    remedy: "Run the probe's command or request by hand in the pod and look at the log.",
-};
+rule!(
+    SCHEDULER_BEHIND,
+    "STATUS-SCHEDULER-BEHIND",
+    Error,
+    "The scheduler rejected the pod because its claims were not bound, and they are bound now. It \
+     looked before its own cache was up to date, and may not look at the pod again for up to five \
+     minutes.",
+    "The message of the condition PodScheduled is about unbound immediate PersistentVolumeClaims, \
+     the condition is at least ten seconds old, and every claim that the pod names is Bound.",
+    "Wait (kube-scheduler looks at such pods again after five minutes), or delete the pod: it has \
+     never run, and the scheduler looks at its replacement at once."
+);
 
-const NODE_LOST: Rule = Rule {
-    id: "STATUS-NODE-LOST",
-    severity: Severity::Error,
-    means: "The pod is being deleted, its node does not answer, and so nobody can say that it has \
-            stopped. A StatefulSet never runs two pods of one ordinal, so no replacement is made.",
-    evidence: "The pod's deletion deadline has passed, and its node is not Ready or no longer \
-               exists.",
-    remedy: "Bring the node back. Only if its machine is certainly switched off: delete the Node \
-             object, or taint it node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, and the \
-             pod and its volume are released. Never delete the pod by force: if it still runs, two \
-             writers share one identity and perhaps one disk.",
-};
+rule!(
+    SCHEDULING_GATED,
+    "STATUS-SCHEDULING-GATED",
+    Error,
+    "The pod has scheduling gates that have not been removed.",
+    "The pod's condition PodScheduled is False with reason SchedulingGated.",
+    "Find out which controller sets spec.schedulingGates (a quota or queueing system such as \
+     Kueue) and why it has not admitted the pod."
+);
 
-const TERMINATING: Rule = Rule {
-    id: "STATUS-TERMINATING",
-    severity: Severity::Error,
-    means: "The pod should be gone by now and is not.",
-    evidence: "The pod's deletion deadline has passed by more than 30 seconds. Finalizers, where it \
-               has any, are named; the state of its node could not explain it.",
-    remedy: "With finalizers: find the controller that should remove them. Without: the kubelet is \
-             still stopping containers or unmounting volumes; look at its events.",
-};
+rule!(
+    MOUNT,
+    "STATUS-MOUNT",
+    Error,
+    "The pod is on its node, but a volume cannot be attached or mounted there.",
+    "There is a FailedMount or FailedAttachVolume event about this pod (by uid), and its \
+     containers have not started.",
+    "A volume that is still attached to another node is released when the pod there is gone, or \
+     about six minutes after the node is. A missing Secret or ConfigMap must be created."
+);
 
-/// A pod is unschedulable for a moment whenever its claim is made with it: the
-/// binder and the scheduler take turns.
-const SCHEDULING_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+rule!(
+    MULTI_ATTACH,
+    "STATUS-MULTI-ATTACH",
+    Error,
+    "The pod's volume can be attached to one node at a time, and it is still attached to another \
+     one.",
+    "The newest FailedAttachVolume event about this pod (by uid) is a Multi-Attach error. The node \
+     and since when are those of the VolumeAttachments, and the pods are those of the event.",
+    "If a pod still uses the volume there, it must end first. If its node is lost, the volume is \
+     released some six minutes after that pod is gone; at once if the node is certainly switched \
+     off and has the taint node.kubernetes.io/out-of-service. Never delete the VolumeAttachment of \
+     a node that may still write."
+);
 
-/// Longer than a start-up or a shutdown that is merely slow to be reported.
+rule!(
+    INIT,
+    "STATUS-INIT",
+    Error,
+    "The pod waits for an init container that does not end, or for a sidecar (an init container \
+     that is restarted always) that does not start. Its other containers have not begun.",
+    "The pod's phase is Pending, and the first init container that is not done has been running \
+     for two minutes, or the sidecar for 30 seconds without its startup probe having passed. A \
+     probe's message is that of the newest Unhealthy event about this pod (by uid).",
+    "Look at the init container's log: it usually waits for a name or a server. One that restores \
+     a backup may simply need that long."
+);
+
+rule!(
+    NOT_READY,
+    "STATUS-NOT-READY",
+    Error,
+    "The pod runs but is not Ready, and no other finding explains it: a readiness or startup \
+     probe or a readiness gate does not pass.",
+    "The pod's phase is Running, and it has not been Ready for more than 30 seconds. The probe's \
+     message is that of the newest Unhealthy event about this pod (by uid), if events could be \
+     read.",
+    "Run the probe's command or request by hand in the pod, and look at the log."
+);
+
+rule!(
+    NODE_LOST,
+    "STATUS-NODE-LOST",
+    Error,
+    "The pod is being deleted and its node does not answer, so it is not known whether the pod \
+     has stopped. A StatefulSet never runs two pods of one ordinal, so there is no replacement \
+     yet.",
+    "The pod's deletion deadline has passed, and its node is not Ready or no longer exists.",
+    "Bring the node back. If its machine is certainly switched off, and only then, delete the \
+     Node object, or taint it node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; the pod \
+     and its volume are then released. Never force the deletion of the pod: if it still runs, two \
+     writers share one identity and perhaps one disk."
+);
+
+rule!(
+    TERMINATING,
+    "STATUS-TERMINATING",
+    Error,
+    "The pod is being deleted, should be gone by now, and still exists.",
+    "The pod's deletion deadline passed more than 30 seconds ago. Its finalizers are named, if it \
+     has any; the state of its node does not explain it.",
+    "With finalizers: find the controller that should remove them. Without: the kubelet is still \
+     stopping containers or unmounting volumes; look at the pod's events."
+);
+
+/// Longer than a shutdown that is only reported late.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
-    let mut troubles: Vec<(&Pod, Trouble)> = Vec::new();
+    let mut problems: Vec<(&Pod, Problem)> = Vec::new();
     let leaving = survey.leaving.iter().filter_map(|slot| slot.pod);
     for pod in survey.pods().map(|(_, pod)| pod).chain(leaving) {
         if pod.is_terminating() {
             found.extend(overstays(survey, pod));
-        } else if let Some(trouble) = pod.trouble() {
-            if is_passing(survey, pod, &trouble) {
-                continue;
+            continue;
+        }
+        match diagnosis::problem(survey, pod) {
+            Some(problem @ (Problem::Trouble(_) | Problem::Killed { .. })) => {
+                problems.push((pod, problem));
             }
-            match scheduler_behind(survey, pod, &trouble) {
-                Some(finding) => found.push(finding),
-                None => troubles.push((pod, trouble)),
-            }
-        } else {
-            found.extend(not_ready(survey, pod));
+            Some(problem) => found.push(finding(survey, pod, &problem, &pod.name)),
+            None => found.extend(restarts(survey, pod)),
         }
     }
-    found.extend(group(survey, troubles));
+    found.extend(group(survey, problems));
 }
 
-/// Id of the finding that a volume cannot be mounted; it may pass.
-pub const MOUNT_ID: &str = MOUNT.id;
-
-/// What is plainly wrong with this pod; slowness alone is not.
-pub fn broken(survey: &Survey, pod: &Pod) -> Option<Finding> {
-    match pod.trouble() {
-        Some(trouble) if is_passing(survey, pod, &trouble) => None,
-        Some(trouble) if scheduler_behind(survey, pod, &trouble).is_some() => None,
-        Some(trouble) => {
-            let entry = (pod, trouble);
-            Some(describe(survey, &entry, std::slice::from_ref(&entry)))
-        }
-        None => not_ready(survey, pod).filter(|finding| finding.id == MOUNT_ID),
-    }
+/// Whether a finding says no more of a pod than that its claims are not bound.
+pub(super) fn waits_for_claims(finding: &Finding) -> bool {
+    finding.id == UNSCHEDULABLE.id && finding.message.contains(diagnosis::UNBOUND_CLAIMS)
 }
 
-/// Why this pod is not Ready, as far as anything says so.
-pub fn unready(survey: &Survey, pod: &Pod) -> Option<Finding> {
-    let behind = || scheduler_behind(survey, pod, &pod.trouble()?);
-    broken(survey, pod).or_else(behind).or_else(|| not_ready(survey, pod))
-}
-
-/// Trouble that is too young to be any.
-pub(super) fn is_passing(survey: &Survey, pod: &Pod, trouble: &Trouble) -> bool {
-    let since = pod.condition("PodScheduled").and_then(|condition| condition.since);
-    matches!(trouble, Trouble::Unschedulable { .. })
-        && since
-            .or(pod.created)
-            .is_some_and(|since| survey.now.duration_since(since) < SCHEDULING_PATIENCE)
-}
-
-/// What the scheduler has against a pod, where it is no longer so. Seen under
-/// load with Kubernetes 1.34: the event of the bound claim had come before the
-/// scheduler's cache of claims was new.
-fn scheduler_behind(survey: &Survey, pod: &Pod, trouble: &Trouble) -> Option<Finding> {
-    let Trouble::Unschedulable { message } = trouble else { return None };
-    if !message.contains("unbound immediate PersistentVolumeClaims") || pod.claims.is_empty() {
-        return None;
-    }
-    let claims = survey.facts.claims.as_ref()?;
-    let is_bound =
-        |name: &String| claims.iter().any(|claim| claim.name == *name && claim.phase == "Bound");
-    if !pod.claims.iter().all(is_bound) {
-        return None;
-    }
-    let (name, at) = (&pod.name, survey.at());
-    let what = format!(
-        "{name} is not scheduled because of claims that were not bound, and they are: the scheduler \
-         looks at it again within five minutes"
-    );
-    Some(
-        SCHEDULER_BEHIND
-            .found(format!("pod/{name}"), what)
-            .hint(format!("kubectl delete pod {name} {at}")),
-    )
+/// A pod against which only its history speaks.
+fn restarts(survey: &Survey, pod: &Pod) -> Option<Finding> {
+    let said = diagnosis::restarting(survey, pod)?;
+    let hint = format!("kubectl describe pod {} {}", pod.name, survey.at());
+    Some(RESTARTS.found(format!("pod/{}", pod.name), said).hint(hint))
 }
 
 /// Pods with the same trouble make one finding: two hundred pods that cannot
 /// pull one image are one problem.
-fn group(survey: &Survey, troubles: Vec<(&Pod, Trouble)>) -> Vec<Finding> {
-    let mut groups: Vec<Vec<(&Pod, Trouble)>> = Vec::new();
-    for entry in troubles {
-        let same = |group: &&mut Vec<(&Pod, Trouble)>| {
-            group.first().is_some_and(|(_, trouble)| key(trouble) == key(&entry.1))
+fn group(survey: &Survey, problems: Vec<(&Pod, Problem)>) -> Vec<Finding> {
+    let mut groups: Vec<Vec<(&Pod, Problem)>> = Vec::new();
+    for entry in problems {
+        let same = |group: &&mut Vec<(&Pod, Problem)>| {
+            group.first().is_some_and(|(_, problem)| key(problem) == key(&entry.1))
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(entry),
             None => groups.push(vec![entry]),
         }
     }
-    groups.iter().filter_map(|group| Some(describe(survey, group.first()?, group))).collect()
+    let findings = groups.iter().filter_map(|group| {
+        let (pod, problem) = group.first()?;
+        let names: Vec<&str> = group.iter().map(|(pod, _)| pod.name.as_str()).collect();
+        Some(finding(survey, pod, problem, &list(&names)))
+    });
+    findings.collect()
 }
 
-fn key(trouble: &Trouble) -> String {
-    match trouble {
+/// What makes two problems the same one.
+fn key(problem: &Problem) -> Option<String> {
+    let trouble = match problem {
+        Problem::Trouble(trouble) => trouble,
+        Problem::Killed { container, by, .. } => return Some(format!("killed {container} {by:?}")),
+        _ => return None,
+    };
+    Some(match trouble {
         Trouble::ImagePull { container, image, .. } => format!("pull {container} {image}"),
         Trouble::CrashLoop { container, last, .. } => {
             format!("crash {container} {:?}", last.as_ref().map(|end| (end.exit_code, &end.reason)))
@@ -238,115 +278,37 @@ fn key(trouble: &Trouble) -> String {
         }
         Trouble::Unschedulable { message } => format!("unschedulable {message}"),
         Trouble::SchedulingGated { message } => format!("gated {message}"),
-    }
+    })
 }
 
-fn describe(
-    survey: &Survey,
-    (pod, trouble): &(&Pod, Trouble),
-    members: &[(&Pod, Trouble)],
-) -> Finding {
-    let names: Vec<&str> = members.iter().map(|(pod, _)| pod.name.as_str()).collect();
-    let who = list(&names);
-    let object = format!("pod/{}", pod.name);
+/// The finding about `who`; `pod` is the first of them.
+fn finding(survey: &Survey, pod: &Pod, problem: &Problem, who: &str) -> Finding {
     let (name, at) = (&pod.name, survey.at());
-    match trouble {
-        Trouble::ImagePull { container, image, message } => {
-            let why = pull_failure(message);
-            IMAGE_PULL
-                .found(object, format!("{who} cannot pull {image} (container {container}): {why}"))
-                .hint(format!("kubectl describe pod {name} {at}"))
+    let describe = format!("kubectl describe pod {name} {at}");
+    let (rule, hint) = match problem {
+        Problem::Trouble(Trouble::ImagePull { .. }) => (&IMAGE_PULL, describe),
+        Problem::Trouble(Trouble::CrashLoop { container, .. }) => {
+            (&CRASH_LOOP, format!("kubectl logs {name} -c {container} --previous {at}"))
         }
-        Trouble::CrashLoop { container, init, restarts, last } => {
-            let kind = if *init { "init container" } else { "container" };
-            let ended = last.as_ref().map_or_else(String::new, |end| ended(end, survey));
-            CRASH_LOOP
-                .found(
-                    object,
-                    format!(
-                        "{kind} {container} of {who} keeps ending{ended}; {restarts} restarts so far"
-                    ),
-                )
-                .hint(format!("kubectl logs {name} -c {container} --previous {at}"))
+        Problem::Trouble(Trouble::ContainerConfig { .. }) => (&CONTAINER_CONFIG, describe),
+        Problem::Trouble(Trouble::Unschedulable { .. }) => (&UNSCHEDULABLE, describe),
+        Problem::Trouble(Trouble::SchedulingGated { .. }) => (
+            &SCHEDULING_GATED,
+            format!("kubectl get pod {name} {at} -o jsonpath='{{.spec.schedulingGates}}'"),
+        ),
+        Problem::SchedulerBehind => (&SCHEDULER_BEHIND, format!("kubectl delete pod {name} {at}")),
+        Problem::Mount { holder: Some(_), .. } => {
+            (&MULTI_ATTACH, format!("kubectl get volumeattachments{}", survey.cluster_wide()))
         }
-        Trouble::ContainerConfig { container, reason, message } => CONTAINER_CONFIG
-            .found(
-                object,
-                format!(
-                    "container {container} of {who} cannot be created: {reason}: {}",
-                    one_line(message)
-                ),
-            )
-            .hint(format!("kubectl describe pod {name} {at}")),
-        Trouble::Unschedulable { message } => UNSCHEDULABLE
-            .found(object, format!("no node takes {who}: {}", one_line(message)))
-            .hint(format!("kubectl describe pod {name} {at}")),
-        Trouble::SchedulingGated { message } => SCHEDULING_GATED
-            .found(object, format!("{who} waits behind scheduling gates: {}", one_line(message)))
-            .hint(format!("kubectl get pod {name} {at} -o jsonpath='{{.spec.schedulingGates}}'")),
-    }
-}
-
-/// The innermost cause of the runtime's nested message: what follows the last
-/// colon that a blank follows.
-fn pull_failure(message: &str) -> String {
-    let message = one_line(message);
-    let cause = message.rsplit(": ").next().unwrap_or_default();
-    if cause.is_empty() { "no reason given".to_owned() } else { cause.to_owned() }
-}
-
-fn ended(end: &Ended, survey: &Survey) -> String {
-    let reason = end.reason.as_deref().map_or_else(String::new, |reason| format!(" ({reason})"));
-    let ago = end.at.map_or_else(String::new, |at| {
-        format!(", last {} ago", age(survey.now.duration_since(at)))
-    });
-    format!(" with code {}{reason}{ago}", end.exit_code)
-}
-
-fn not_ready(survey: &Survey, pod: &Pod) -> Option<Finding> {
-    if pod.is_ready() || pod.phase == "Succeeded" || pod.phase == "Failed" {
-        return None;
-    }
-    let since = pod.unready_since()?;
-    let lasts = survey.now.duration_since(since);
-    let object = format!("pod/{}", pod.name);
-    let event = |reasons: &[&str]| survey.facts.newest_event(&pod.uid, reasons);
-    let started = pod.containers.iter().any(|c| !c.init && c.ready)
-        || pod.containers.iter().any(|c| matches!(c.state, ContainerState::Running));
-    if !started && let Some(mount) = event(&["FailedMount", "FailedAttachVolume"]) {
-        return Some(
-            MOUNT
-                .found(object, format!("{} waits for a volume: {}", pod.name, said(mount)))
-                .hint(format!("kubectl describe pod {} {}", pod.name, survey.at())),
-        );
-    }
-    if lasts < PATIENCE || pod.phase != "Running" {
-        return None;
-    }
-    let probe =
-        event(&["Unhealthy"]).map_or_else(String::new, |event| format!(": {}", said(event)));
-    let unready: Vec<&str> = pod
-        .containers
-        .iter()
-        .filter(|container| !container.init && !container.ready)
-        .map(|container| container.name.as_str())
-        .collect();
-    let which = match unready.as_slice() {
-        [] => "a readiness gate has not passed".to_owned(),
-        names => format!("container {} does not pass its probe", list(names)),
+        Problem::Mount { holder: None, .. } => (&MOUNT, describe),
+        Problem::Killed { by: Killer::Probe, .. } => (&PROBE_KILLS, describe),
+        Problem::Killed { by: Killer::PostStart, .. } => (&POST_START, describe),
+        Problem::Init { container, .. } => {
+            (&INIT, format!("kubectl logs {name} -c {container} {at}"))
+        }
+        Problem::NotReady { .. } => (&NOT_READY, describe),
     };
-    Some(
-        NOT_READY
-            .found(
-                object,
-                format!("{} has not been Ready for {}: {which}{probe}", pod.name, age(lasts)),
-            )
-            .hint(format!("kubectl describe pod {} {}", pod.name, survey.at())),
-    )
-}
-
-fn said(event: &Event) -> String {
-    one_line(&event.message)
+    rule.found(format!("pod/{name}"), problem.sentence(who, survey.now)).hint(hint)
 }
 
 fn overstays(survey: &Survey, pod: &Pod) -> Option<Finding> {
@@ -375,7 +337,7 @@ fn overstays(survey: &Survey, pod: &Pod) -> Option<Finding> {
                     object,
                     format!(
                         "{name} should have been gone {} ago, but its node {node_name} {state}, so \
-                         nobody knows whether it still runs",
+                         it is not known whether it still runs",
                         age(late)
                     ),
                 )
@@ -386,7 +348,7 @@ fn overstays(survey: &Survey, pod: &Pod) -> Option<Finding> {
         return None;
     }
     let held = if pod.finalizers.is_empty() {
-        "the kubelet has not confirmed that it stopped".to_owned()
+        "the kubelet has not confirmed that it has stopped".to_owned()
     } else {
         format!("held by finalizers {}", pod.finalizers.join(", "))
     };
@@ -395,18 +357,4 @@ fn overstays(survey: &Survey, pod: &Pod) -> Option<Finding> {
             .found(object, format!("{name} should have been gone {} ago: {held}", age(late)))
             .hint(format!("kubectl describe pod {name} {}", survey.at())),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_innermost_cause_of_a_failed_pull_is_said() {
-        let message = "Back-off pulling image \"nginx:9\": ErrImagePull: rpc error: code = NotFound \
-                       desc = failed to resolve reference \"docker.io/library/nginx:9\": \
-                       docker.io/library/nginx:9: not found";
-        assert_eq!(pull_failure(message), "not found");
-        assert_eq!(pull_failure(""), "no reason given");
-    }
 }

@@ -1,11 +1,16 @@
-//! What keeps a rollout, a scale-up or a scale-down from going on.
+//! What blocks a rollout, a scale-up or a scale-down.
 
 use jiff::SignedDuration;
 
-use super::pods;
 use crate::{
+    diagnosis,
     output::text::{age, list},
-    workload::{Finding, PodManagement, Rule, Severity, Slot, Strategy, Survey},
+    workload::{
+        Finding, Pod, PodManagement, Rule, Severity, Slot, Strategy, Survey, Unusable,
+        canary::{Phase, Record},
+        rollout::{Interference, State, Template},
+        rule,
+    },
 };
 
 pub(super) const RULES: &[&Rule] = &[
@@ -13,81 +18,106 @@ pub(super) const RULES: &[&Rule] = &[
     &BLOCKED_ORDINAL,
     &PARTITION_HELD,
     &PARTITION_LEFTOVER,
+    &CANARY_CHANGED,
     &ON_DELETE,
     &UNOBSERVED,
 ];
 
-const REVERT_TRAP: Rule = Rule {
-    id: "STATUS-REVERT-TRAP",
-    severity: Severity::Error,
-    means: "A broken rollout was taken back or replaced in the template, but the controller still \
-            waits for the broken pod to become Ready before it replaces anything \
-            (kubernetes #67250). Only deleting that pod ends the wait.",
-    evidence: "Under OrderedReady the lowest ordinal that is not available runs a revision that \
-               the template no longer names, lies at or above the partition, and is broken or has \
-               not been Ready for two minutes, while the controller has seen the newest template.",
-    remedy: "kubectl stateful canary unstick deletes the pod that is named, and only that one: it is \
-             made anew from the revision that the template names now. Its claims and their data \
-             stay.",
-};
+rule!(
+    REVERT_TRAP,
+    "STATUS-REVERT-TRAP",
+    Error,
+    "A broken rollout was reverted or replaced in the template, but the controller still waits \
+     for the broken pod to become Ready before it replaces anything (kubernetes #67250). Only \
+     deleting that pod ends the wait.",
+    "Under OrderedReady, the lowest ordinal that is not available runs a revision that the \
+     template no longer has, is at or above the partition, and is broken or has not been Ready \
+     for two minutes; and the controller has seen the newest template.",
+    "kubectl stateful canary unstick deletes the pod that is named, and only that one; the \
+     controller creates it again from the template's current revision. Its claims and their data \
+     stay."
+);
 
-const BLOCKED_ORDINAL: Rule = Rule {
-    id: "STATUS-BLOCKED-ORDINAL",
-    severity: Severity::Error,
-    means: "One ordinal that is not available stops all work on the set.",
-    evidence: "Under OrderedReady the controller goes through the ordinals upwards and stops at \
-               the first that is missing, terminating, not Ready, or Ready for less than \
-               minReadySeconds. What it therefore leaves undone is named.",
-    remedy: "Mend that ordinal; the rest follows by itself.",
-};
+rule!(
+    BLOCKED_ORDINAL,
+    "STATUS-BLOCKED-ORDINAL",
+    Error,
+    "One ordinal that is not available stops all work on the set.",
+    "Under OrderedReady, the controller works from the lowest ordinal up and stops at the first \
+     one that is missing, terminating, not Ready, or Ready for less than minReadySeconds. The \
+     finding names the work that waits for it.",
+    "Fix that ordinal; the rest follows by itself."
+);
 
-const PARTITION_HELD: Rule = Rule {
-    id: "STATUS-PARTITION-HELD",
-    severity: Severity::Note,
-    means: "A rollout is held by the partition: the ordinals below it stay on the stable revision.",
-    evidence: "spec.updateStrategy.rollingUpdate.partition is above 0, the set has two revisions, \
-               and ordinals below the partition run the stable one. The partition counts from \
-               ordinals.start.",
-    remedy: "Normal during a canary: canary status says where it is, canary promote goes on. A \
-             rollout that somebody else holds is taken over with canary start --adopt.",
-};
+rule!(
+    PARTITION_HELD,
+    "STATUS-PARTITION-HELD",
+    Note,
+    "The partition holds a rollout: the ordinals below it stay on the stable revision.",
+    "spec.updateStrategy.rollingUpdate.partition is above 0, and the pods run more than one \
+     revision, or the annotation of a canary says that it has staged the set. Which revision is \
+     the stable one follows from what the pods run and when each revision was made. The partition \
+     counts from ordinals.start.",
+    "A warning says that the partition does not hold what it seems to: a pod below it would come \
+     back on the new revision (CANARY-NOT-KEPT), or the next kubectl apply overwrites it \
+     (CANARY-MANIFEST-PARTITION). Otherwise this is normal during a canary: canary status shows \
+     where it is, and canary promote continues it. canary start --adopt takes over a rollout that \
+     someone else holds."
+);
 
-const PARTITION_LEFTOVER: Rule = Rule {
-    id: "STATUS-PARTITION-LEFTOVER",
-    severity: Severity::Warning,
-    means: "No rollout is under way and the partition is still set: the next template change will \
-            reach only the ordinals above it, and `kubectl rollout status` will call that complete.",
-    evidence: "The partition is above 0 and the update revision is the stable revision.",
-    remedy: "Set the partition back to 0, unless it is held on purpose for the next change.",
-};
+rule!(
+    PARTITION_LEFTOVER,
+    "STATUS-PARTITION-LEFTOVER",
+    Warning,
+    "No rollout is under way, but the partition is still set: the next template change will reach \
+     only the ordinals at or above it, and `kubectl rollout status` will call that complete.",
+    "The partition is above 0, every pod runs the revision of the template, and no annotation of a \
+     canary is on the set.",
+    "Set the partition back to 0, unless it is held on purpose for the next change."
+);
 
-const ON_DELETE: Rule = Rule {
-    id: "STATUS-ON-DELETE",
-    severity: Severity::Warning,
-    means: "The template has changed, and under OnDelete a pod takes it only when somebody deletes \
-            the pod.",
-    evidence: "updateStrategy is OnDelete and pods carry a revision other than \
-               status.updateRevision.",
-    remedy: "Delete the pods one at a time, the highest ordinal first, each after the one before \
-             is Ready again.",
-};
+rule!(
+    CANARY_CHANGED,
+    "STATUS-CANARY-CHANGED",
+    Warning,
+    "Somebody else has changed a set with a canary on it, so the canary goes no further as it is. \
+     Where the partition was changed, such as by an apply of a manifest that sets it, pods that the \
+     canary held back may be moving.",
+    "The annotation of the canary says other replicas, another partition, another type of the update \
+     strategy or another template than the set has. The template is compared only where one set is \
+     asked for: of many sets at once it is not read.",
+    "canary status shows what was changed and the line that goes on; canary pause holds a rollout \
+     where it is."
+);
 
-const UNOBSERVED: Rule = Rule {
-    id: "STATUS-UNOBSERVED",
-    severity: Severity::Warning,
-    means: "The controller has not seen the newest spec, so the status is that of an older one.",
-    evidence: "status.observedGeneration is below metadata.generation.",
-    remedy: "Normal for a moment after a change. If it lasts, the StatefulSet controller is not \
-             running or is far behind: look at kube-controller-manager.",
-};
+rule!(
+    ON_DELETE,
+    "STATUS-ON-DELETE",
+    Warning,
+    "The template has changed, and under OnDelete a pod gets the new template only when someone \
+     deletes the pod.",
+    "updateStrategy is OnDelete, and pods have a revision other than status.updateRevision.",
+    "Delete the pods one at a time, from the highest ordinal down, each after the one before is \
+     Ready again. A canary does that behind its gates: while there is one, the finding is a note \
+     and points at it."
+);
 
-/// How long a pod of a revision that is no longer wanted may take to become
-/// Ready before it counts as trapped; a pod that is plainly broken does not
-/// get this long.
+rule!(
+    UNOBSERVED,
+    "STATUS-UNOBSERVED",
+    Warning,
+    "The controller has not seen the newest spec, so the status is that of an older spec.",
+    "status.observedGeneration is below metadata.generation.",
+    "This is normal for a moment after a change. If it lasts, the StatefulSet controller is not \
+     running or is far behind: check kube-controller-manager."
+);
+
+/// How long a pod of an outdated revision may be not Ready before it counts as
+/// trapped. A pod that is clearly broken counts at once.
 const TRAP_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 
-/// A pod that is younger than this, or has been leaving for less, is on its
-/// way and blocks nothing that would not wait for it anyway.
+/// A pod that has not been Ready, or has been overdue, for less than this is
+/// probably only slow.
 const PASSING: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn revert_trap(survey: &Survey, found: &mut Vec<Finding>) {
@@ -118,12 +148,16 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
         found.push(UNOBSERVED.found(
             set.reference(),
             format!(
-                "the controller has seen generation {} of {}",
+                "the controller has seen generation {}, but the newest is {}",
                 set.status.observed_generation, set.generation
             ),
         ));
     }
     found.extend(blocked_ordinal(survey));
+    if let Some(changed) = canary_changed(survey) {
+        found.push(changed);
+        return;
+    }
     match &set.strategy {
         Strategy::RollingUpdate { .. } => found.extend(partition(survey)),
         Strategy::OnDelete => found.extend(on_delete(survey)),
@@ -159,26 +193,26 @@ fn blocked_ordinal(survey: &Survey) -> Option<Finding> {
         BLOCKED_ORDINAL
             .found(
                 format!("pod/{}", blocker.name),
-                format!("{} {why}; until it is, {}", blocker.name, undone.join(", ")),
+                format!("{} {why}; until it is available, {}", blocker.name, undone.join(", ")),
             )
             .at(severity),
     )
 }
 
-/// Whether the blocker is only on its way: young, and nothing is wrong with
-/// it. A pod that is not there yet is made within a second or two, or an
-/// event says why not.
+/// Whether the blocker is only slow: nothing is wrong with it yet. A pod that
+/// does not exist is created within a second or two, or an event says why not.
 fn is_passing(survey: &Survey, blocker: &Slot) -> bool {
     let Some(pod) = blocker.pod else { return true };
     let young = pod
         .gone_by
         .or(pod.unready_since())
         .is_some_and(|since| survey.now.duration_since(since) < PASSING);
-    let troubled = pod.trouble().is_some_and(|trouble| !pods::is_passing(survey, pod, &trouble));
+    let troubled =
+        pod.trouble().is_some_and(|trouble| !diagnosis::is_being_scheduled(survey, pod, &trouble));
     pod.is_ready() || (young && !troubled)
 }
 
-/// The work behind the blocker, in words.
+/// The work that waits for the blocker, in words.
 fn undone(survey: &Survey, blocker: u32) -> Vec<String> {
     let set = survey.set;
     let names = |slots: Vec<&Slot>| {
@@ -210,61 +244,168 @@ fn undone(survey: &Survey, blocker: u32) -> Vec<String> {
     undone
 }
 
+/// What somebody else has done to a canary; the same that `canary status` shows.
+fn canary_changed(survey: &Survey) -> Option<Finding> {
+    let set = survey.set;
+    let record = Record::of(set).ok().flatten().filter(|_| set.is_live())?;
+    let state = State::new(survey.facts, &record, survey.now);
+    let hint = format!("kubectl stateful canary status {} {}", set.name, survey.at());
+    let found = |message: String| Some(CANARY_CHANGED.found(set.reference(), message).hint(&hint));
+    let who = || match set.template_setter() {
+        Some((manager, time)) => format!(" ({manager}, at {time:.0})"),
+        None => String::new(),
+    };
+    if state.is_changed_again() {
+        return found(format!(
+            "a canary is being aborted, and somebody else changed the pod template after the \
+             abort had put it back{}",
+            who()
+        ));
+    }
+    let changed = state.interference()?;
+    // Pods are read after their set, and a step of the canary may come between the
+    // two: `canary status` looks twice. That a set is deleted is said elsewhere.
+    if matches!(changed, Interference::Escaped { .. } | Interference::BeingDeleted) {
+        return None;
+    }
+    let who = if changed == Interference::Template { who() } else { String::new() };
+    found(format!("a canary is on this set, and {}{who}", changed.sentence(&set.name)))
+}
+
 fn partition(survey: &Survey) -> Option<Finding> {
     let set = survey.set;
     let partition = set.partition();
     if partition == 0 || !set.is_live() {
         return None;
     }
-    let status = &set.status;
-    let released: Vec<&str> = survey
-        .slots
-        .iter()
-        .filter(|slot| set.released().contains(&slot.ordinal))
-        .map(|slot| slot.name.as_str())
-        .collect();
-    if status.current_revision == status.update_revision {
-        let reach = match released.as_slice() {
-            [] => "no pod at all".to_owned(),
-            names => format!("only {}", list(names)),
+    let (name, at) = (&set.name, survey.at());
+    let canary_status = format!("kubectl stateful canary status {name} {at}");
+    let held = |message: String, hint: String| {
+        Some(PARTITION_HELD.found(set.reference(), message).hint(hint))
+    };
+    let record = Record::of(set);
+    let staged = record.as_ref().ok().and_then(Option::as_ref);
+    if let Some(record) = staged.filter(|record| record.phase == Phase::Staged) {
+        if let Some(applied) = set.applied_partition() {
+            let message = format!(
+                "partition {partition} was set by canary stage, and the manifest that kubectl \
+                 apply has applied last sets the partition to {applied}: the next apply of it \
+                 overwrites the one of the canary"
+            );
+            let found = PARTITION_HELD.found(set.reference(), message);
+            return Some(found.at(Severity::Warning).hint(canary_status));
+        }
+        let waits = State::new(survey.facts, record, survey.now).has_template_waiting();
+        let what = if waits {
+            "a new template waits, and moves no pod before canary start --adopt"
+        } else {
+            "a template that is applied now moves no pod before canary start --adopt"
         };
-        let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#;
-        return Some(
-            PARTITION_LEFTOVER
-                .found(
-                    set.reference(),
-                    format!(
-                        "partition {partition} is set and no rollout is under way: the next \
-                         template change will reach {reach}"
-                    ),
-                )
-                .hint(format!("kubectl patch sts {} {} -p '{patch}'", set.name, survey.at())),
+        return held(
+            format!("partition {partition} was set by canary stage: {what}"),
+            canary_status,
         );
     }
-    let held: Vec<&str> = survey
-        .slots
-        .iter()
-        .filter(|slot| !set.released().contains(&slot.ordinal))
-        .map(|slot| slot.name.as_str())
-        .collect();
-    let stable = status.current_revision.as_deref().unwrap_or("<none>");
+    match Template::of(survey) {
+        // One of a set that was deleted is of no canary.
+        Template::Everywhere { .. }
+            if !matches!(record, Ok(None) | Err(Unusable::OfAnotherSet)) =>
+        {
+            held(
+                format!(
+                    "partition {partition} belongs to a canary, and every pod runs one revision"
+                ),
+                canary_status,
+            )
+        }
+        Template::Everywhere { .. } => Some(leftover(survey, partition)),
+        Template::Older { update, undone, .. } => {
+            let runs = |pod: &Pod| pod.revision().is_some_and(|name| undone.contains(&name));
+            let still = survey.pods().filter(|(_, pod)| runs(pod));
+            let still: Vec<&str> = still.map(|(slot, _)| slot.name.as_str()).collect();
+            let message = format!(
+                "partition {partition} is set, and the change was taken back: the template is \
+                 that of {update} again, and {} still on {}",
+                are(&still),
+                list(&undone)
+            );
+            held(message, canary_status)
+        }
+        Template::Several { .. } => held(
+            format!("partition {partition} is set, and the pods run several older revisions"),
+            canary_status,
+        ),
+        Template::Newer { stable, .. } => {
+            let stays = |slot: &&Slot| {
+                let runs = slot.pod.is_none_or(|pod| pod.revision() == Some(stable));
+                runs && !set.released().contains(&slot.ordinal)
+            };
+            held_back(survey, partition, stable, stays)
+        }
+        Template::Unordered { .. } | Template::Unknown => {
+            // The controller says from which one it goes forward.
+            let status = &set.status;
+            let stable = status.current_revision.as_deref().filter(|stable| {
+                status.update_revision.as_deref().is_some_and(|update| update != *stable)
+            })?;
+            held_back(survey, partition, stable, |slot| !set.released().contains(&slot.ordinal))
+        }
+    }
+}
+
+/// `web-1 is`, `web-1 and web-2 are`.
+fn are(names: &[&str]) -> String {
+    format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
+}
+
+/// A partition that holds ordinals on the stable revision.
+fn held_back(
+    survey: &Survey,
+    partition: u32,
+    stable: &str,
+    stays: impl Fn(&&Slot) -> bool,
+) -> Option<Finding> {
+    let set = survey.set;
+    let held: Vec<&str> =
+        survey.slots.iter().filter(stays).map(|slot| slot.name.as_str()).collect();
+    if held.is_empty() {
+        return None;
+    }
     let (name, at) = (&set.name, survey.at());
     let hint = if set.has_canary() {
         format!("kubectl stateful canary status {name} {at}")
     } else {
         format!("kubectl stateful canary start {name} --adopt {at}")
     };
-    Some(
-        PARTITION_HELD
-            .found(
-                set.reference(),
-                format!(
-                    "partition {partition} keeps {} on the stable revision {stable}",
-                    list(&held)
-                ),
-            )
-            .hint(hint),
-    )
+    if let Some(not_kept) = diagnosis::not_kept(survey, partition) {
+        let message = format!("partition {partition} holds a rollout, but {not_kept}");
+        let found = PARTITION_HELD.found(set.reference(), message);
+        return Some(found.at(Severity::Warning).hint(hint));
+    }
+    let message =
+        format!("partition {partition} keeps {} on the stable revision {stable}", list(&held));
+    Some(PARTITION_HELD.found(set.reference(), message).hint(hint))
+}
+
+/// A partition without a rollout, and without a canary that would own it.
+fn leftover(survey: &Survey, partition: u32) -> Finding {
+    let set = survey.set;
+    let released = survey.slots.iter().filter(|slot| set.released().contains(&slot.ordinal));
+    let released: Vec<&str> = released.map(|slot| slot.name.as_str()).collect();
+    let reach = match released.as_slice() {
+        [] => "no pod at all".to_owned(),
+        names => format!("only {}", list(names)),
+    };
+    let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#;
+    PARTITION_LEFTOVER
+        .found(
+            set.reference(),
+            format!(
+                "partition {partition} is set and no rollout is under way: the next template \
+                 change will reach {reach}"
+            ),
+        )
+        .hint(format!("kubectl patch sts {} {} -p '{patch}'", set.name, survey.at()))
 }
 
 fn on_delete(survey: &Survey) -> Option<Finding> {
@@ -278,17 +419,18 @@ fn on_delete(survey: &Survey) -> Option<Finding> {
         .collect();
     let highest = outdated.last()?;
     let reached = survey.pods().filter(|(_, pod)| pod.revision() == Some(update)).count();
-    let nobody = if reached == 0 { "has reached nobody" } else { "has not reached all" };
-    Some(
-        ON_DELETE
-            .found(
-                set.reference(),
-                format!(
-                    "the template's revision {update} {nobody}: under OnDelete {} take it only \
-                     when deleted",
-                    list(&outdated)
-                ),
-            )
-            .hint(format!("kubectl delete pod {highest} {}", survey.at())),
-    )
+    let pods = if reached == 0 { "no pod runs" } else { "not every pod runs" };
+    let message = format!(
+        "{pods} the template's revision {update} yet: under OnDelete a pod gets it only when it is \
+         deleted: {}",
+        list(&outdated)
+    );
+    let finding = ON_DELETE.found(set.reference(), message);
+    Some(if set.has_canary() {
+        // The canary deletes them one by one, behind its gates.
+        let hint = format!("kubectl stateful canary status {} {}", set.name, survey.at());
+        finding.at(Severity::Note).hint(hint)
+    } else {
+        finding.hint(format!("kubectl delete pod {highest} {}", survey.at()))
+    })
 }

@@ -1,38 +1,42 @@
 //! The governing Service: without it the ordinals have no names.
 
-use crate::workload::{Finding, Rule, Severity, Survey, contains_all};
+use crate::workload::{Finding, Rule, Survey, contains_all, rule};
 
 pub(super) const RULES: &[&Rule] = &[&MISSING, &NOT_HEADLESS, &SELECTS_NOTHING];
 
-const MISSING: Rule = Rule {
-    id: "STATUS-SERVICE-MISSING",
-    severity: Severity::Warning,
-    means: "spec.serviceName names a Service that does not exist, so the pods' stable names do not \
-            resolve. The API server accepts such a set.",
-    evidence: "spec.serviceName and the Services of the namespace.",
-    remedy: "Create a headless Service of that name: serviceName itself cannot be changed.",
-};
+rule!(
+    MISSING,
+    "STATUS-SERVICE-MISSING",
+    Warning,
+    "spec.serviceName names a Service that does not exist, so the pods' stable names do not \
+     resolve. The API server accepts such a set.",
+    "spec.serviceName and the Services of the namespace.",
+    "Create a headless Service of that name: serviceName itself cannot be changed."
+);
 
-const NOT_HEADLESS: Rule = Rule {
-    id: "STATUS-SERVICE-NOT-HEADLESS",
-    severity: Severity::Warning,
-    means: "The governing Service has an address of its own. Its name then answers with that \
-            address instead of the pods', and whether single pods' names resolve depends on the \
-            DNS server.",
-    evidence: "The Service's spec.clusterIP is not None.",
-    remedy: "Make it headless (clusterIP: None). The field cannot be changed: delete and create \
-             the Service, which takes its name out of DNS for a moment.",
-};
+rule!(
+    NOT_HEADLESS,
+    "STATUS-SERVICE-NOT-HEADLESS",
+    Warning,
+    "The governing Service is not headless. With a cluster IP, its own name resolves to that \
+     instead of the pods' addresses, and whether the names of single pods resolve depends on the \
+     DNS server. An ExternalName is an alias for another name, and no pod has a name under it.",
+    "The Service's spec.type and spec.clusterIP, which is not None.",
+    "If the pods' names resolve (kubectl stateful dns shows whether they do), nothing has to be \
+     done. Otherwise make it headless (clusterIP: None). The field cannot be changed: delete the \
+     Service and create it again, which takes its name out of DNS for a moment."
+);
 
-const SELECTS_NOTHING: Rule = Rule {
-    id: "STATUS-SERVICE-SELECTS-NOTHING",
-    severity: Severity::Warning,
-    means: "The governing Service does not select the pods of this set, so their names do not \
-            resolve.",
-    evidence: "The Service's selector asks for labels that the pod template does not have; the \
-               first such label is named.",
-    remedy: "Correct the Service's selector; that is possible at any time.",
-};
+rule!(
+    SELECTS_NOTHING,
+    "STATUS-SERVICE-SELECTS-NOTHING",
+    Warning,
+    "The governing Service does not select the pods of this set, so their names do not resolve.",
+    "The Service's selector requires a label that the pod template does not have; the finding \
+     names the first such label. Or it has no selector: then only kubectl stateful dns explain, \
+     which reads the EndpointSlices, can tell whether somebody else makes them.",
+    "Correct the Service's selector. This is possible at any time."
+);
 
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     let set = survey.set;
@@ -45,7 +49,7 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
             MISSING
                 .found(
                     set.reference(),
-                    format!("serviceName is {name}, and there is no Service of that name"),
+                    format!("serviceName is {name}, but Service {name} does not exist"),
                 )
                 .hint(create_command(name, survey)),
         );
@@ -57,10 +61,24 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
             NOT_HEADLESS
                 .found(
                     &object,
-                    format!("Service {name} is of type {} and not headless", service.kind),
+                    match service.kind.as_str() {
+                        "ExternalName" => format!(
+                            "Service {name} is an ExternalName, and no pod has a name under an alias"
+                        ),
+                        kind => format!("Service {name} has type {kind} and is not headless"),
+                    },
                 )
                 .hint(format!("kubectl get service {name} {at} -o yaml")),
         );
+    }
+    // An alias has no selector, and is told above.
+    if service.selector.is_empty() && service.kind != "ExternalName" {
+        let message = format!(
+            "Service {name} has no selector: the pods have no names in DNS, unless somebody else \
+             makes its EndpointSlices"
+        );
+        let hint = format!("kubectl stateful dns explain {} {at}", set.name);
+        found.push(SELECTS_NOTHING.found(&object, message).hint(hint));
     }
     if service.selector.is_empty() || contains_all(&set.template.labels, &service.selector) {
         return;
@@ -81,8 +99,8 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     }
 }
 
-/// kubectl's own idiom for a Service with a selector of one's choice; without
-/// it the Service would select by a label that kubectl makes up.
+/// The way of kubectl to create a Service with a given selector. Without it,
+/// the Service would select a label that kubectl invents.
 fn create_command(name: &str, survey: &Survey) -> String {
     let labels = survey.set.selector.labels.iter();
     let selector: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::{
     output::text::{age, list, one_line},
-    workload::{Claim, Class, Finding, Rule, Severity, Slot, SlotClaim, Survey, Volume},
+    workload::{Claim, Class, Finding, Rule, Slot, SlotClaim, Survey, Volume, rule},
 };
 
 pub(super) const RULES: &[&Rule] = &[
@@ -17,77 +17,86 @@ pub(super) const RULES: &[&Rule] = &[
     &VOLUME_RELEASED,
 ];
 
-const NO_CLASS: Rule = Rule {
-    id: "STATUS-CLAIM-NO-CLASS",
-    severity: Severity::Error,
-    means: "A claim is Pending because its StorageClass does not exist, or because it names none \
-            and the cluster has no default.",
-    evidence: "The claim's storageClassName, the list of StorageClasses, and no existing volume \
-               that would fit.",
-    remedy: "Create the class, or make the claim anew with one that exists: the class of a claim \
-             and of volumeClaimTemplates cannot be changed in place.",
-};
+rule!(
+    NO_CLASS,
+    "STATUS-CLAIM-NO-CLASS",
+    Error,
+    "A claim is Pending because its StorageClass does not exist, because it names none and the \
+     cluster has no default, or because it asks for a volume without a class and there is none.",
+    "The claim's storageClassName, the list of StorageClasses, and no existing volume that would \
+     fit.",
+    "Create the class, or create the claim again with one that exists: the class of a claim and \
+     of volumeClaimTemplates cannot be changed in place."
+);
 
-const NO_VOLUME: Rule = Rule {
-    id: "STATUS-CLAIM-NO-VOLUME",
-    severity: Severity::Error,
-    means: "A claim is Pending because no existing volume matches it and nothing will make one.",
-    evidence: "The class has no provisioner (or there is no such StorageClass and volumes carry \
-               its name), and each volume of that class is taken, too small, or lacks an access \
-               mode; the reasons are given.",
-    remedy: "Create a volume that matches. A Released volume is reused only after its claimRef is \
-             cleared, which gives its old data to the new claim.",
-};
+rule!(
+    NO_VOLUME,
+    "STATUS-CLAIM-NO-VOLUME",
+    Error,
+    "A claim is Pending because no existing volume matches it and none will be created for it.",
+    "The class has no provisioner (or there is no such StorageClass and volumes have its name), \
+     and each volume of that class is taken, too small, or lacks an access mode; the reasons are \
+     given. Or the claim names a volume that does not exist, belongs to another claim, or does not \
+     fit; a VolumeMismatch event about the claim (by uid) says so in the controller's words.",
+    "Create a volume that matches. A Released volume is bound again only after its claimRef is \
+     cleared, which gives its old data to the new claim."
+);
 
-const PROVISIONING: Rule = Rule {
-    id: "STATUS-CLAIM-PROVISIONING",
-    severity: Severity::Error,
-    means: "A claim waits for its provisioner, and the provisioner reports a failure or has been \
-            silent for long.",
-    evidence: "The claim is Pending, its class has a provisioner, and the newest event about this \
-               claim is ProvisioningFailed, or two minutes have passed since it could be provisioned.",
-    remedy: "Look at the provisioner's pods and log, and at the quota of the storage behind it.",
-};
+rule!(
+    PROVISIONING,
+    "STATUS-CLAIM-PROVISIONING",
+    Error,
+    "A claim waits for its provisioner, which reports a failure or has not created a volume for a \
+     long time.",
+    "The claim is Pending, its class has a provisioner, and there is a ProvisioningFailed event \
+     about this claim (by uid), or the claim was created more than two minutes ago.",
+    "Look at the provisioner's pods and log, and at the quota of the storage behind it."
+);
 
-const CLAIM_WAITS: Rule = Rule {
-    id: "STATUS-CLAIM-WAITS",
-    severity: Severity::Note,
-    means: "A claim is Pending until its pod is scheduled. This is normal.",
-    evidence: "The class's volumeBindingMode is WaitForFirstConsumer and no node has been chosen \
-               for the claim.",
-    remedy: "Nothing: whatever keeps the pod from being scheduled is the cause.",
-};
+rule!(
+    CLAIM_WAITS,
+    "STATUS-CLAIM-WAITS",
+    Note,
+    "A claim is Pending until its pod is scheduled. This is normal.",
+    "The class's volumeBindingMode is WaitForFirstConsumer and no node has been chosen for the \
+     claim.",
+    "Nothing to do here: the cause is whatever keeps the pod from being scheduled."
+);
 
-const CLAIM_LOST: Rule = Rule {
-    id: "STATUS-CLAIM-LOST",
-    severity: Severity::Error,
-    means: "The claim's volume is gone or belongs to another claim now. Pods with this claim cannot \
-            start.",
-    evidence: "The claim's phase is Lost. Whether its volume still exists, and whose it is, is said.",
-    remedy: "If the volume exists under another claim, find out who moved it and why before \
-             anything else. If it is gone, restore from a backup into a new claim.",
-};
+rule!(
+    CLAIM_LOST,
+    "STATUS-CLAIM-LOST",
+    Error,
+    "The claim's volume no longer exists or belongs to another claim. Pods with this claim cannot \
+     start.",
+    "The claim's phase is Lost. The finding says whether its volume still exists, and whose it \
+     is.",
+    "If the volume belongs to another claim, find out who moved it and why before you do anything \
+     else. If it is gone, restore from a backup into a new claim."
+);
 
-const CLAIM_TERMINATING: Rule = Rule {
-    id: "STATUS-CLAIM-TERMINATING",
-    severity: Severity::Error,
-    means: "The claim is being deleted. It goes when its pod goes, and the next pod of the ordinal \
-            gets a new, empty one; where the volume's policy is Delete the disk goes too.",
-    evidence: "The claim has a deletionTimestamp; the finalizers that still hold it are named.",
-    remedy: "A deletion cannot be taken back. To keep the disk, set the volume's \
-             persistentVolumeReclaimPolicy to Retain now, before the pod stops.",
-};
+rule!(
+    CLAIM_TERMINATING,
+    "STATUS-CLAIM-TERMINATING",
+    Error,
+    "The claim is being deleted. It disappears when its pod does, and the ordinal's next pod gets \
+     a new, empty claim; if the volume's policy is Delete, the disk is deleted too.",
+    "The claim has a deletionTimestamp; the finalizers that still hold it are named.",
+    "A deletion cannot be taken back. To keep the disk, set the volume's \
+     persistentVolumeReclaimPolicy to Retain now, before the pod stops."
+);
 
-const VOLUME_RELEASED: Rule = Rule {
-    id: "STATUS-VOLUME-RELEASED",
-    severity: Severity::Warning,
-    means: "A volume still holds the data of an earlier claim of this ordinal and nothing uses it: \
-            the claim was deleted and made again, and the ordinal runs, or would run, on another disk.",
-    evidence: "The volume's phase is Released or Failed and its claimRef names a claim of this set \
-               with another uid.",
-    remedy: "Decide which disk is the right one before the new one fills. Released volumes are \
-             never bound again by themselves.",
-};
+rule!(
+    VOLUME_RELEASED,
+    "STATUS-VOLUME-RELEASED",
+    Warning,
+    "A volume still holds the data of an earlier claim of this ordinal, and nothing uses it: that \
+     claim was deleted, and the ordinal runs, or would run, on another disk.",
+    "The volume's phase is Released or Failed, and its claimRef names a claim of this set.",
+    "Decide which disk is the right one before the new one fills up. A Released volume is never \
+     bound again by itself: kubectl stateful migrate recover shows the volumes of the ordinal, puts \
+     the one that is named with --pv back under the set, and keeps the other one."
+);
 
 /// Longer than a provisioner usually takes.
 const PROVISIONING_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
@@ -101,7 +110,7 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
         for part in &slot.claims {
             let Some(claim) = part.claim else { continue };
             if claim.deleting.is_some() {
-                found.push(terminating(survey, slot, claim, part.volume));
+                found.push(terminating(survey, slot, claim, part.bound_volume()));
             }
             match claim.phase.as_str() {
                 "Lost" => found.push(lost(survey, slot, claim)),
@@ -117,7 +126,10 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     if let Some(first) = waiting.first() {
         found.push(CLAIM_WAITS.found(
             format!("persistentvolumeclaim/{first}"),
-            format!("{} is bound when its pod is scheduled (WaitForFirstConsumer)", list(&waiting)),
+            format!(
+                "{} will be bound when the pod is scheduled (WaitForFirstConsumer)",
+                list(&waiting)
+            ),
         ));
     }
     found.extend(released(survey));
@@ -140,7 +152,7 @@ fn pending(survey: &Survey, slot: &Slot, claim: &Claim) -> Option<Pending> {
     let class_name = claim.class.as_deref().filter(|class| !class.is_empty());
     let class: Option<&Class> = match (&claim.class, class_name) {
         (_, Some(name)) => survey.facts.class(name),
-        // "" asks for a volume without class; only an absent field asks for
+        // "" asks for a volume without a class; only an absent field asks for
         // the default.
         (Some(_), None) => None,
         (None, None) => classes.iter().find(|class| class.is_default),
@@ -148,14 +160,14 @@ fn pending(survey: &Survey, slot: &Slot, claim: &Claim) -> Option<Pending> {
     let Some(class) = class else {
         let asks = match class_name {
             Some(name) => format!("asks for StorageClass {name}, which does not exist"),
-            None if claim.class.is_some() => "asks for a volume without class".to_owned(),
+            None if claim.class.is_some() => "asks for a volume without a class".to_owned(),
             None => "names no StorageClass, and the cluster has no default".to_owned(),
         };
         let volumes = survey.facts.volumes.as_ref();
         let of_class: Vec<&Volume> =
             volumes.into_iter().flatten().filter(|v| v.class.as_deref() == class_name).collect();
         if of_class.iter().any(|volume| volume.unfit_for(claim).is_none()) {
-            // The binder is about to take it.
+            // The volume controller is about to bind it.
             return None;
         }
         let why = unfit(&of_class, claim);
@@ -195,7 +207,7 @@ fn pending(survey: &Survey, slot: &Slot, claim: &Claim) -> Option<Pending> {
     let message = match (failure, waits) {
         (Some(event), _) => format!("{} says: {}", class.provisioner, one_line(&event.message)),
         (None, Some(waits)) if waits > PROVISIONING_PATIENCE => {
-            format!("{} has made no volume in {}", class.provisioner, age(waits))
+            format!("{} has created no volume in {}", class.provisioner, age(waits))
         }
         _ => return None,
     };
@@ -228,12 +240,22 @@ fn prebound(survey: &Survey, claim: &Claim, volume: &str, object: &str) -> Optio
         Some(found) => match &found.claim {
             Some(holder) if holder.uid.as_deref() != Some(claim.uid.as_str()) => (
                 format!(
-                    "volume {volume} is {} and belongs to claim {}/{} with another uid",
+                    "volume {volume} is {} and belongs to claim {}/{}, which has another uid",
                     found.phase, holder.namespace, holder.name
                 ),
                 format!("kubectl describe pv {volume}{}", survey.cluster_wide()),
             ),
-            _ => return None,
+            _ => {
+                // The controller's own words: it compares more than we do.
+                let event = survey.facts.newest_event(&claim.uid, &["VolumeMismatch"]);
+                let said = event.map(|event| one_line(&event.message));
+                let why =
+                    match said.or_else(|| misfit(found, claim).filter(|_| found.claim.is_none())) {
+                        Some(why) => format!("cannot be bound to it: {why}"),
+                        None => return None,
+                    };
+                (why, format!("kubectl describe pvc {name} {}", survey.at()))
+            }
         },
     };
     Some(
@@ -241,6 +263,19 @@ fn prebound(survey: &Survey, claim: &Claim, volume: &str, object: &str) -> Optio
             .found(object, format!("{name} is Pending: it names {volume}, but {why}"))
             .hint(hint),
     )
+}
+
+/// Why a claim cannot have the volume that it names.
+fn misfit(volume: &Volume, claim: &Claim) -> Option<String> {
+    let (has, asks) = (volume.class.as_deref(), claim.class.as_deref());
+    let class = (has.unwrap_or_default() != asks.unwrap_or_default()).then(|| {
+        let said = |class: Option<&str>| match class.filter(|class| !class.is_empty()) {
+            Some(class) => format!("class {class}"),
+            None => "no class".to_owned(),
+        };
+        format!("{} has {}, and the claim asks for {}", volume.name, said(has), said(asks))
+    });
+    class.or_else(|| volume.unfit_for(claim))
 }
 
 fn lost(survey: &Survey, slot: &Slot, claim: &Claim) -> Finding {
@@ -263,7 +298,7 @@ fn lost(survey: &Survey, slot: &Slot, claim: &Claim) -> Finding {
 
 fn terminating(survey: &Survey, slot: &Slot, claim: &Claim, volume: Option<&Volume>) -> Finding {
     let fate = volume.map_or_else(String::new, |volume| {
-        let fate = if volume.reclaim_policy == "Delete" { "goes with it" } else { "is kept" };
+        let fate = if volume.reclaim_policy == "Delete" { "is deleted with it" } else { "is kept" };
         format!("; disk {} {fate} (policy {})", volume.name, volume.reclaim_policy)
     });
     let held = match claim.finalizers.as_slice() {
@@ -298,20 +333,26 @@ fn released(survey: &Survey) -> Vec<Finding> {
             let holder = volume.claim.as_ref().filter(|holder| holder.namespace == *namespace)?;
             let (slot, part) = parts.get(holder.name.as_str())?;
             let now = match part.claim.and_then(|claim| claim.volume.as_deref()) {
-                Some(other) => format!("{} is on {other} now", slot.name),
-                None => format!("{} has no disk now", slot.name),
+                Some(other) => format!("{} now uses {other}", slot.name),
+                None => format!("{} now has no disk", slot.name),
             };
-            Some(
-                VOLUME_RELEASED
-                    .found(
-                        format!("persistentvolume/{}", volume.name),
-                        format!(
-                            "volume {} is {} and holds the data of an earlier claim {}; {now}",
-                            volume.name, volume.phase, holder.name
-                        ),
-                    )
-                    .hint(format!("kubectl describe pv {}{}", volume.name, survey.cluster_wide())),
-            )
+            // One that is in hand, or that part of may be gone, is to be looked at first.
+            let is_whole = volume.phase == "Released" && volume.deleting.is_none();
+            let hint = if is_whole && volume.mark.is_none() {
+                let (set, ordinal) = (&survey.set.name, slot.ordinal);
+                format!(
+                    "kubectl stateful migrate recover sts/{set} --ordinal {ordinal} {}",
+                    survey.at()
+                )
+            } else {
+                format!("kubectl describe pv {}{}", volume.name, survey.cluster_wide())
+            };
+            let message = format!(
+                "volume {} is {} and holds the data of an earlier claim {}; {now}",
+                volume.name, volume.phase, holder.name
+            );
+            let on = format!("persistentvolume/{}", volume.name);
+            Some(VOLUME_RELEASED.found(on, message).hint(hint))
         })
         .collect()
 }

@@ -1,36 +1,42 @@
-//! What the set's own spec says that will surprise somebody.
+//! What in the set's own spec will surprise someone.
 
-use crate::workload::{Container, Finding, Probe, ProbeKind, Retention, Rule, Severity, Survey};
+use crate::{
+    output::text::count,
+    workload::{Container, Finding, Probe, ProbeKind, Retention, Rule, Severity, Survey, rule},
+};
 
 pub(super) const RULES: &[&Rule] = &[&PROBE_NO_SHELL, &WHEN_SCALED_DELETE, &WHEN_DELETED_DELETE];
 
-const PROBE_NO_SHELL: Rule = Rule {
-    id: "STATUS-PROBE-NO-SHELL",
-    severity: Severity::Warning,
-    means: "A probe's command holds a variable that nobody expands: no shell runs a probe, and \
-            Kubernetes expands $(NAME) in a container's command and args only, never in a probe. \
-            The program receives the characters as they stand. An error while the pod is not Ready.",
-    evidence: "A probe's exec command holds $(NAME) or ${NAME} and does not begin with a shell \
-               that is given -c.",
-    remedy: "Run it through a shell: command: [\"sh\", \"-c\", \"…\"].",
-};
+rule!(
+    PROBE_NO_SHELL,
+    "STATUS-PROBE-NO-SHELL",
+    Warning,
+    "A probe's command contains a variable that is never expanded: no shell runs a probe, and \
+     Kubernetes expands $(NAME) only in a container's command and args, not in probes. The program \
+     receives the characters as written. The finding is an error while a container with such a \
+     readiness or startup probe is not ready.",
+    "A probe's exec command contains $(NAME) or ${NAME}, and its program is not a shell.",
+    "Run the command through a shell: command: [\"sh\", \"-c\", \"…\"]."
+);
 
-const WHEN_SCALED_DELETE: Rule = Rule {
-    id: "STATUS-WHEN-SCALED-DELETE",
-    severity: Severity::Warning,
-    means: "Scaling down deletes the claims of the ordinals that leave, at once and without a way \
-            back; disks whose policy is Delete go with them.",
-    evidence: "persistentVolumeClaimRetentionPolicy.whenScaled is Delete.",
-    remedy: "Set it to Retain unless the data is dispensable.",
-};
+rule!(
+    WHEN_SCALED_DELETE,
+    "STATUS-WHEN-SCALED-DELETE",
+    Warning,
+    "Scaling down deletes the claims of the removed ordinals at once, and this cannot be undone; \
+     disks with the policy Delete go with them.",
+    "persistentVolumeClaimRetentionPolicy.whenScaled is Delete.",
+    "Set it to Retain, unless the data can be lost."
+);
 
-const WHEN_DELETED_DELETE: Rule = Rule {
-    id: "STATUS-WHEN-DELETED-DELETE",
-    severity: Severity::Warning,
-    means: "Deleting the set deletes all its claims; disks whose policy is Delete go with them.",
-    evidence: "persistentVolumeClaimRetentionPolicy.whenDeleted is Delete.",
-    remedy: "Set it to Retain unless the data is dispensable.",
-};
+rule!(
+    WHEN_DELETED_DELETE,
+    "STATUS-WHEN-DELETED-DELETE",
+    Warning,
+    "Deleting the set deletes all its claims; disks with the policy Delete go with them.",
+    "persistentVolumeClaimRetentionPolicy.whenDeleted is Delete.",
+    "Set it to Retain, unless the data can be lost."
+);
 
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     for container in &survey.set.template.containers {
@@ -52,23 +58,24 @@ fn probe_without_shell(survey: &Survey, container: &Container, probe: &Probe) ->
     let from = if container.env_names.iter().any(|env| env == known) {
         ""
     } else {
-        " (nor does the container define it)"
+        " (and the container does not define it)"
     };
     let message = format!(
-        "the {kind} probe of container {name} passes {argument:?} as it stands: no shell runs \
-         probes, so {variable} is never expanded{from}"
+        "the {kind} probe of container {name} passes {argument:?} as written: probes run without \
+         a shell, so {variable} is never expanded{from}"
     );
-    // A pod that this probe keeps from being Ready; liveness kills it later.
+    // A readiness or startup probe keeps a pod from becoming Ready. A liveness
+    // probe does not: it kills the container later.
     let pods = || survey.pods().map(|(_, pod)| pod).filter(|pod| !pod.is_terminating());
     let fails = probe.kind != ProbeKind::Liveness
         && pods()
             .any(|pod| pod.containers.iter().any(|status| status.name == *name && !status.ready));
     let severity = if fails { Severity::Error } else { Severity::Warning };
     Some(
-        PROBE_NO_SHELL.found(survey.set.reference(), message).at(severity).hint(format!(
-            "write it as command: [\"sh\", \"-c\", {:?}]",
-            shell_line(&probe.command)
-        )),
+        PROBE_NO_SHELL
+            .found(survey.set.reference(), message)
+            .at(severity)
+            .hint(format!("use command: [\"sh\", \"-c\", {:?}]", shell_line(&probe.command))),
     )
 }
 
@@ -80,8 +87,9 @@ fn runs_shell(command: &[String]) -> bool {
             && command.iter().skip(1).any(|word| shell(word.rsplit('/').next().unwrap_or(""))))
 }
 
-/// The command as a shell wants it; words with blanks in quotes that let the
-/// shell expand variables, and `$(NAME)`, which a shell would run, as `${NAME}`.
+/// The command in shell syntax. Words with spaces are in double quotes, which
+/// let the shell expand variables; `$(NAME)`, which a shell would run, becomes
+/// `${NAME}`.
 fn shell_line(command: &[String]) -> String {
     let words = command.iter().map(|word| {
         let word = match unexpanded(word) {
@@ -99,7 +107,7 @@ fn shell_line(command: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The first `$(NAME)` or `${NAME}` of an argument.
+/// The first `$(NAME)` or `${NAME}` in an argument.
 fn unexpanded(argument: &str) -> Option<String> {
     let mut rest = argument;
     while let Some(start) = rest.find('$') {
@@ -135,11 +143,11 @@ fn retention(survey: &Survey) -> Vec<Finding> {
         return Vec::new();
     }
     let disks = survey.slots.iter().flat_map(|slot| &slot.claims).filter_map(|part| part.volume);
-    let doomed = disks.filter(|volume| volume.reclaim_policy == "Delete").count();
+    let deleted = disks.filter(|volume| volume.reclaim_policy == "Delete").count();
     let fate = if survey.facts.volumes.is_none() {
-        "what happens to the disks could not be read".to_owned()
+        "the policies of the disks could not be read".to_owned()
     } else {
-        format!("{doomed} of the disks in use have policy Delete and go with them")
+        format!("{} in use would go with them (policy Delete)", count(deleted, "disk"))
     };
     let patch = |field: &str| {
         format!(
@@ -170,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_nobody_expands_are_seen() {
+    fn variables_that_are_never_expanded_are_found() {
         assert_eq!(
             unexpanded("-p${MYSQL_ROOT_PASSWORD}").as_deref(),
             Some("${MYSQL_ROOT_PASSWORD}")

@@ -8,9 +8,9 @@ use super::{
 };
 
 /// What somebody else does, and what it is called.
-type Meddling = (&'static str, fn(&Namespace));
+pub(super) type Meddling = (&'static str, fn(&Namespace));
 
-const MEDDLING: [Meddling; 6] = [
+pub(super) const MEDDLING: [Meddling; 6] = [
     ("CANARY-TEMPLATE-CHANGED", |namespace| edit_image(namespace, "nginx:1.30")),
     ("CANARY-PARTITION-CHANGED", |namespace| edit(namespace, &partition(3))),
     ("CANARY-REPLICAS-CHANGED", |namespace| edit(namespace, &json!({"spec": {"replicas": 4}}))),
@@ -33,7 +33,7 @@ fn patches(seen: &Seen) -> bool {
 
 /// Before a step is written, and while an ordinal is watched.
 #[test]
-fn in_the_middle_of_a_run_it_stops_it() {
+fn a_change_by_others_during_a_run_stops_it() {
     thread::scope(|scope| {
         for (id, meddle) in MEDDLING {
             for baking in [false, true] {
@@ -65,7 +65,15 @@ fn stops_in_the_middle(id: &str, meddle: fn(&Namespace), baking: bool) {
     meddle(&namespace);
     gate.release();
     let output = run.finish().expect(7);
-    assert_eq!(reasons(&output), [id], "{output}");
+    assert_eq!(reason_ids(&output), [id], "{output}");
+    // The line that goes on is for the same goal, behind the same gates.
+    let next = document(&output)["next"][0]["command"].clone();
+    let bake = if baking { "--bake 60s" } else { "--bake 0" };
+    if let Some(line) = next.as_str().filter(|line| line.contains("--adopt")) {
+        assert!(line.contains("--percent 100") && line.contains(bake), "{line}");
+        let hint = document(&output)["reasons"][0]["hint"].clone();
+        assert_eq!(hint.as_str(), Some(line), "{output}");
+    }
     assert_eq!(written(), writes, "{id}: nothing is written after that\n{}", proxy.log());
     if id != "CANARY-SET-REPLACED" {
         let after = Picture::of(&namespace);
@@ -74,7 +82,7 @@ fn stops_in_the_middle(id: &str, meddle: fn(&Namespace), baking: bool) {
 }
 
 #[test]
-fn between_two_runs_it_is_found_and_abort_goes_back() {
+fn a_change_by_others_between_runs_is_found_and_abort_goes_back() {
     thread::scope(|scope| {
         // Without the annotation, or with another set, there is no canary.
         for (id, meddle) in &MEDDLING[..4] {
@@ -86,10 +94,22 @@ fn between_two_runs_it_is_found_and_abort_goes_back() {
                 let meddled = Picture::of(&namespace);
                 for words in ["promote web --full -o json", "promote web --count 3 -o json"] {
                     let output = ends(&namespace, words, 7);
-                    assert_eq!(reasons(&output), [*id], "{output}");
+                    assert_eq!(reason_ids(&output), [*id], "{output}");
                 }
                 assert_eq!(Picture::of(&namespace).generation(), meddled.generation());
-                let output = ends(&namespace, "abort web --timeout 30s", 0);
+                let mut words = "abort web --timeout 30s".to_owned();
+                if *id == "CANARY-TEMPLATE-CHANGED" {
+                    // Somebody else's change is not lost in silence.
+                    let output = ends(&namespace, &format!("{words} -o json"), 4);
+                    assert_eq!(reason_ids(&output), ["CANARY-OVERWRITES"], "{output}");
+                    assert!(output.stdout.contains("nginx:1.22 → nginx:1.30"), "{output}");
+                    ends(&namespace, &format!("{words} --dry-run=client"), 4);
+                    assert_eq!(Picture::of(&namespace).generation(), meddled.generation());
+                    words += " --allow CANARY-OVERWRITES";
+                }
+                let output = ends(&namespace, &words, 0);
+                let says = output.stderr.contains("lost     the template");
+                assert_eq!(says, *id == "CANARY-TEMPLATE-CHANGED", "{output}");
                 let back = Picture::of(&namespace);
                 assert_eq!(back.update(), before.update(), "{id}\n{output}");
                 assert_eq!(back.annotation(), None);
@@ -137,7 +157,7 @@ fn a_set_that_was_made_again_has_no_canary() {
     let copied = Picture::of(&namespace);
     for words in [START, "promote web", "abort web", "pause web", "stage web"] {
         let output = ends(&namespace, &format!("{words} -o json"), 4);
-        assert_eq!(reasons(&output), ["CANARY-RECORD-UNUSABLE"], "{output}");
+        assert_eq!(reason_ids(&output), ["CANARY-RECORD-UNUSABLE"], "{output}");
     }
     assert_eq!(Picture::of(&namespace).generation(), copied.generation());
 }
@@ -166,39 +186,104 @@ fn a_stable_pod_that_is_deleted_comes_back_as_it_was() {
     Picture::of(&namespace).is_through(&before);
 }
 
-/// Every partition that the set ever had, in order.
-fn partitions(namespace: &Namespace, stop: &std::sync::atomic::AtomicBool) -> Vec<u64> {
-    let mut seen: Vec<u64> = Vec::new();
-    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-        let partition = Picture::of(namespace).partition();
-        seen.extend(partition.filter(|partition| seen.last() != Some(partition)));
-    }
-    seen
-}
-
 #[test]
 fn two_promotes_at_once_move_nothing_twice() {
     let namespace = made("canary-two", 5, |_| {});
     let before = Picture::of(&namespace);
     ends(&namespace, START, 0);
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let (outputs, partitions) = thread::scope(|scope| {
-        let watching = scope.spawn(|| partitions(&namespace, &stop));
-        let promoting: Vec<_> =
-            (0..2).map(|_| canary(&namespace, "promote web --full -o json").start()).collect();
-        let outputs: Vec<Output> = promoting.into_iter().map(support::Running::finish).collect();
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        (outputs, watching.join().expect("a watcher"))
-    });
+    // A watch misses no change, however slow the machine is.
+    let path = "jsonpath={.spec.updateStrategy.rollingUpdate.partition}{\"\\n\"}";
+    let watching = ["get", "sts", "web", "--watch", "-o", path];
+    let watching = namespace.kubectl(watching).deadline(SOON).start();
+    watching.wait_for_stdout("the first partition", |seen| seen.contains("4\n"));
+    let promoting: Vec<_> =
+        (0..2).map(|_| canary(&namespace, "promote web --full -o json").start()).collect();
+    let outputs: Vec<Output> = promoting.into_iter().map(support::Running::finish).collect();
     for output in &outputs {
         assert!(matches!(output.code(), Some(0 | 7)), "{output}");
         if output.code() == Some(7) {
-            assert_eq!(reasons(output), ["CANARY-TAKEN-OVER"], "{output}");
+            assert_eq!(reason_ids(output), ["CANARY-TAKEN-OVER"], "{output}");
         }
     }
     assert!(outputs.iter().any(|output| output.code() == Some(0)), "one of them goes through");
     let through = Picture::of(&namespace);
     through.is_through(&before);
     assert_eq!(through.revisions.len(), 2);
-    assert!(partitions.windows(2).all(|pair| pair[1] + 1 == pair[0]), "{partitions:?}");
+    let seen = watching.wait_for_stdout("the last partition", |seen| seen.contains("0\n"));
+    watching.signal("TERM");
+    watching.finish();
+    let mut partitions: Vec<u64> =
+        seen.lines().map(|line| line.parse().expect("a partition")).collect();
+    partitions.dedup();
+    assert_eq!(partitions, [4, 3, 2, 1, 0]);
+}
+
+/// Whose template is overwritten is said, and nothing is overwritten that came
+/// after somebody has agreed, or after an abort has put the stable one back.
+#[test]
+fn an_abort_overwrites_no_template_in_silence() {
+    let namespace = made("canary-overwrites", 3, |_| {});
+    let before = Picture::of(&namespace);
+    ends(&namespace, START, 0);
+    std::thread::sleep(Duration::from_millis(1100));
+    namespace.kubectl(["set", "image", "sts/web", "nginx=nginx:1.30"]).output().success();
+    namespace.wait_until_observed("web");
+    let output = ends(&namespace, "abort web", 4);
+    assert!(output.stderr.contains("kubectl-set (at 20"), "{output}");
+    let shown = document(&ends(&namespace, "status web -o json", 0));
+    assert_eq!(shown["foreignTemplate"]["manager"], "kubectl-set", "{shown}");
+    let back = shown["next"][1]["command"].as_str().expect("a line").to_owned();
+    assert!(back.contains("abort web --allow CANARY-OVERWRITES"), "{back}");
+
+    // After that was shown and agreed to, there is another one.
+    let proxy = namespace.cluster().proxy();
+    let gate = Gate::closed();
+    proxy.once(patches, Fault::Hold(gate.clone()));
+    let run = canary(&namespace, "abort web --allow CANARY-OVERWRITES -o json");
+    let run = run.kubeconfig(namespace.kubeconfig_through(&proxy)).start();
+    gate.wait_until_reached(SOON);
+    edit_image(&namespace, "nginx:1.31");
+    gate.release();
+    let output = run.finish().expect(7);
+    assert_eq!(reason_ids(&output), ["CANARY-TEMPLATE-CHANGED"], "{output}");
+    let set = Picture::of(&namespace).set;
+    let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "nginx:1.31", "it is still there");
+
+    // And one after the stable one was put back.
+    let proxy = namespace.cluster().proxy();
+    let gate = Gate::closed();
+    proxy.once(patches, Fault::HoldAnswer(gate.clone()));
+    let run = canary(&namespace, "abort web --allow CANARY-OVERWRITES -o json");
+    let run = run.kubeconfig(namespace.kubeconfig_through(&proxy)).start();
+    gate.wait_until_reached(SOON);
+    edit_image(&namespace, "nginx:1.32");
+    gate.release();
+    let output = run.finish().expect(7);
+    assert_eq!(reason_ids(&output), ["CANARY-TEMPLATE-CHANGED"], "{output}");
+    let shown = ends(&namespace, "status web", 0);
+    assert!(shown.stdout.contains("aborting, and the template was changed"), "{shown}");
+    let again = ends(&namespace, "abort web -o json", 4);
+    assert_eq!(reason_ids(&again), ["CANARY-OVERWRITES"], "{again}");
+    ends(&namespace, "abort web --allow CANARY-OVERWRITES", 0);
+    Picture::of(&namespace).is_back_on(&before);
+}
+
+/// What was allowed at the start is in the lines that go on.
+#[test]
+fn what_was_allowed_is_passed_on() {
+    let namespace = made("canary-allowed", 3, |_| {});
+    let hpa = ["autoscale", "sts", "web", "--min=3", "--max=3"];
+    namespace.kubectl(hpa).output().success();
+    let output = ends(&namespace, &format!("{START} --allow CANARY-HPA -o json"), 0);
+    let next = |output: &Output| {
+        document(output)["next"][0]["command"].as_str().expect("a line").to_owned()
+    };
+    assert!(next(&output).contains("promote web --bake 0 --allow CANARY-HPA"), "{output}");
+    let status = ends(&namespace, "status web -o json", 0);
+    assert!(next(&status).contains("promote web --allow CANARY-HPA"), "{status}");
+    assert!(error_ids(&status).is_empty(), "{status}");
+    ends(&namespace, "promote web", 4);
+    support::follow(&namespace, &next(&output));
+    assert_eq!(Picture::of(&namespace).partition(), Some(1));
 }

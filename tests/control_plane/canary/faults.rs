@@ -4,17 +4,16 @@
 use std::{fmt, io::Write, time::Instant};
 
 use super::{
-    super::support::{Fault, FaultProxy, Mishap, Victim},
+    super::support::{Fault, FaultProxy, Gate, Mishap, Point, Seen, sweep_requests},
     *,
 };
 
-/// A pod that is lost is there again after this.
+/// A lost pod is back within this time.
 const A_MOMENT: Duration = Duration::from_secs(10);
-/// So many points are tried of each sweep, unless all are asked for.
+/// How many points of each sweep are tried, unless all are asked for.
 const SAMPLE: usize = 10;
 
-/// Something that goes from one state of rest to another.
-#[derive(Clone, Copy)]
+/// A command that takes a set at rest to another state of rest.
 struct Story {
     name: &'static str,
     prepare: fn(&Namespace),
@@ -51,7 +50,7 @@ impl Story {
         canary(namespace, self.command).kubeconfig(namespace.kubeconfig_through(proxy))
     }
 
-    /// How it ends when nothing happens, and after how many requests.
+    /// How it ends when nothing goes wrong, and after how many requests.
     fn undisturbed(&self) -> (Value, usize) {
         let namespace = TestCluster::for_sweeps().namespace(&format!("clean-{}", self.name));
         (self.prepare)(&namespace);
@@ -61,64 +60,39 @@ impl Story {
     }
 }
 
-/// A request of a story at which something happens.
-#[derive(Clone, Copy)]
-struct Point {
-    story: Story,
-    request: usize,
-    mishap: Mishap,
-}
-
-impl Point {
-    fn try_it(&self, wanted: &Value) {
-        let Point { story, request, mishap } = *self;
-        let namespace = TestCluster::for_sweeps().namespace(&format!("point-{}", story.name));
-        (story.prepare)(&namespace);
-        let victim = Victim::default();
-        let proxy = namespace.cluster().proxy();
-        let shared = victim.clone();
-        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
-        let output = story.run(&namespace, &proxy).victim(&victim).output();
-        let mut last = output.clone();
-        if output.code() != Some(0) {
-            assert!(mishap.may_end(&output), "{output}\n{}", proxy.log());
-            last = canary(&namespace, story.command).output().expect(0);
-        }
-        let mut end = Value::Null;
-        let begun = Instant::now();
-        // A fake node that is busy deletes by name, and may hit a pod's
-        // successor: it is made again, as the revision that it was.
-        while end != *wanted && begun.elapsed() < A_MOMENT {
-            end = Picture::of(&namespace).end();
-        }
-        assert!(
-            end == *wanted,
-            "{output}\n{}\n{last}\nwanted {wanted:#}\nbut it is {end:#}",
-            proxy.log()
-        );
-    }
-}
-
-impl fmt::Display for Point {
+impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, request {}, {:?}", self.story.name, self.request, self.mishap)
+        f.write_str(self.name)
     }
+}
+
+fn try_point(point: &Point<'_, Story, Value>) {
+    let Point { story, end: wanted, .. } = point;
+    let namespace = TestCluster::for_sweeps().namespace(&format!("point-{}", story.name));
+    (story.prepare)(&namespace);
+    let (proxy, victim) = point.proxy(namespace.cluster());
+    let output = story.run(&namespace, &proxy).victim(&victim).output();
+    let mut last = output.clone();
+    if !point.survived(&output, &proxy) {
+        last = canary(&namespace, story.command).output().expect(0);
+    }
+    let mut end = Value::Null;
+    let begun = Instant::now();
+    // A fake node that is busy deletes by name, and may hit a pod's successor.
+    // The controller then makes it again, of the same revision.
+    while end != **wanted && begun.elapsed() < A_MOMENT {
+        end = Picture::of(&namespace).end();
+    }
+    assert!(
+        end == **wanted,
+        "{output}\n{}\n{last}\nwanted {wanted:#}\nbut it is {end:#}",
+        proxy.log()
+    );
 }
 
 /// Tries every mishap at every request of every story.
 fn sweep(name: &str, mishaps: &[Mishap]) {
-    let ends: BTreeMap<&str, (Value, usize)> =
-        STORIES.iter().map(|story| (story.name, story.undisturbed())).collect();
-    let mut points = Vec::new();
-    for story in STORIES {
-        for request in 1..=ends[story.name].1 {
-            points.extend(mishaps.iter().map(|&mishap| Point { story, request, mishap }));
-        }
-    }
-    let counts: Vec<String> =
-        ends.iter().map(|(story, (_, requests))| format!("{story} {requests}")).collect();
-    let of = format!("requests: {}", counts.join(", "));
-    support::sweep(name, &of, points, SAMPLE, |point| point.try_it(&ends[point.story.name].0));
+    sweep_requests(name, &STORIES, mishaps, SAMPLE, Story::undisturbed, try_point);
 }
 
 #[test]
@@ -127,12 +101,12 @@ fn killed_at_any_request_the_same_command_goes_on() {
 }
 
 #[test]
-fn whatever_answer_is_lost_the_end_is_the_same() {
+fn when_any_answer_is_lost_the_end_is_the_same() {
     sweep("dropped", &Mishap::DROPPED);
 }
 
 #[test]
-fn whatever_answer_is_an_error_the_end_is_the_same() {
+fn when_any_answer_is_an_error_the_end_is_the_same() {
     sweep("errors", &Mishap::ERRORS);
 }
 
@@ -168,10 +142,10 @@ fn ctrl_c_leaves_the_set_at_rest() {
         running.wait_for_stderr("the bake", |said| said.contains("web-2 to stay Ready for 90s"));
         running.signal(signal);
         let output = running.finish().expect(code);
-        assert!(
-            output.stderr.contains("hint: to go on: kubectl stateful canary start web --image"),
-            "{output}"
-        );
+        let hint = output.stderr.lines().find(|line| line.starts_with("hint: to continue: "));
+        let hint = hint.unwrap_or_default();
+        assert!(hint.contains(" kubectl stateful canary start web "), "{output}");
+        assert!(hint.contains(" --image nginx=nginx:1.22 --count 2 --bake 90s"), "{output}");
         let rests = Picture::of(&namespace);
         rests.keeps(&before, &["web-0", "web-1"]);
         assert_eq!(rests.partition(), Some(2));
@@ -184,6 +158,49 @@ fn ctrl_c_leaves_the_set_at_rest() {
     assert_eq!(Picture::of(&namespace).partition(), Some(1));
     ends(&namespace, "promote web --full", 0);
     Picture::of(&namespace).is_through(&before);
+}
+
+/// The last picture shows the last write, also when nobody was told how it went.
+#[test]
+fn ctrl_c_during_a_write_shows_what_it_did() {
+    let namespace = made("canary-signal-write", 2, |_| {});
+    let proxy = namespace.cluster().proxy();
+    let gate = Gate::closed();
+    let write = |seen: &Seen| seen.method == Method::PATCH && !seen.path.contains("dryRun");
+    proxy.once(write, Fault::HoldAnswer(gate.clone()));
+    let run = canary(&namespace, &format!("{START} -o json"));
+    let running = run.kubeconfig(namespace.kubeconfig_through(&proxy)).start();
+    gate.wait_until_reached(SOON);
+    running.signal("INT");
+    let output = running.finish().expect(130);
+    gate.release();
+    assert!(output.stderr.contains("the last write got no answer: it may have happened"));
+    let document = document(&output);
+    assert_eq!((&document["stage"], &document["partition"]), (&json!("judging"), &json!(1)));
+}
+
+/// What is shown at the end is read then, and not what the watches last told.
+#[test]
+fn the_last_picture_is_read_again() {
+    let namespace = made("canary-last-picture", 3, |_| {});
+    ends(&namespace, START, 0);
+    let started = Picture::of(&namespace);
+    let proxy = namespace.cluster().proxy();
+    let gate = Gate::closed();
+    proxy.when(|seen: &Seen| seen.watch && seen.path.ends_with("/pods"), Fault::Hold(gate.clone()));
+    let run = canary(&namespace, "promote web --bake 60s -o json");
+    let running = run.kubeconfig(namespace.kubeconfig_through(&proxy)).start();
+    let moved = until(&namespace, "web-1 to move", |picture| {
+        picture.hash("web-1") == Some(started.update()) && is_ready(&picture.pods["web-1"])
+    });
+    running.signal("INT");
+    let output = running.finish().expect(130);
+    gate.release();
+    let shown = document(&output);
+    let pod = &shown["items"][1];
+    assert_eq!((&pod["name"], &pod["class"]), (&json!("web-1"), &json!("canary")), "{output}");
+    assert_eq!(pod["uid"].as_str(), moved.uid("web-1"), "{output}");
+    assert!(output.stderr.contains("no further pod will move"), "{output}");
 }
 
 /// Whatever else there is in the namespace, and however long an ordinal takes.

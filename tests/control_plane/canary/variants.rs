@@ -58,7 +58,7 @@ fn ordinals_may_begin_anywhere() {
 }
 
 #[test]
-fn a_strategy_without_a_partition_is_without_one_again() {
+fn a_strategy_without_a_partition_has_none_afterwards() {
     let namespace = made("canary-nil", 3, strategy(json!({"type": "RollingUpdate"})));
     assert_eq!(Picture::of(&namespace).strategy(), &json!({"type": "RollingUpdate"}));
     goes_both_ways(&namespace, "");
@@ -70,15 +70,43 @@ fn under_on_delete_the_pods_are_deleted_one_by_one() {
     goes_both_ways(&namespace, "");
 }
 
+/// A pod that somebody deletes moves unasked: it is judged before another one
+/// goes, and all readings say so.
 #[test]
-fn parallel_sets_move_one_at_a_time_all_the_same() {
+fn under_on_delete_a_pod_that_moved_unasked_is_judged_first() {
+    let namespace = made("canary-drift", 3, strategy(json!({"type": "OnDelete"})));
+    ends(&namespace, START, 0);
+    let started = Picture::of(&namespace);
+    ends(&namespace, "status web --wait-for paused --timeout 30s", 0);
+    namespace.cluster().api().delete(&namespace.path("v1", "pods", "web-0"));
+    let drifted = until(&namespace, "another web-0", |picture| {
+        picture.hash("web-0") == Some(picture.update()) && is_ready(&picture.pods["web-0"])
+    });
+    let shown = ends(&namespace, "status web", 0);
+    assert!(shown.stdout.contains("2 of 3 moved, judging"), "{shown}");
+    ends(&namespace, "status web --wait-for paused --timeout 1s", 6);
+    ends(&namespace, "status web --exit-code", 9);
+    ends(&namespace, "promote web", 0);
+    Picture::of(&namespace).keeps(&drifted, &["web-0", "web-1", "web-2"]);
+    let shown = ends(&namespace, "status web", 0);
+    assert!(shown.stdout.contains("2 of 3 moved, paused"), "{shown}");
+    ends(&namespace, "status web --wait-for paused --timeout 30s", 0);
+    ends(&namespace, "promote web", 0);
+    let through = Picture::of(&namespace);
+    assert_ne!(through.uid("web-1"), started.uid("web-1"));
+    through.keeps(&drifted, &["web-0", "web-2"]);
+    assert_eq!(through.annotation(), None);
+}
+
+#[test]
+fn parallel_sets_still_move_one_ordinal_at_a_time() {
     let parallel = |set: &mut Value| set["spec"]["podManagementPolicy"] = json!("Parallel");
     let namespace = made("canary-parallel", 4, parallel);
     goes_both_ways(&namespace, "");
 }
 
 #[test]
-fn an_ordinal_counts_when_it_is_available() {
+fn an_ordinal_counts_once_it_is_available() {
     let namespace = made("canary-minready", 2, |set| set["spec"]["minReadySeconds"] = json!(3));
     // Ready is not yet available.
     let output = ends(&namespace, START, 4);
@@ -101,7 +129,7 @@ fn a_leftover_partition_is_refused_and_comes_back_when_it_is_allowed() {
         let namespace = made("canary-leftover", replicas, strategy(rolling));
         let before = Picture::of(&namespace);
         let output = ends(&namespace, &format!("{START} -o json"), 4);
-        assert_eq!(reasons(&output)[0], "CANARY-LEFTOVER-PARTITION");
+        assert_eq!(reason_ids(&output)[0], "CANARY-LEFTOVER-PARTITION");
         assert_eq!(Picture::of(&namespace).generation(), before.generation());
         ends(&namespace, &format!("{START} --allow CANARY-LEFTOVER-PARTITION"), 0);
         let started = Picture::of(&namespace);
@@ -118,15 +146,18 @@ fn a_leftover_partition_is_refused_and_comes_back_when_it_is_allowed() {
 }
 
 #[test]
-fn how_far_it_goes_can_be_said_in_many_ways() {
+fn every_flag_for_how_far_to_go_works() {
     let namespace = made("canary-reach", 4, |_| {});
     let before = Picture::of(&namespace);
+    let output = ends(&namespace, &format!("{START} --count 9"), 2);
+    assert!(output.stderr.contains("web has 4 replicas: --count 9 is too many"), "{output}");
+    assert_eq!(Picture::of(&namespace).generation(), before.generation());
     for (reach, rests_at) in [
         ("--count 1", 3),
         ("--percent 30", 2),
         ("--percent 25", 3),
         ("--to-ordinal 1", 1),
-        ("--count 9", 0),
+        ("--count 4", 0),
     ] {
         ends(&namespace, &format!("{START} {reach}"), 0);
         let started = Picture::of(&namespace);
@@ -212,9 +243,9 @@ fn what_somebody_applies_is_staged_and_then_adopted() {
     let staged = Picture::of(&namespace);
     assert_eq!(staged.partition(), Some(32767));
     let output = ends(&namespace, "promote web -o json", 4);
-    assert_eq!(reasons(&output), ["CANARY-NONE"]);
+    assert_eq!(reason_ids(&output), ["CANARY-NONE"]);
     let output = ends(&namespace, "start web --adopt -o json", 4);
-    assert_eq!(reasons(&output), ["CANARY-NO-CHANGE"], "nobody has applied anything");
+    assert_eq!(reason_ids(&output), ["CANARY-NO-CHANGE"], "nobody has applied anything");
 
     namespace.apply(&manifest("nginx:1.22"));
     let applied = until(&namespace, "the controller to see it", |picture| {
@@ -233,7 +264,7 @@ fn what_somebody_applies_is_staged_and_then_adopted() {
     ends(&namespace, "stage web", 0);
     namespace.apply(&manifest("nginx:1.23"));
     let output = ends(&namespace, "abort web -o json", 0);
-    assert_eq!(reasons(&output), ["CANARY-COMES-BACK"], "kubectl apply would bring it again");
+    assert_eq!(reason_ids(&output), ["CANARY-COMES-BACK"], "kubectl apply would bring it again");
     let back = Picture::of(&namespace);
     back.is_back_on(&before);
     back.keeps(&before, &["web-0", "web-1", "web-2"]);
@@ -251,9 +282,9 @@ fn a_rollout_of_kubectl_is_adopted_where_it_stands() {
     let rolling = until(&namespace, "the first pod", |p| p.image("web-3") == Some("nginx:1.22"));
     assert_eq!(rolling.image("web-1"), Some("nginx:1.21"));
     let output = ends(&namespace, &format!("{START} -o json"), 4);
-    assert!(reasons(&output).contains(&"CANARY-ROLLOUT-IN-PROGRESS".to_owned()), "{output}");
+    assert!(reason_ids(&output).contains(&"CANARY-ROLLOUT-IN-PROGRESS".to_owned()), "{output}");
     let output = ends(&namespace, "promote web -o json", 4);
-    assert_eq!(reasons(&output), ["CANARY-NONE"]);
+    assert_eq!(reason_ids(&output), ["CANARY-NONE"]);
 
     let output = ends(&namespace, "start web --adopt", 0);
     let adopted = Picture::of(&namespace);
@@ -295,7 +326,10 @@ fn a_pause_stops_the_promote_that_runs_elsewhere() {
     running.wait_for_stderr("the bake", |said| said.contains("web-2 to stay Ready"));
     ends(&namespace, "pause web", 0);
     let output = running.finish().expect(7);
-    assert_eq!(reasons(&output), ["CANARY-TAKEN-OVER"]);
+    assert_eq!(reason_ids(&output), ["CANARY-TAKEN-OVER"]);
+    assert!(output.stdout.contains("has paused this canary"), "{output}");
+    let next = document(&output)["next"][0]["command"].to_string();
+    assert!(next.contains("canary promote web --count 3 --bake 60s"), "{output}");
     let paused = Picture::of(&namespace);
     assert_eq!(paused.partition(), Some(2));
     paused.keeps(&before, &["web-0", "web-1"]);
@@ -304,7 +338,7 @@ fn a_pause_stops_the_promote_that_runs_elsewhere() {
 }
 
 #[test]
-fn with_a_pause_between_somebody_looks_after_each() {
+fn pause_between_stops_after_each_ordinal() {
     let namespace = made("canary-between", 3, |_| {});
     let before = Picture::of(&namespace);
     let output = ends(&namespace, &format!("{START} --count 3 --pause-between -o json"), 9);
@@ -326,7 +360,7 @@ fn a_hook_knows_the_partition_that_its_step_sets() {
         seen.display()
     );
     for words in [START, "promote web"] {
-        let hooks = ["--before-step", &hook, "--after-step", &hook];
+        let hooks = ["--before", &hook, "--after", &hook];
         canary(&namespace, words).args(hooks).output().expect(0);
     }
     let moved = Picture::of(&namespace);
@@ -360,7 +394,7 @@ fn the_leader_by_its_label_is_waited_for() {
     for _ in 0..2 {
         let output = ends(&namespace, &format!("promote web --full {by} -o json"), 9);
         assert_eq!(document(&output)["result"], "waiting");
-        assert_eq!(reasons(&output), ["CANARY-LEADER-AHEAD"], "{output}");
+        assert_eq!(reason_ids(&output), ["CANARY-LEADER-AHEAD"], "{output}");
         let waits = Picture::of(&namespace);
         assert_eq!((waits.partition(), waits.image("web-1")), (Some(1), Some("nginx:1.22")));
         waits.keeps(&before, &["web-0"]);
@@ -374,7 +408,7 @@ fn the_leader_by_its_label_is_waited_for() {
 }
 
 #[test]
-fn the_leader_may_be_the_last_to_move_and_nobody_is_no_leader() {
+fn the_leader_can_move_last_and_must_be_exactly_one_pod() {
     let namespace = made("canary-leader-last", 3, |_| {});
     let before = Picture::of(&namespace);
     let by = "--leader-label role=primary --on-leader last";
@@ -388,7 +422,7 @@ fn the_leader_may_be_the_last_to_move_and_nobody_is_no_leader() {
 
     leads(&namespace, "web-1");
     let output = ends(&namespace, &format!("{START} {by} --count 3 -o json"), 9);
-    assert_eq!(reasons(&output), ["CANARY-LEADER-AHEAD"], "{output}");
+    assert_eq!(reason_ids(&output), ["CANARY-LEADER-AHEAD"], "{output}");
     let waits = Picture::of(&namespace);
     assert_eq!(waits.partition(), Some(2), "it leads, and is not the last one");
     waits.keeps(&before, &["web-0", "web-1"]);

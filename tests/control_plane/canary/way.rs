@@ -110,8 +110,8 @@ fn abort_does_not_care_how_often_the_template_was_edited() {
         until(&namespace, "the edit to arrive", |picture| picture.image("web-2") == Some(image));
     }
     let output = ends(&namespace, "promote web -o json", 7);
-    assert_eq!(reasons(&output), ["CANARY-TEMPLATE-CHANGED"]);
-    ends(&namespace, "abort web", 0);
+    assert_eq!(reason_ids(&output), ["CANARY-TEMPLATE-CHANGED"]);
+    ends(&namespace, "abort web --allow CANARY-OVERWRITES", 0);
     let back = Picture::of(&namespace);
     back.is_back_on(&before);
     back.keeps(&before, &["web-0", "web-1"]);
@@ -147,9 +147,9 @@ fn nothing_is_written_before_somebody_has_agreed() {
     let output = ends(&namespace, &format!("{START} --confirm-plan {hash}"), 7);
     assert!(output.stderr.contains("plan"), "{output}");
     assert_eq!(Picture::of(&namespace).generation(), settled.generation());
-    let output = ends(&namespace, &format!("plan web {change} -o json"), 0);
-    let hash = document(&output)["hash"].as_str().expect("a hash").to_owned();
-    ends(&namespace, &format!("{START} --confirm-plan {hash}"), 0);
+    let output = ends(&namespace, &format!("plan web {change}"), 0);
+    let (_, line) = output.stdout.split_once("to do it:\n").expect("a line to paste");
+    support::follow(&namespace, line.trim());
     assert_eq!(Picture::of(&namespace).image("web-2"), Some("nginx:1.22"));
 }
 

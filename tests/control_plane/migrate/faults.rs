@@ -5,11 +5,11 @@
 use std::fmt;
 
 use super::{
-    super::support::{FaultProxy, Mishap, Seen, Victim},
+    super::support::{FaultProxy, Mishap, Seen},
     *,
 };
 
-/// So many points are tried of each sweep, unless all are asked for.
+/// How many points of each sweep are tried, unless all are asked for.
 const SAMPLE: usize = 8;
 
 const STORIES: [Story; 3] = [STATIC, PAIR, WAIT];
@@ -148,11 +148,8 @@ impl Point {
     fn try_it(&self) {
         let Point { story, verb, mishap, then, .. } = *self;
         let place = verb.prepare(story);
-        let victim = Victim::default();
         let proxy = place.namespace.cluster().proxy();
-        let shared = victim.clone();
-        let mut is_here = self.spot.sentinel(&place);
-        proxy.on(move |seen| is_here(seen).then(|| mishap.fault(seen, &shared)));
+        let victim = mishap.inject(&proxy, self.spot.sentinel(&place));
         let output = verb.through(&place, &proxy).victim(&victim).output();
         // Before anything was written a no of the server is a refusal.
         let refused = matches!(mishap, Mishap::Conflict) && output.code() == Some(4);
@@ -225,11 +222,11 @@ fn killed_at_any_request_the_next_goes_on_or_back() {
 }
 
 #[test]
-fn whatever_answer_is_lost_it_goes_on_or_back() {
+fn when_any_answer_is_lost_it_goes_on_or_back() {
     sweep("migrate dropped", &Mishap::DROPPED, Spot::telling);
 }
 
 #[test]
-fn whatever_answer_is_an_error_it_goes_on_or_back() {
+fn when_any_answer_is_an_error_it_goes_on_or_back() {
     sweep("migrate errors", &Mishap::ERRORS, Spot::telling);
 }

@@ -8,15 +8,6 @@ use super::{
     *,
 };
 
-/// What stands in the way, of a refusal or a plan.
-#[track_caller]
-fn errors(output: &Output) -> Vec<String> {
-    let document = document(output);
-    let reasons = document["reasons"].as_array().expect("reasons");
-    let errors = reasons.iter().filter(|reason| reason["severity"] == "error");
-    errors.filter_map(|reason| reason["id"].as_str().map(str::to_owned)).collect()
-}
-
 fn plan(place: &Place, more: &str) -> Run {
     place.migrate(&format!("plan {} {more} --exit-code -o json", place.story.words))
 }
@@ -30,9 +21,9 @@ fn refused_through(place: &Place, through: Through<'_>, id: &str) {
     let before = place.picture();
     let output = through(place.run("-o json")).output().expect(4);
     assert_eq!(document(&output)["result"], "refused");
-    assert_eq!(errors(&output), [id], "{output}");
+    assert_eq!(error_ids(&output), [id], "{output}");
     let output = through(plan(place, "")).output().expect(4);
-    assert_eq!(errors(&output), [id], "{output}");
+    assert_eq!(error_ids(&output), [id], "{output}");
     assert_eq!(before.differences(&place.picture()), Vec::<String>::new());
 }
 
@@ -46,7 +37,7 @@ fn refused(place: &Place, id: &str) {
 fn nothing_allows(place: &Place, id: &str) {
     refused(place, id);
     let output = place.run(&format!("--allow {id}")).output().expect(2);
-    assert!(output.stderr.contains("is no guard that can be overridden"), "{output}");
+    assert!(output.stderr.contains("no guard of that id can be overridden"), "{output}");
 }
 
 /// The same, unless this id is allowed; another one is not enough.
@@ -54,8 +45,11 @@ fn nothing_allows(place: &Place, id: &str) {
 fn only_its_own_id_allows_through(place: &Place, through: Through<'_>, id: &str) {
     refused_through(place, through, id);
     let allowed = through(plan(place, &format!("--allow {id}"))).output().expect(3);
-    assert_eq!(errors(&allowed), Vec::<String>::new(), "{allowed}");
-    assert!(ids(&allowed).iter().any(|said| said == id), "it is said all the same\n{allowed}");
+    assert_eq!(error_ids(&allowed), Vec::<String>::new(), "{allowed}");
+    assert!(
+        reason_ids(&allowed).iter().any(|said| said == id),
+        "it is said all the same\n{allowed}"
+    );
     let other = "MIGRATE-EMPTY-ORDINALS";
     through(plan(place, &format!("--allow {other}"))).output().expect(4);
 }
@@ -130,11 +124,11 @@ fn the_state_of_the_deployment_decides() {
         &json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
     );
     status("the old pod to be leaving", "updatedReplicas", 0);
-    let found = errors(&plan(&place, "").output().expect(4));
+    let found = error_ids(&plan(&place, "").output().expect(4));
     assert!(found.iter().any(|id| id == "MIGRATE-ROLLOUT-IN-PROGRESS"), "{found:?}");
     place.run("").output().expect(4);
     let both = "--allow MIGRATE-ROLLOUT-IN-PROGRESS --allow MIGRATE-UNHEALTHY";
-    let left = errors(&plan(&place, both).output());
+    let left = error_ids(&plan(&place, both).output());
     assert_eq!(left, Vec::<String>::new(), "both can be overridden");
     pod("stuck-terminating", false);
 }
@@ -191,7 +185,10 @@ fn a_claim_without_a_volume_has_nothing_to_move() {
     create(&namespace, &claim("mysql-data", "standard-wait", "ReadWriteOnce"));
     create(&namespace, &deployment("mysql", 0, &[("data", "mysql-data")]));
     let run = namespace.stateful(["migrate", "run", "deploy/mysql", "--yes", "-o", "json"]);
-    assert_eq!(errors(&run.output().expect(4)), ["MIGRATE-PVC-UNUSABLE", "MIGRATE-VOLUME-UNFIT"]);
+    assert_eq!(
+        error_ids(&run.output().expect(4)),
+        ["MIGRATE-PVC-UNUSABLE", "MIGRATE-VOLUME-UNFIT"]
+    );
 }
 
 #[test]
@@ -214,7 +211,7 @@ fn names_must_be_free_and_short() {
     let long = "m".repeat(53);
     let place = Place::make(Story { name: "names", ..STATIC });
     let output = plan(&place, &format!("--name {long}")).output().expect(4);
-    assert!(errors(&output).iter().any(|id| id == "MIGRATE-NAME-TOO-LONG"), "{output}");
+    assert!(error_ids(&output).iter().any(|id| id == "MIGRATE-NAME-TOO-LONG"), "{output}");
     place.run(&format!("--name {long}")).output().expect(4);
     plan(&place, &format!("--name {}", &long[1..])).output().expect(3);
 
@@ -367,17 +364,30 @@ fn volumes(verbs: &[&str]) -> Value {
 }
 
 #[test]
-fn what_may_not_be_read_is_not_taken_for_absent() {
+fn what_may_not_be_read_is_not_assumed_absent() {
     let place = Place::make(Story { name: "unread", ..STATIC });
     let rights = rights_without(&["poddisruptionbudgets"]);
     let half = place.namespace.user("half", &rights, &volumes(&["get", "patch"]));
     only_its_own_id_allows_through(&place, &|run| run.kubeconfig(&half), "MIGRATE-UNREAD");
 }
 
+/// Without the list of journals nobody can tell whether one has begun.
+#[test]
+fn a_plan_without_the_list_of_journals_says_so() {
+    let place = Place::make(Story { name: "nojournals", ..STATIC });
+    let rights = rights_without(&["configmaps"]);
+    let user = place.namespace.user("blind", &rights, &volumes(&["get", "list", "patch"]));
+    let output = plan(&place, "").kubeconfig(&user).output().expect(4);
+    assert!(error_ids(&output).iter().all(|id| id == "MIGRATE-NO-RIGHTS"), "{output}");
+    assert!(output.stdout.contains("the user may not list configmaps"), "{output}");
+    let output = place.run("-o json").kubeconfig(&user).output().expect(1);
+    assert!(output.stdout.contains("cannot list resource \\\"configmaps\\\""), "{output}");
+}
+
 /// Nobody with rights on volumes sits at this keyboard; somebody else types
 /// the lines.
 #[test]
-fn without_rights_on_volumes_an_administrator_types_the_lines() {
+fn without_rights_on_volumes_an_administrator_runs_the_lines() {
     let place = Place::make(Story { name: "admin", ..STATIC });
     let user = place.namespace.user("dev", &rights_without(&[]), &volumes(&["get"]));
     refused_through(&place, &|run| run.kubeconfig(&user), "MIGRATE-NO-RIGHTS");
@@ -404,20 +414,80 @@ fn types_every_line(place: &Place, first: Run, user: &Path) -> usize {
         let document = document(&output.expect(9));
         let line = support::hint_of(&document, "MIGRATE-ADMIN-STEP");
         assert!(line.starts_with("kubectl patch persistentvolume"), "{line}");
+        // The administrator has a kubeconfig of their own, and is nobody else.
+        assert!(!line.contains("--as") && !line.contains("--context"), "{line}");
         support::follow(&place.namespace, &line);
+        let next = document["next"].as_str().expect("a line");
+        assert!(next.contains(" --print-admin-steps"), "{next}");
         let resume = place.on("resume", "--print-admin-steps -o json");
         output = resume.kubeconfig(user).output();
     }
     panic!("it never ends\n{output}");
 }
 
+/// Who may only look is told every right that is missing, at once.
+#[test]
+fn a_viewer_is_told_the_rights_that_are_missing() {
+    let place = Place::make(Story { name: "viewer", ..STATIC });
+    let looks = json!(["get", "list", "watch"]);
+    let rights = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": looks}]);
+    for (volumes, missing) in [
+        (json!([]), &["get persistentvolumes", "patch persistentvolumes"][..]),
+        (volumes(&["get"]), &["patch persistentvolumes"]),
+    ] {
+        let name = format!("viewer-{}", missing.len());
+        let user = place.namespace.user(&name, &rights, &volumes);
+        let output = plan(&place, "").kubeconfig(&user).output().expect(4);
+        let ids = error_ids(&output);
+        assert!(ids.iter().all(|id| id == "MIGRATE-NO-RIGHTS"), "{output}");
+        let all = ["create configmaps", "patch deployments.apps", "create persistentvolumeclaims"];
+        for right in missing.iter().chain(&all) {
+            assert!(
+                output.stdout.contains(&format!("the user may not {right}")),
+                "{right}\n{output}"
+            );
+        }
+    }
+}
+
+/// Whoever applies the old manifest again starts the Deployment: that is said
+/// before, when it is moved, and when it is finished.
+#[test]
+fn who_makes_the_deployment_again_is_named() {
+    let place = Place::make(Story { name: "again", ..STATIC });
+    let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    place.edit_deployment(&json!({"metadata": {"annotations": applied}}));
+    let said = |output: &Output, wanted: &str| {
+        let document = document(output);
+        let reasons = document["reasons"].as_array().expect("reasons");
+        let found = reasons.iter().find(|reason| reason["id"] == "MIGRATE-MADE-AGAIN");
+        let message = found.expect("it is said")["message"].as_str().expect("a message");
+        assert!(message.contains("by kubectl apply") && message.contains(wanted), "{message}");
+    };
+    let waits = "its pods wait for mysql-pv-claim, which has lost its volume to StatefulSet mysql";
+    said(&plan(&place, "").output().expect(3), waits);
+    said(&place.run("-o json").output().expect(0), waits);
+    said(&place.on("finalize", "-o json").output().expect(0), "on new, empty volumes");
+    // Nothing is left, and a program reads that.
+    let again = place.on("finalize", "-o json").output().expect(0);
+    assert_eq!(document(&again)["items"], json!([]), "{again}");
+}
+
 /// The journal of one that was begun is the guard of the next.
 #[test]
 fn one_migration_at_a_time() {
     let place = Place::make(Story { name: "one", ..STATIC });
+    let nothing = place.migrate("rollback deploy/mysql -o json").output().expect(0);
+    assert_eq!(document(&nothing)["items"], json!([]), "{nothing}");
     place.moves();
+    // A plan of what is moved says that, and not that names are taken.
+    let planned = plan(&place, "").output().expect(4);
+    assert_eq!(reason_ids(&planned), ["MIGRATE-UNDER-WAY"], "{planned}");
+    assert!(!planned.stdout.contains("\\\"op\\\""), "no JSON in a message\n{planned}");
+    let hint = document(&planned)["hint"].as_str().expect("a line").to_owned();
+    support::follow(&place.namespace, &hint);
     let output = place.run("--stop-first -o json").output().expect(7);
-    assert!(ids(&output).iter().any(|id| id == "MIGRATE-UNDER-WAY"), "{output}");
+    assert!(reason_ids(&output).iter().any(|id| id == "MIGRATE-UNDER-WAY"), "{output}");
     // The same words again find it done.
     place.run("").output().expect(0);
     place.is_moved();

@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{
-    canary::document,
-    support::{self, Namespace, Output, Run, TestCluster, wait_and_tell, wait_for},
+use super::support::{
+    self, Namespace, Output, Run, TestCluster, document, error_ids, reason_ids, wait_for,
+    wait_or_explain,
 };
 
 mod faults;
 mod guards;
 mod hash;
+mod meddled;
+mod modes;
 mod outages;
 mod races;
 mod recover;
@@ -250,7 +252,7 @@ impl Place {
         let differences = || self.before.differences(&self.picture());
         let told = || format!("it to be home: {}", differences().join("\n"));
         // Garbage is collected, and pods come, in their own time.
-        wait_and_tell(SOON, told, || {
+        wait_or_explain(SOON, told, || {
             (differences().is_empty() && runs(&self.namespace)).then_some(())
         });
         self.vigil.check(&self.namespace);
@@ -435,11 +437,4 @@ fn forget(plural: &str, object: &mut Value) {
         "persistentvolumeclaims" => {}
         _ => drop(object.as_object_mut().expect("an object").remove("status")),
     }
-}
-
-/// The ids of what a refusal, a stop or a plan names.
-#[track_caller]
-fn ids(output: &Output) -> Vec<String> {
-    let document = document(output);
-    support::ids(&document).into_iter().map(str::to_owned).collect()
 }

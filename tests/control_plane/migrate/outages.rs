@@ -12,7 +12,7 @@ use super::{
     *,
 };
 
-/// So many points are tried, unless all are asked for.
+/// How many points are tried, unless all are asked for.
 const SAMPLE: usize = 3;
 const PARTS: [&str; 2] = ["kube-apiserver", "kube-controller-manager"];
 
@@ -79,7 +79,7 @@ impl Point {
 }
 
 #[test]
-fn whichever_part_is_restarted_before_whichever_write_it_ends_as_always() {
+fn a_restart_of_any_part_before_any_write_changes_no_end() {
     let (mut points, mut counts) = (Vec::new(), Vec::new());
     for verb in [Verb::Run, Verb::Rollback, Verb::Finalize] {
         let (_, requests) = verb.requests(STATIC);
@@ -90,7 +90,7 @@ fn whichever_part_is_restarted_before_whichever_write_it_ends_as_always() {
         }
     }
     let of = format!("writes: {}", counts.join(", "));
-    support::sweep_abreast(1, "migrate restarted", &of, points, SAMPLE, Point::try_it);
+    support::sweep_concurrently(1, "migrate restarted", &of, points, SAMPLE, Point::try_it);
 }
 
 /// The node of the disk goes while nothing serves: whichever way it is to go on,
@@ -119,12 +119,12 @@ fn the_node_of_the_disk_goes_away_and_comes_back() {
     cluster.api().delete(&path);
     gate.release();
     let output = running.finish().expect(6);
-    assert_eq!(ids(&output), ["MIGRATE-DEADLINE"], "{output}");
+    assert_eq!(reason_ids(&output), ["MIGRATE-DEADLINE"], "{output}");
     assert!(output.stdout.contains("for mysql-0 to be scheduled: 0/1 nodes"), "{output}");
     assert!(output.stdout.contains("node affinity"), "{output}");
     // The way back ends there, too, and everything but the pod is as it was.
     let back = place.on("rollback", "--timeout 40s -o json").output().expect(6);
-    assert!(back.stdout.contains("all else is back"), "{back}");
+    assert!(back.stdout.contains("everything else is back"), "{back}");
 
     object["metadata"] = json!({"name": node, "labels": object["metadata"]["labels"]});
     cluster.api().create("/api/v1/nodes", &object);

@@ -85,8 +85,8 @@ fn of_two_that_begin_at_once_one_wins() {
         assert_eq!(codes, [Some(0), Some(7)], "round {round}\n{}", said.join("\n"));
         let (loser, proxy) = ends.iter().find(|(output, _)| output.code() == Some(7)).expect("one");
         let (winner, _) = ends.iter().find(|(output, _)| output.code() == Some(0)).expect("one");
-        assert_eq!(ids(loser), ["MIGRATE-LOCKED"], "{loser}");
-        assert!(loser.stderr.contains("has the migration to mysql in hand"), "{loser}");
+        assert_eq!(reason_ids(loser), ["MIGRATE-LOCKED"], "{loser}");
+        assert!(loser.stderr.contains("lock of the migration to mysql"), "{loser}");
         assert_eq!(document(winner)["stage"], "arrived");
         let wrote = proxy.count(|seen| {
             seen.writes()
@@ -100,6 +100,97 @@ fn of_two_that_begin_at_once_one_wins() {
         place.is_home();
         place.watch_anew();
     }
+}
+
+/// A signal during a write: the run releases the lock, and `resume` need not wait
+/// for a heartbeat.
+#[test]
+fn after_a_signal_the_lock_is_free() {
+    let mut place = Place::make(Story { name: "signal", ..STATIC });
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let held = Held::before(&place, place.run("-o json"), Method::PATCH, "/deployments/");
+        held.running.signal(signal);
+        let interrupted = held.goes_on(code);
+        let state = document(&interrupted);
+        assert_eq!(state["result"], "interrupted", "{interrupted}");
+        assert!(state["holder"].is_null(), "{interrupted}");
+        assert!(interrupted.stderr.contains("interrupted; the state is as shown"), "{interrupted}");
+        let resumed = place.on("resume", "").output().expect(0);
+        assert!(!resumed.stderr.contains("still holds"), "{resumed}");
+        assert!(resumed.stdout.contains("\ndown "), "the objects say how long: {resumed}");
+        place.is_moved();
+        let back = place.on("rollback", "").output().expect(0);
+        assert!(back.stdout.contains("until the Deployment was available"), "{back}");
+        place.is_home();
+        place.watch_anew();
+    }
+}
+
+/// A signal while the lock is being taken: the write may have happened, and is
+/// taken back.
+#[test]
+fn a_lock_that_was_not_used_is_given_back() {
+    let place = Place::make(Story { name: "unused", ..STATIC });
+    place.moves();
+    let held = Held::before(&place, place.on("rollback", ""), Method::PATCH, "/configmaps/");
+    held.running.signal("INT");
+    let interrupted = held.goes_on(130);
+    assert!(interrupted.stderr.contains("interrupted; nothing was changed"), "{interrupted}");
+    let status = document(&place.on("status", "-o json").output().expect(0));
+    assert_eq!((&status["stage"], &status["holder"]), (&json!("arrived"), &Value::Null));
+    let back = place.on("rollback", "").output().expect(0);
+    assert!(!back.stderr.contains("still holds"), "{back}");
+    place.is_home();
+}
+
+/// A signal while the journal is being created: it is deleted again, and nobody has
+/// to wait for a heartbeat.
+#[test]
+fn a_journal_that_was_not_used_is_deleted() {
+    let place = Place::make(Story { name: "opened", ..STATIC });
+    let held = Held::before(&place, place.run(""), Method::POST, "/configmaps");
+    held.running.signal("INT");
+    let interrupted = held.goes_on(130);
+    let said = "interrupted; the journal was deleted again, and nothing else was changed";
+    assert!(interrupted.stderr.contains(said), "{interrupted}");
+    assert!(!place.has_journal(), "{interrupted}");
+    place.is_home();
+    let moved = place.run("").output().expect(0);
+    assert!(!moved.stderr.contains("still holds"), "{moved}");
+    place.is_moved();
+}
+
+/// What `run` was asked for besides the move is done by whoever goes on.
+#[test]
+fn a_run_that_is_continued_still_rolls_back_and_finalizes_by_itself() {
+    let mut place = Place::make(Story { name: "wishes", ..STATIC });
+    let held = Held::before(&place, place.run("--auto-rollback"), Method::PATCH, "/deployments/");
+    held.running.signal("INT");
+    held.goes_on(130);
+    // Somebody's pod has the name that the set needs: it cannot start.
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "mysql-0"},
+        "spec": {"containers": [{"name": "main", "image": "busybox"}]},
+    });
+    create(&place.namespace, &pod);
+    let back = place.on("resume", "--timeout 5s -o json").output().expect(10);
+    assert_eq!(reason_ids(&back), ["MIGRATE-DEADLINE"], "{back}");
+    assert_eq!(document(&back)["stage"], "rolled-back");
+    place.namespace.cluster().api().delete(&place.namespace.path("v1", "pods", "mysql-0"));
+    place.is_home();
+    place.watch_anew();
+
+    let held = Held::before(
+        &place,
+        place.run("--finalize auto --soak 1s"),
+        Method::PATCH,
+        "/statefulsets/",
+    );
+    held.running.signal("INT");
+    held.goes_on(130);
+    let finished = place.on("resume", "-o json").output().expect(0);
+    assert_eq!(document(&finished)["stage"], "finished", "{finished}");
+    place.is_finished();
 }
 
 /// Wherever it is, the old run stops, and the new one gets there.
@@ -119,7 +210,7 @@ fn a_live_run_can_be_taken_over() {
         place.on("resume", "--takeover").output().expect(0);
         place.is_moved();
         let stopped = old.goes_on(7);
-        assert_eq!(ids(&stopped), ["MIGRATE-TAKEN-OVER"], "{part}\n{stopped}");
+        assert_eq!(reason_ids(&stopped), ["MIGRATE-TAKEN-OVER"], "{part}\n{stopped}");
         place.is_moved();
         place.on("rollback", "").output().expect(0);
         place.is_home();
@@ -141,7 +232,7 @@ fn a_live_run_is_left_alone() {
     running.wait_for_stderr("the wait", |said| said.contains("to be gone"));
     for verb in ["resume", "rollback"] {
         let output = place.on(verb, "-o json").output().expect(7);
-        assert_eq!(ids(&output), ["MIGRATE-LOCKED"], "{output}");
+        assert_eq!(reason_ids(&output), ["MIGRATE-LOCKED"], "{output}");
     }
     place.run("").output().expect(7);
     place.edit("v1", "pods", &pod, &stuck(Value::Null));
@@ -161,7 +252,7 @@ fn whoever_scales_the_deployment_up_is_noticed() {
         let held = Held::before(&place, place.run("-o json"), method, part);
         place.edit_deployment(&json!({"spec": {"replicas": 2}}));
         let output = held.goes_on(7);
-        assert_eq!(ids(&output), ["MIGRATE-CHANGED"], "{output}");
+        assert_eq!(reason_ids(&output), ["MIGRATE-CHANGED"], "{output}");
         let hint = support::hint_of(&document(&output), "MIGRATE-CHANGED");
         place.on("resume", "").output().expect(7);
         support::follow(&place.namespace, &hint);
@@ -177,10 +268,7 @@ fn whoever_scales_the_deployment_up_is_noticed() {
 /// us; so the claim is held, and the volume kept before it goes.
 #[test]
 fn whoever_deletes_a_claim_as_the_policy_returns_loses_no_volume() {
-    for (verb, claim, number, code, id) in [
-        ("finalize", "data-mysql-0", 1, 5, "MIGRATE-NOT-ARRIVED"),
-        ("rollback", "mysql-data", 2, 11, "MIGRATE-NO-WAY-BACK"),
-    ] {
+    for (verb, claim, number) in [("finalize", "data-mysql-0", 1), ("rollback", "mysql-data", 2)] {
         let place = Place::make(Story { name: "deleted", ..WAIT });
         place.moves();
         let run = place.on(verb, "-o json");
@@ -204,52 +292,18 @@ fn whoever_deletes_a_claim_as_the_policy_returns_loses_no_volume() {
         let policy = |volume: Value| volume["spec"]["persistentVolumeReclaimPolicy"].clone();
         assert_eq!(volume().map(policy), Some(json!("Retain")), "{verb}");
 
-        let output = held.goes_on(code);
-        assert_eq!(ids(&output), [id], "{output}");
-        wait_for(SOON, "the claim to be gone", || {
-            let found = namespace.get("v1", "persistentvolumeclaims", claim);
-            found.is_none().then_some(())
-        });
-        wait_for(SOON, "the volume to be Released", || {
-            let volume = volume().unwrap_or_else(|| panic!("{verb}: the volume is gone\n{output}"));
-            (volume["status"]["phase"] == "Released").then_some(())
-        });
-        let kept = volume().expect("the volume");
-        assert_eq!(policy(kept.clone()), "Retain", "{verb}");
-        if verb == "finalize" {
-            comes_back_by_hand(&place, claim, &kept);
+        // The claim goes, is made again for the same volume, and the verb goes on.
+        let output = held.goes_on(0);
+        let kept = volume().unwrap_or_else(|| panic!("{verb}: the volume is gone\n{output}"));
+        assert_eq!(policy(kept.clone()), "Delete", "{verb}");
+        let found = namespace.get("v1", "persistentvolumeclaims", claim).expect("the claim");
+        assert_eq!(found["spec"]["volumeName"], kept["metadata"]["name"], "{output}");
+        assert_eq!(kept["spec"]["claimRef"]["uid"], found["metadata"]["uid"], "{output}");
+        assert_eq!(place.picture().marked(), Vec::<String>::new());
+        if verb == "rollback" {
+            wait_for(SOON, "the Deployment to run", || runs(namespace).then_some(()));
         }
     }
-}
-
-/// What docs/migrate.md has for a `finalize` that can go neither on nor back:
-/// the set has come up on a blank disk meanwhile.
-fn comes_back_by_hand(place: &Place, claim: &str, kept: &Value) {
-    let namespace = &place.namespace;
-    let pv = kept["metadata"]["name"].as_str().expect("a name");
-    place.on("resume", "").output().expect(5);
-    let set = namespace.path("apps/v1", "statefulsets", "mysql");
-    namespace.cluster().api().patch(&set, &json!({"spec": {"replicas": 1}}));
-    wait_for(SOON, "a blank disk", || {
-        let blank = namespace.get("v1", "persistentvolumeclaims", claim)?;
-        (blank["status"]["phase"] == "Bound").then_some(())
-    });
-
-    let volume = format!("pv/{pv}");
-    for words in [
-        &["delete", "configmap", "kubectl-stateful-migrate-mysql"][..],
-        &["annotate", &volume, "kubectl-stateful.dev/migration-"],
-        &["label", "sts/mysql", "kubectl-stateful.dev/migration-"],
-    ] {
-        namespace.kubectl(words).output().expect(0);
-    }
-    let words = ["migrate", "recover", "sts/mysql", "--pv", pv, "--yes"];
-    namespace.stateful(words).deadline(SOON).output().expect(0);
-
-    let found = namespace.get("v1", "persistentvolumeclaims", claim).expect("the claim");
-    assert_eq!(found["spec"]["volumeName"], pv);
-    assert_eq!(found["status"]["phase"], "Bound");
-    assert_eq!(place.picture().marked(), Vec::<String>::new());
 }
 
 /// The set would run what nobody wants any more.
@@ -262,7 +316,7 @@ fn whoever_edits_the_template_is_noticed() {
     let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
     place.edit_deployment(&patch);
     let output = held.goes_on(7);
-    assert_eq!(ids(&output), ["MIGRATE-CHANGED"], "{output}");
+    assert_eq!(reason_ids(&output), ["MIGRATE-CHANGED"], "{output}");
     place.on("rollback", "").output().expect(0);
     // What was edited stays so; everything else is as it was.
     wait_for(SOON, "the Deployment to run", || runs(&place.namespace).then_some(()));
@@ -298,7 +352,7 @@ fn whoever_takes_a_name_keeps_it() {
         let held = Held::before(&place, place.run("-o json"), Method::POST, "/configmaps");
         let made = create(&place.namespace, &object);
         let output = held.goes_on(7);
-        assert_eq!(ids(&output), ["MIGRATE-TAKEN"], "{output}");
+        assert_eq!(reason_ids(&output), ["MIGRATE-TAKEN"], "{output}");
         let name = made["metadata"]["name"].as_str().expect("a name");
         let now = place.picture();
         assert_eq!(now.get(plural, name)["metadata"]["uid"], made["metadata"]["uid"]);
@@ -329,6 +383,53 @@ fn runs_still(place: &Place) -> bool {
     deployment["status"]["availableReplicas"] == 1
 }
 
+/// A journal that is deleted and still held by somebody's finalizer is as good as
+/// gone: nothing more is written to it.
+#[test]
+fn a_journal_that_is_being_deleted_is_not_written_to() {
+    let place = Place::make(Story { name: "leaving", ..STATIC });
+    let held = Held::before(&place, place.run("-o json"), Method::POST, "/statefulsets");
+    let path = place.namespace.path("v1", "configmaps", "kubectl-stateful-migrate-mysql");
+    let api = place.namespace.cluster().api();
+    api.patch(&path, &json!({"metadata": {"finalizers": ["example.com/keep"]}}));
+    api.delete(&path);
+    let to_journal =
+        |seen: &&Seen| seen.method == Method::PATCH && seen.path.contains("/configmaps/");
+    let Held { running, gate, proxy } = held;
+    let before = proxy.count(to_journal);
+    gate.release();
+    let output = running.finish().expect(7);
+    assert_eq!(reason_ids(&output), ["MIGRATE-TAKEN-OVER"], "{output}");
+    assert!(output.stdout.contains("the journal is being deleted"), "{output}");
+    assert_eq!(proxy.count(to_journal), before, "{output}\n{}", proxy.log());
+    for verb in ["resume", "rollback"] {
+        let proxy = place.namespace.cluster().proxy();
+        let run = place.on(verb, "-o json");
+        let run = run.kubeconfig(place.namespace.kubeconfig_through(&proxy));
+        let output = run.arg("--takeover").output().expect(11);
+        assert_eq!(reason_ids(&output), ["MIGRATE-JOURNAL-UNUSABLE"], "{output}");
+        assert_eq!(proxy.count(to_journal), 0, "{output}\n{}", proxy.log());
+    }
+    api.patch(&path, &json!({"metadata": {"finalizers": null}}));
+}
+
+/// When it has deleted its journal, a run is done with it.
+#[test]
+fn a_journal_that_was_deleted_at_the_end_is_left_alone() {
+    let place = Place::make(Story { name: "closed", ..STATIC });
+    for verb in ["rollback", "finalize"] {
+        place.moves();
+        let proxy = place.namespace.cluster().proxy();
+        let run = place.on(verb, "");
+        run.kubeconfig(place.namespace.kubeconfig_through(&proxy)).output().expect(0);
+        let all = proxy.requests();
+        let journal = |seen: &&Seen| seen.path.contains("/configmaps/");
+        let writes = all.iter().filter(journal).filter(|seen| seen.changes());
+        let last = writes.last().expect("a write");
+        assert_eq!(last.method, Method::DELETE, "{}", proxy.log());
+    }
+}
+
 /// Nobody knows then what was before, except the volume.
 #[test]
 fn without_its_journal_a_run_stops_where_it_is() {
@@ -337,7 +438,7 @@ fn without_its_journal_a_run_stops_where_it_is() {
     let journal = place.namespace.path("v1", "configmaps", "kubectl-stateful-migrate-mysql");
     place.namespace.cluster().api().delete(&journal);
     let output = held.goes_on(7);
-    assert_eq!(ids(&output), ["MIGRATE-TAKEN-OVER"], "{output}");
+    assert_eq!(reason_ids(&output), ["MIGRATE-TAKEN-OVER"], "{output}");
     let stage = document(&output)["stage"].clone();
     assert!(stage != "rolled-back" && stage != "finished", "it is neither: {stage}");
     assert!(runs_still(&place), "the application was not stopped");
@@ -350,9 +451,9 @@ fn without_its_journal_a_run_stops_where_it_is() {
     place.on("resume", "").output().expect(4);
     for verb in ["rollback", "finalize"] {
         let output = place.on(verb, "-o json").output().expect(11);
-        assert_eq!(ids(&output), ["MIGRATE-JOURNAL-UNUSABLE"], "{output}");
+        assert_eq!(reason_ids(&output), ["MIGRATE-JOURNAL-UNUSABLE"], "{output}");
     }
     assert!(place.ends("status", 0).stdout.contains("volume without a journal"));
     let output = place.run("-o json").output().expect(4);
-    assert!(ids(&output).iter().any(|id| id == "MIGRATE-UNDER-WAY"), "{output}");
+    assert!(reason_ids(&output).iter().any(|id| id == "MIGRATE-UNDER-WAY"), "{output}");
 }

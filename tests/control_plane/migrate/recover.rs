@@ -1,13 +1,11 @@
 //! A set that came up on a blank disk gets the one with the data back.
 
-use std::fmt;
-
 use super::{
-    super::support::{Mishap, Victim},
+    super::support::{Mishap, Point, sweep_requests},
     *,
 };
 
-/// So many points of the sweep are tried, unless all are asked for.
+/// How many points of the sweep are tried, unless all are asked for.
 const SAMPLE: usize = 6;
 
 /// A move by hand that went wrong: the set was there before the volume was its
@@ -150,8 +148,74 @@ fn the_volume_with_the_data_is_put_back_and_the_blank_one_kept() {
     accident.is_recovered(0);
     assert!(!accident.has_journal());
     // It has it already.
-    let again = accident.recover(0).args(["-o", "json"]).output().expect(4);
-    assert_eq!(ids(&again), ["MIGRATE-VOLUME-UNFIT"]);
+    let again = accident.recover(0).args(["-o", "json"]).output().expect(0);
+    assert_eq!(document(&again)["command"], Value::Null, "{again}");
+}
+
+/// What would be done, and to which volume, for programs too; and which volumes
+/// there are, for those who do not know the name.
+#[test]
+fn the_volume_is_shown_and_found() {
+    let accident = Accident::happens(TestCluster::shared(), "recover-shown", 1);
+    let before = Picture::of(&accident.namespace);
+    let data = accident.disks[0].0["metadata"]["name"].as_str().expect("a name");
+    let shown = accident.recover(0).args(["--dry-run", "-o", "json"]).output().expect(0);
+    let shown = document(&shown);
+    assert_eq!(shown["schema"], "kubectl-stateful/migrate-recovery/v1");
+    let item = &shown["items"][0];
+    assert_eq!(item["name"], data, "{shown:#}");
+    for field in ["lastClaim", "size", "accessModes", "created", "insteadOf", "phase"] {
+        assert!(!item[field].is_null(), "{field}: {shown:#}");
+    }
+    let list = |more: &[&str], code| {
+        let words = [&["migrate", "recover", "sts/mysql"], more].concat();
+        accident.namespace.stateful(words).output().expect(code)
+    };
+    let found = document(&list(&["-o", "json"], 0));
+    let items = found["items"].as_array().expect("a list");
+    assert_eq!(items[0]["name"], data, "of this namespace first: {found:#}");
+    assert!(items.iter().all(|item| item["phase"] != "Bound"), "{found:#}");
+    let table = list(&[], 0);
+    assert!(table.stdout.contains("LAST CLAIM") && table.stdout.contains(data), "{table}");
+    let next = found["next"].as_str().expect("only one is of this namespace");
+    assert!(next.contains(&format!("--pv {data}")), "{next}");
+    accident.recover(0).args(["--dry-run=server"]).output().expect(0);
+    assert_eq!(before.differences(&Picture::of(&accident.namespace)), Vec::<String>::new());
+    support::follow(&accident.namespace, shown["command"].as_str().expect("a line"));
+    accident.is_recovered(0);
+}
+
+/// A volume of another namespace is not taken without its own word.
+#[test]
+fn the_volume_of_another_namespace_is_refused() {
+    let accident = Accident::happens(TestCluster::shared(), "recover-foreign", 1);
+    let data = &accident.disks[0].0;
+    let theirs = json!({"namespace": "elsewhere", "name": "data-mysql-0", "uid": "gone"});
+    let api = accident.namespace.cluster().api();
+    api.patch(&path_of(data), &json!({"spec": {"claimRef": theirs}}));
+    let refused = accident.recover(0).args(["-o", "json"]).output().expect(4);
+    assert_eq!(error_ids(&refused), ["MIGRATE-VOLUME-FOREIGN"], "{refused}");
+    assert!(!accident.has_journal());
+    let allow = ["--allow", "MIGRATE-VOLUME-FOREIGN"];
+    accident.recover(0).args(allow).output().expect(0);
+    accident.is_recovered(0);
+}
+
+/// Nothing runs on the volume of an ordinal that the set does not have.
+#[test]
+fn an_ordinal_beyond_the_set_is_not_said_to_run() {
+    let accident = Accident::happens(TestCluster::shared(), "recover-beyond", 1);
+    let pod = accident.pod(0);
+    let data = accident.disks[0].0["metadata"]["name"].as_str().expect("a name").to_owned();
+    let words = ["migrate", "recover", "sts/mysql", "--ordinal", "3", "--pv", &data, "--yes"];
+    let more = ["-o", "json", "--allow", "MIGRATE-VOLUME-FOREIGN"];
+    let output = accident.namespace.stateful([&words[..], &more].concat()).output().expect(0);
+    let document = document(&output);
+    assert_eq!(document["stage"], "put-back", "{output}");
+    assert!(reason_ids(&output).iter().any(|id| id == "MIGRATE-NO-SUCH-ORDINAL"), "{output}");
+    let volume = volume_of(&accident.namespace, "data-mysql-3");
+    assert_eq!(volume["metadata"]["name"], json!(data));
+    assert_eq!(accident.pod(0)["metadata"]["uid"], pod["metadata"]["uid"]);
 }
 
 /// Those before it run on: a set loses its highest ordinals first.
@@ -181,63 +245,45 @@ fn a_volume_that_somebody_has_is_not_taken() {
     wait_for(SOON, "the taker to have it", || are_bound(&accident.namespace).then_some(()));
     let pod = accident.pod(0);
     let refused = accident.recover(0).args(["-o", "json"]).output().expect(4);
-    assert_eq!(ids(&refused), ["MIGRATE-VOLUME-UNFIT"]);
+    assert_eq!(reason_ids(&refused), ["MIGRATE-VOLUME-UNFIT"]);
     assert_eq!(accident.pod(0)["metadata"]["uid"], pod["metadata"]["uid"]);
     assert!(!accident.has_journal());
 }
 
-#[derive(Clone, Copy)]
-struct Point {
-    request: usize,
-    mishap: Mishap,
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "request {}, {:?}", self.request, self.mishap)
+fn try_point(point: &Point<'_, &str, ()>) {
+    let accident = Accident::happens(TestCluster::for_sweeps(), "recover-killed", 1);
+    let (proxy, victim) = point.proxy(accident.namespace.cluster());
+    let kubeconfig = accident.namespace.kubeconfig_through(&proxy);
+    let output = accident.recover(0).kubeconfig(kubeconfig).victim(&victim).output();
+    // The number of reads varies: the request may not come at all.
+    let killed = !point.survived(&output, &proxy);
+    if accident.has_journal() {
+        let words = ["migrate", "rollback", "sts/mysql", "--yes", "--takeover"];
+        accident.namespace.stateful(words).deadline(SOON).output().expect(11);
+        // The same command goes on, and another one says what is under way.
+        let words = ["migrate", "recover", "sts/mysql", "--pv", "another", "--yes"];
+        accident.namespace.stateful(words).output().expect(7);
+        accident.recover(0).arg("--takeover").output().expect(0);
+    } else if killed {
+        // Either it had not begun, or it was over.
+        accident.recover(0).output().expect(0);
     }
+    accident.is_recovered(0);
+    assert!(!accident.has_journal());
 }
 
-impl Point {
-    fn try_it(&self) {
-        let accident = Accident::happens(TestCluster::for_sweeps(), "recover-killed", 1);
-        let proxy = accident.namespace.cluster().proxy();
-        let victim = Victim::default();
-        let (point, shared) = (*self, victim.clone());
-        proxy.on(move |seen| {
-            (seen.number == point.request).then(|| point.mishap.fault(seen, &shared))
-        });
-        let kubeconfig = accident.namespace.kubeconfig_through(&proxy);
-        let output = accident.recover(0).kubeconfig(kubeconfig).victim(&victim).output();
-        let killed = output.signal() == Some(9);
-        // The count of looks is not the same each time.
-        assert!(killed || output.code() == Some(0), "{output}\n{}", proxy.log());
-        if accident.has_journal() {
-            let words = ["migrate", "rollback", "sts/mysql", "--yes", "--takeover"];
-            accident.namespace.stateful(words).deadline(SOON).output().expect(11);
-            let words = ["migrate", "resume", "sts/mysql", "--yes", "--takeover"];
-            accident.namespace.stateful(words).deadline(SOON).output().expect(0);
-        } else if killed {
-            // Either it had not begun, or it was over.
-            let again = accident.recover(0).output();
-            assert!(matches!(again.code(), Some(0 | 4)), "{again}");
-        }
-        accident.is_recovered(0);
-        assert!(!accident.has_journal());
-    }
-}
-
-#[test]
-fn killed_at_any_request_a_recovery_goes_on() {
+fn requests() -> usize {
     let accident = Accident::happens(TestCluster::for_sweeps(), "recover-counted", 1);
     let proxy = accident.namespace.cluster().proxy();
     let kubeconfig = accident.namespace.kubeconfig_through(&proxy);
     accident.recover(0).kubeconfig(kubeconfig).output().expect(0);
     accident.is_recovered(0);
-    let requests = proxy.requests().len();
-    let points = (1..=requests)
-        .flat_map(|request| Mishap::KILLED.map(|mishap| Point { request, mishap }))
-        .collect();
-    let of = format!("requests: {requests}");
-    support::sweep("recover killed", &of, points, SAMPLE, Point::try_it);
+    proxy.requests().len()
+}
+
+#[test]
+fn killed_at_any_request_a_recovery_goes_on() {
+    let undisturbed = |_: &&str| ((), requests());
+    let kills = &Mishap::KILLED;
+    sweep_requests("recover killed", &["recover"], kills, SAMPLE, undisturbed, try_point);
 }

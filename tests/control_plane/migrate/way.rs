@@ -33,10 +33,39 @@ fn goes_the_whole_way(story: Story) -> Place {
     assert_eq!(place.ends("status", 0).stdout, "no migration is under way\n");
 
     place.moves();
-    is_told(&place.on("finalize", "-o json").output().expect(0), "finished", story);
+    let shown = is_shown(&place);
+    let finished = place.on("finalize", "-o json").output().expect(0);
+    is_told(&finished, "finished", story);
+    let wrote = document(&finished)["writes"].as_array().cloned().expect("a list");
+    let is_lock = |line: &Value| line.as_str().is_some_and(|line| line.contains("(lock held by"));
+    let wrote: Vec<Value> = wrote.into_iter().filter(|line| !is_lock(line)).collect();
+    assert_eq!(shown, wrote, "what was shown is what was done\n{finished}");
     place.is_finished();
     place.on("status", "").output().expect(4);
+    // With nothing to do, a program gets its document all the same.
+    let nothing = document(&place.on("finalize", "-o json").output().expect(0));
+    assert_eq!(nothing["items"], json!([]));
     place
+}
+
+/// What `finalize` would write, which a dry run shows and the server tries, and
+/// nothing is changed.
+#[track_caller]
+fn is_shown(place: &Place) -> Vec<Value> {
+    let before = place.picture();
+    let shown = [("", " (dry run)"), ("=server", " (server dry run)")].map(|(at, word)| {
+        let words = format!("--dry-run{at} -o json");
+        let document = document(&place.on("finalize", &words).output().expect(0));
+        assert_eq!(document["stage"], "arrived", "{document:#}");
+        let lines = document["writes"].as_array().expect("a list").iter();
+        let lines = lines.map(|line| line.as_str().expect("a line").to_owned());
+        let bare = |line: String| line.strip_suffix(word).map(Value::from).expect("a dry run");
+        lines.map(bare).collect::<Vec<Value>>()
+    });
+    assert_eq!(before.differences(&place.picture()), Vec::<String>::new());
+    let [by_us, by_server] = shown;
+    assert_eq!(by_us, by_server);
+    by_us
 }
 
 #[track_caller]
@@ -44,6 +73,8 @@ fn is_told(output: &Output, stage: &str, story: Story) {
     let document = document(output);
     assert_eq!(document["stage"], stage, "{output}");
     assert_eq!(document["statefulSet"], story.set);
+    let others = ["made-again", "another"].map(Value::from);
+    assert!(!others.contains(&document["set"]["presence"]), "nobody deleted it\n{output}");
     let disks = document["items"].as_array().expect("items");
     let told: Vec<(&str, &str)> = disks
         .iter()
@@ -60,28 +91,28 @@ fn is_told(output: &Output, stage: &str, story: Story) {
 }
 
 #[test]
-fn a_volume_made_by_hand_goes_over() {
+fn a_volume_made_by_hand_is_handed_over() {
     goes_the_whole_way(STATIC);
 }
 
 #[test]
-fn a_volume_that_is_kept_anyway_goes_over() {
+fn a_volume_with_policy_retain_is_handed_over() {
     let manifests = |namespace: &str| by_hand(namespace, "Retain");
     goes_the_whole_way(Story { name: "retain", manifests, ..STATIC });
 }
 
 #[test]
-fn two_claims_go_over() {
+fn two_volumes_are_handed_over() {
     goes_the_whole_way(PAIR);
 }
 
 #[test]
-fn a_provisioned_volume_goes_over() {
+fn a_provisioned_volume_is_handed_over() {
     goes_the_whole_way(Story { name: "immediate", manifests: |_| with_class("standard"), ..WAIT });
 }
 
 #[test]
-fn a_volume_of_one_node_goes_over() {
+fn a_volume_of_one_node_is_handed_over() {
     goes_the_whole_way(WAIT);
 }
 
@@ -123,6 +154,17 @@ fn pods_may_go_on_sharing_a_claim() {
     assert_eq!(set["status"]["readyReplicas"], 3);
 }
 
+/// Nothing but its uid tells this set from another one of its name, at the end.
+#[test]
+fn a_deployment_without_claims_becomes_a_set() {
+    goes_the_whole_way(Story {
+        name: "bare",
+        manifests: |_| vec![headless("mysql"), deployment("mysql", 1, &[])],
+        claims: &[],
+        ..STATIC
+    });
+}
+
 /// The claim and its volume are the very same, and the set mounts it.
 #[track_caller]
 fn keeps(place: &Place, claim: &str) {
@@ -149,7 +191,7 @@ fn one_of_two_claims_may_stay() {
 }
 
 #[test]
-fn a_template_may_be_called_otherwise() {
+fn a_claim_template_can_be_renamed() {
     goes_the_whole_way(Story {
         name: "template",
         words: "deploy/mysql --claim data=database",
@@ -237,4 +279,27 @@ fn a_service_is_made_where_there_is_none() {
     });
     assert!(!place.before.has("services", "mysql-headless"));
     assert!(place.picture().has("services", "mysql-headless"));
+}
+
+/// What `--emit` writes is what a person would write, and makes the set that the
+/// migration makes.
+#[test]
+fn the_manifests_for_git_make_the_same_set() {
+    let place = Place::make(Story { name: "emit", ..STATIC });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_string_lossy().into_owned();
+    place.ends(&format!("plan {} --emit {path}", place.story.words), 0);
+    let file = folder.path().join("mysql-statefulset.yaml");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    assert!(text.starts_with("apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n"), "{text}");
+    for default in ["terminationMessagePath", "dnsPolicy", "schedulerName", "imagePullPolicy"] {
+        assert!(!text.contains(default), "{default}\n{text}");
+    }
+    let file = file.to_string_lossy().into_owned();
+    let made = ["create", "-f", &file, "--dry-run=server", "-o", "json"];
+    let made = place.namespace.kubectl(made).output().expect(0);
+    let made: Value = serde_json::from_str(&made.stdout).expect("JSON");
+    place.moves();
+    let live = place.namespace.get("apps/v1", "statefulsets", "mysql").expect("the set");
+    assert_eq!(made["spec"], live["spec"]);
 }

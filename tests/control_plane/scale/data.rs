@@ -24,11 +24,11 @@ fn a_set_that_deletes_claims_is_told_to_keep_them() {
     let namespace = made("scale-retain", 3, deletes);
     let before = Picture::of(&namespace);
     let refused = ends(&namespace, "--replicas 1 -o json", 4);
-    assert_eq!(ids(&refused), ["SCALE-DESTROYS-DATA", "SCALE-DESTROYS-DATA"]);
+    assert_eq!(reason_ids(&refused), ["SCALE-DESTROYS-DATA", "SCALE-DESTROYS-DATA"]);
     assert!(refused.stdout.contains("stateful.test/directory"), "by whom: {refused}");
     assert_eq!(Picture::of(&namespace), before);
     let refused = ends(&namespace, "--replicas 1 --snapshot any -o json", 4);
-    assert!(ids(&refused).contains(&"SCALE-SNAPSHOT-NEEDS-CLAIM".to_owned()), "{refused}");
+    assert!(reason_ids(&refused).contains(&"SCALE-SNAPSHOT-NEEDS-CLAIM".to_owned()), "{refused}");
 
     ends(&namespace, "--replicas 1 --retain", 0);
     let now = Picture::of(&namespace);
@@ -85,6 +85,35 @@ fn a_volume_that_is_retained_loses_its_claim_only() {
     });
 }
 
+/// The claim of a generic ephemeral volume is its pod's: it is no orphan, the plan
+/// shows it, and it goes with the pod.
+#[test]
+fn the_claim_of_an_ephemeral_volume_goes_with_its_pod() {
+    let namespace = made("scale-ephemeral", 2, |set| {
+        let spec = json!({
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
+            "resources": {"requests": {"storage": "1Gi"}},
+        });
+        let ephemeral = json!({"volumeClaimTemplate": {"spec": spec}});
+        set["spec"]["template"]["spec"]["volumes"] =
+            json!([{"name": "scratch", "ephemeral": ephemeral}]);
+    });
+    let claim = "web-1-scratch";
+    let exists = || namespace.get("v1", "persistentvolumeclaims", claim).is_some();
+    assert!(exists(), "Kubernetes makes it");
+    let report = support::document(&namespace.stateful(["orphans", "-o", "json"]).output());
+    let items = report["items"].as_array().expect("items");
+    assert!(!items.iter().any(|item| item["name"] == claim), "{report:#}");
+    let refused = namespace.stateful(["orphans", "delete", claim, "--yes"]).output().expect(4);
+    assert!(refused.stderr.contains("pod web-1 uses"), "{refused}");
+    let plan = support::document(&ends(&namespace, "--replicas 1 --dry-run -o json", 0));
+    let disks = plan["items"][0]["claims"].as_array().expect("claims");
+    let shown = disks.iter().find(|disk| disk["claim"] == claim);
+    assert_eq!(shown.map(|disk| disk["fate"].clone()), Some(json!("ephemeral")), "{plan:#}");
+    ends(&namespace, "--replicas 1", 0);
+    wait_for(SOON, "the claim to be gone", || (!exists()).then_some(()));
+}
+
 /// Old disks come back only when that is said, and can be set aside.
 #[test]
 fn claims_from_before_are_asked_about() {
@@ -92,7 +121,7 @@ fn claims_from_before_are_asked_about() {
     let before = Picture::of(&namespace);
     ends(&namespace, "--replicas 1", 0);
     let refused = ends(&namespace, "--replicas 3 -o json", 4);
-    assert_eq!(ids(&refused), ["SCALE-READOPTS-DATA", "SCALE-READOPTS-DATA"]);
+    assert_eq!(reason_ids(&refused), ["SCALE-READOPTS-DATA", "SCALE-READOPTS-DATA"]);
     assert_eq!(Picture::of(&namespace).replicas, 1);
     ends(&namespace, "--replicas 2 --allow SCALE-READOPTS-DATA", 0);
     assert_eq!(Picture::of(&namespace).claims, before.claims);
@@ -162,7 +191,7 @@ pub fn is_aside(namespace: &Namespace, now: &Picture, disk: &str) {
 fn snapshots_need_their_api() {
     let namespace = made("scale-snapshot", 2, |_| {});
     let refused = ends(&namespace, "--replicas 1 --snapshot nightly -o json", 4);
-    assert_eq!(ids(&refused), ["SCALE-NO-SNAPSHOTS"]);
+    assert_eq!(reason_ids(&refused), ["SCALE-NO-SNAPSHOTS"]);
     assert_eq!(Picture::of(&namespace).replicas, 2);
 }
 
@@ -182,7 +211,8 @@ fn a_snapshot_of_each_claim_is_waited_for() {
         let now = Picture::of(&namespace);
         assert!(!now.pods.contains_key(&format!("web-{ordinal}")), "the pod was gone first");
         assert_eq!(snapshot["spec"]["volumeSnapshotClassName"], SNAPSHOT_CLASS);
-        std::thread::sleep(Duration::from_secs(1));
+        let waits = format!("of www-web-{ordinal} to be ready to use");
+        running.wait_for_stderr("the wait for it", |said| said.contains(&waits));
         assert_eq!(Picture::of(&namespace).replicas, replicas, "it waits");
         report_snapshot(&namespace, &snapshot, &json!({"readyToUse": true}));
     }

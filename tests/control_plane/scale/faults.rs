@@ -4,20 +4,18 @@
 use std::fmt;
 
 use super::{
-    super::support::{FaultProxy, Mishap, Victim},
+    super::support::{FaultProxy, Mishap, Point, sweep_requests},
     *,
 };
 
-/// So many points are tried of each sweep, unless all are asked for.
+/// How many points of each sweep are tried, unless all are asked for.
 const SAMPLE: usize = 8;
 
-#[derive(Clone, Copy)]
+/// A command that takes a set at rest to another state of rest.
 struct Story {
     name: &'static str,
     prepare: fn(&Namespace),
     words: &'static str,
-    /// The same to go on with, once it has begun.
-    again: &'static str,
     is_done: fn(&Namespace, &Picture),
 }
 
@@ -26,7 +24,6 @@ const STORIES: [Story; 4] = [
         name: "down",
         prepare: |namespace| make(namespace, 4, |_| {}),
         words: "--replicas 2 --after true",
-        again: "--replicas 2 --after true",
         is_done: |namespace, before| Picture::of(namespace).is_down_to(2, before),
     },
     Story {
@@ -38,7 +35,6 @@ const STORIES: [Story; 4] = [
             });
         },
         words: "--replicas 1 --retain",
-        again: "--replicas 1 --retain",
         is_done: |namespace, before| Picture::of(namespace).is_down_to(1, before),
     },
     Story {
@@ -49,7 +45,6 @@ const STORIES: [Story; 4] = [
             break_pod(namespace, "web-3");
         },
         words: "--replicas 1 --allow SCALE-TWO-BROKEN",
-        again: "--replicas 1 --allow SCALE-TWO-BROKEN",
         is_done: |namespace, before| Picture::of(namespace).is_down_to(1, before),
     },
     Story {
@@ -59,7 +54,6 @@ const STORIES: [Story; 4] = [
             ends(namespace, "--replicas 2", 0);
         },
         words: "--replicas 3 --fresh",
-        again: "--replicas 3 --fresh",
         is_done: |namespace, before| {
             let now = Picture::of(namespace);
             assert_eq!((now.replicas, now.annotated), (3, false));
@@ -83,7 +77,7 @@ impl Story {
         (namespace, before)
     }
 
-    /// How many requests it takes when nothing happens.
+    /// How many requests it takes when nothing goes wrong.
     fn requests(&self) -> usize {
         let (namespace, before) = self.begin("clean");
         let proxy = namespace.cluster().proxy();
@@ -93,57 +87,37 @@ impl Story {
     }
 }
 
-struct Point {
-    story: Story,
-    request: usize,
-    mishap: Mishap,
-}
-
-impl fmt::Display for Point {
+impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, request {}, {:?}", self.story.name, self.request, self.mishap)
+        f.write_str(self.name)
     }
 }
 
-impl Point {
-    fn try_it(&self) {
-        let Point { story, request, mishap } = *self;
-        let (namespace, before) = story.begin("point");
-        let victim = Victim::default();
-        let proxy = namespace.cluster().proxy();
-        let shared = victim.clone();
-        proxy.on(move |seen| (seen.number == request).then(|| mishap.fault(seen, &shared)));
-        let output = story.run(&namespace, &proxy).victim(&victim).output();
-        if output.code() != Some(0) {
-            assert!(mishap.may_end(&output), "{output}\n{}", proxy.log());
-            // At its very end nothing may be left to be done.
-            let now = Picture::of(&namespace);
-            let over = now.replicas != before.replicas && !now.annotated;
-            let words =
-                if over { story.again.split(" --").next().expect("words") } else { story.again };
-            scale(&namespace, words).output().expect(0);
-        }
-        // Pods and claims come and go in their own time.
-        wait_for(SOON, "the pods that are wanted", || {
-            let now = Picture::of(&namespace);
-            (now.pods.len() as u64 == now.replicas).then_some(())
-        });
-        (story.is_done)(&namespace, &before);
+fn try_point(point: &Point<'_, Story, ()>) {
+    let story = point.story;
+    let (namespace, before) = story.begin("point");
+    let (proxy, victim) = point.proxy(namespace.cluster());
+    let output = story.run(&namespace, &proxy).victim(&victim).output();
+    if !point.survived(&output, &proxy) {
+        // Killed at its very end, it has left nothing to be done.
+        let now = Picture::of(&namespace);
+        let over = now.replicas != before.replicas && !now.annotated;
+        let words =
+            if over { story.words.split(" --").next().expect("words") } else { story.words };
+        scale(&namespace, words).output().expect(0);
     }
+    // Pods and claims come and go in their own time.
+    wait_for(SOON, "the pods that are wanted", || {
+        let now = Picture::of(&namespace);
+        (now.pods.len() as u64 == now.replicas).then_some(())
+    });
+    (story.is_done)(&namespace, &before);
 }
 
 /// Tries every mishap at every request of every story.
 fn sweep(name: &str, mishaps: &[Mishap]) {
-    let (mut points, mut counts) = (Vec::new(), Vec::new());
-    for story in STORIES {
-        let requests = story.requests();
-        counts.push(format!("{} {requests}", story.name));
-        for request in 1..=requests {
-            points.extend(mishaps.iter().map(|&mishap| Point { story, request, mishap }));
-        }
-    }
-    let of = format!("requests: {}", counts.join(", "));
-    support::sweep(name, &of, points, SAMPLE, Point::try_it);
+    let undisturbed = |story: &Story| ((), story.requests());
+    sweep_requests(name, &STORIES, mishaps, SAMPLE, undisturbed, try_point);
 }
 
 #[test]
@@ -152,11 +126,11 @@ fn killed_at_any_request_the_same_command_goes_on() {
 }
 
 #[test]
-fn whatever_answer_is_lost_the_end_is_the_same() {
+fn when_any_answer_is_lost_the_end_is_the_same() {
     sweep("scale dropped", &Mishap::DROPPED);
 }
 
 #[test]
-fn whatever_answer_is_an_error_the_end_is_the_same() {
+fn when_any_answer_is_an_error_the_end_is_the_same() {
     sweep("scale errors", &Mishap::ERRORS);
 }

@@ -9,7 +9,7 @@ use super::*;
 fn refused(namespace: &Namespace, words: &str, wanted: &[&str]) -> Output {
     let before = Picture::of(namespace);
     let output = ends(namespace, &format!("{words} -o json"), 4);
-    assert_eq!(ids(&output), wanted, "{output}");
+    assert_eq!(reason_ids(&output), wanted, "{output}");
     assert_eq!(Picture::of(namespace), before);
     output
 }
@@ -27,7 +27,7 @@ fn a_member_that_stays_must_be_well() {
 }
 
 #[test]
-fn under_parallel_that_can_be_allowed() {
+fn an_unhealthy_member_of_a_parallel_set_can_be_allowed() {
     let namespace = made("scale-unwell-parallel", 3, parallel);
     let before = Picture::of(&namespace);
     break_pod(&namespace, "web-0");
@@ -89,7 +89,7 @@ fn two_broken_ordinals_are_deleted_when_that_is_allowed() {
 }
 
 #[test]
-fn others_that_decide_over_the_replicas() {
+fn autoscalers_budgets_and_managers_are_respected() {
     let namespace = made("scale-others", 3, |_| {});
     let api = namespace.cluster().api();
     let target = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"});
@@ -128,7 +128,11 @@ fn others_that_decide_over_the_replicas() {
         (json!({"annotations": {ANNOTATION: "{}"}}), "SCALE-RECORD-UNUSABLE"),
     ] {
         edit(&namespace, &json!({"metadata": patch}));
-        refused(&namespace, "--replicas 2", &[id]);
+        // Behind these marks is nothing to look at, which is what the hints do.
+        let before = Picture::of(&namespace);
+        let output = scale(&namespace, "--replicas 2 -o json").unheld().output().expect(4);
+        assert_eq!(reason_ids(&output), [id], "{output}");
+        assert_eq!(Picture::of(&namespace), before);
         let off: serde_json::Map<String, Value> = patch
             .as_object()
             .expect("an object")
@@ -147,7 +151,7 @@ fn others_that_decide_over_the_replicas() {
 
 /// KEDA reads its objects and writes an autoscaler; both decide.
 #[test]
-fn an_autoscaler_that_is_no_part_of_kubernetes_decides_too() {
+fn a_custom_autoscaler_is_respected_too() {
     // The kind is one of the whole cluster.
     let cluster = TestCluster::fresh();
     let namespace = cluster.namespace("scale-keda");
@@ -176,9 +180,9 @@ fn somebody_else_changes_the_replicas_meanwhile() {
     running.wait_for_stderr("the second hook", |said| said.contains("before web-2: begun"));
     namespace.kubectl(["scale", "sts/web", "--replicas=4"]).output().expect(0);
     let output = running.finish().expect(7);
-    assert_eq!(ids(&output), ["SCALE-REPLICAS-CHANGED"]);
+    assert_eq!(reason_ids(&output), ["SCALE-REPLICAS-CHANGED"]);
     assert!(
-        output.stdout.contains("changed the replicas to 4, and 3 was written last"),
+        output.stdout.contains("changed the replicas to 4; this scaling had set them to 3"),
         "{output}"
     );
     assert_eq!(std::fs::read_to_string(&undone).expect("it ran"), "web-2\n");
@@ -199,7 +203,10 @@ fn a_set_that_is_made_again_is_another_one() {
     let path = namespace.path("apps/v1", "statefulsets", "web");
     namespace.cluster().api().delete(&path);
     let output = running.finish().expect(7);
-    assert_eq!(ids(&output), ["SCALE-REPLACED"]);
+    assert_eq!(reason_ids(&output), ["SCALE-REPLACED"]);
+    // Nobody is told to go on with a set that is gone.
+    let document: Value = serde_json::from_str(&output.stdout).expect("a document");
+    assert!(document["next"].is_null() && document["undo"].is_null(), "{output}");
 }
 
 #[test]
@@ -211,14 +218,14 @@ fn an_ordinal_that_does_not_come_up_stops_it() {
     edit(&namespace, &json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}));
     let words = "--replicas 3 -o json --allow SCALE-ROLLOUT-IN-PROGRESS";
     let output = ends(&namespace, words, 5);
-    assert_eq!(ids(&output), ["SCALE-DOES-NOT-COME-UP"]);
+    assert_eq!(reason_ids(&output), ["SCALE-DOES-NOT-COME-UP"]);
     assert_eq!(Picture::of(&namespace).replicas, 2);
 }
 
 /// Of two that want different things exactly one goes on, and the set is where
 /// that one says.
 #[test]
-fn of_two_at_once_one_wins() {
+fn of_two_concurrent_runs_one_wins() {
     let races = if std::env::var_os("KUBECTL_STATEFUL_TEST_FULL").is_some() { 50 } else { 6 };
     let mut won = [0, 0];
     for _ in 0..races {
@@ -245,6 +252,7 @@ fn of_two_at_once_one_wins() {
         assert!(turns || matches!(other.code(), Some(4 | 7)), "{other}");
         let now = Picture::of(&namespace);
         let wanted = if turns { now.pods.len() } else { [3, 1][place] };
+        assert_eq!(now.pods.len(), wanted, "{}\n{}", codes[0], codes[1]);
         now.is_down_to(wanted, &before);
     }
     std::io::Write::write_all(
@@ -265,15 +273,15 @@ fn a_second_run_of_the_same_takes_over() {
         .start();
     first.wait_for_stderr("the hook", |said| said.contains("begun"));
     let other = ends(&namespace, "--replicas 2 -o json", 4);
-    assert_eq!(ids(&other), ["SCALE-OTHER-GOAL"]);
+    assert_eq!(reason_ids(&other), ["SCALE-OTHER-GOAL"]);
     ends(&namespace, "--replicas 1", 0);
     let output = first.finish().expect(7);
-    assert_eq!(ids(&output), ["SCALE-TAKEN-OVER"]);
+    assert_eq!(reason_ids(&output), ["SCALE-TAKEN-OVER"]);
     Picture::of(&namespace).is_down_to(1, &before);
 }
 
 #[test]
-fn what_cannot_be_read_or_written_is_said_before_anything_is() {
+fn missing_rights_are_reported_before_the_first_write() {
     let namespace = made("scale-rights", 2, |_| {});
     let before = Picture::of(&namespace);
     let read = |resources: &[&str], groups: &[&str]| json!({"apiGroups": groups, "resources": resources, "verbs": ["get", "list", "watch"]});
@@ -285,13 +293,23 @@ fn what_cannot_be_read_or_written_is_said_before_anything_is() {
     ]);
     let reader = namespace.user("reader", &all, &json!([read(&["persistentvolumes"], &[""])]));
     let output = scale(&namespace, "--replicas 1 -o json").kubeconfig(reader).output().expect(4);
-    assert_eq!(ids(&output), ["SCALE-NO-RIGHTS"]);
+    assert_eq!(reason_ids(&output), ["SCALE-NO-RIGHTS"]);
+    // Whoever may scale may not always run something in a pod.
+    let patch = json!({"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["patch"]});
+    let with_patch = all.as_array().expect("rules").iter().cloned().chain([patch]);
+    let with_patch = json!(with_patch.collect::<Vec<_>>());
+    let scaler =
+        namespace.user("scaler", &with_patch, &json!([read(&["persistentvolumes"], &[""])]));
+    let run = scale(&namespace, "--replicas 1 -o json").args(["--before-exec", "drain"]);
+    let output = run.kubeconfig(scaler).output().expect(4);
+    assert_eq!(reason_ids(&output), ["SCALE-NO-RIGHTS"]);
+    assert!(output.stdout.contains("exec"), "{output}");
     let patch =
         json!({"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get", "patch"]});
     let blind = json!([patch, read(&["statefulsets"], &["apps"])]);
     let blind = namespace.user("blind", &blind, &json!([]));
     let output = scale(&namespace, "--replicas 1 -o json").kubeconfig(blind).output().expect(4);
-    let found = ids(&output);
+    let found = reason_ids(&output);
     assert!(found.contains(&"SCALE-BLIND".to_owned()), "{output}");
     assert_eq!(Picture::of(&namespace), before);
 }

@@ -113,11 +113,13 @@ fn nothing_to_do_writes_nothing() {
     }
     let plan = ends(&namespace, "--replicas 1 --dry-run -o json", 0);
     let plan: Value = serde_json::from_str(&plan.stdout).expect("a document");
-    let hash = plan["plan"].as_str().expect("a hash");
-    assert!(plan["next"].as_str().expect("a line").ends_with(hash), "{plan:#}");
+    let hash = plan["hash"].as_str().expect("a hash");
+    let line = plan["next"].as_str().expect("a line");
+    assert!(line.ends_with(hash), "{plan:#}");
     ends(&namespace, "--replicas 1 --confirm-plan 00000000", 7);
     assert_eq!(version(), before);
-    ends(&namespace, &format!("--replicas 1 --confirm-plan {hash}"), 0);
+    support::follow(&namespace, line);
+    assert_ne!(version(), before);
 }
 
 /// Hooks know the ordinal; one that fails stops before it goes, and what was
@@ -143,7 +145,7 @@ fn hooks_around_each_ordinal() {
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let stopped = hooked("test $STATEFUL_ORDINAL != 2").output().expect(5);
-    assert_eq!(ids(&stopped), ["SCALE-HOOK-FAILED"]);
+    assert_eq!(reason_ids(&stopped), ["SCALE-HOOK-FAILED"]);
     let tail = |step: &str, ordinal: u32, from: u32| {
         format!("{step} web-{ordinal} {ordinal} {from} 2 www-web-{ordinal}")
     };
@@ -165,7 +167,7 @@ fn a_check_that_says_no_stops_before_the_next_ordinal() {
     let namespace = made("scale-check", 3, |_| {});
     let stopped = scale(&namespace, "--replicas 1 -o json").args(["--check", "exit 3"]);
     let stopped = stopped.output().expect(5);
-    assert_eq!(ids(&stopped), ["SCALE-CHECK-FAILED"]);
+    assert_eq!(reason_ids(&stopped), ["SCALE-CHECK-FAILED"]);
     let now = Picture::of(&namespace);
     assert_eq!((now.replicas, now.pods.len()), (2, 2));
     // It is asked again, for nobody has said yes.
@@ -201,7 +203,7 @@ fn ctrl_c_leaves_the_set_at_rest_and_undoes_the_drain() {
 
 /// What one run began and another ended is undone as a whole.
 #[test]
-fn the_way_back_is_to_where_it_began() {
+fn the_undo_line_after_a_resumed_run_goes_back_to_the_start() {
     let namespace = made("scale-undo", 4, |_| {});
     let running =
         scale(&namespace, "--replicas 1").args(["--after", "echo gone; sleep 60"]).start();
@@ -236,8 +238,9 @@ fn how_many_requests_a_scaling_takes() {
             "scale 5 to 1 among {others} other pods: {asked} requests, {watches} watches\n"
         );
         std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).expect("stderr");
-        // Nineteen, and thirteen for the report of orphans.
-        assert!(asked <= 32, "{asked}\n{}", proxy.log());
+        // Nineteen; the claim of each of four ordinals before it leaves, and all in
+        // the end; and thirteen for the report of orphans.
+        assert!(asked <= 37, "{asked}\n{}", proxy.log());
         counts.push(asked);
     }
     assert_eq!(counts[0], counts[1], "they do not grow with what is not asked about");

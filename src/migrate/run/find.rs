@@ -1,0 +1,141 @@
+//! Finds the journal of the migration that a name means.
+
+use serde_json::Value;
+
+use super::Session;
+use crate::{
+    cluster::{Resource, read as lists},
+    migrate::{
+        journal::{StoredJournal, Unusable, config_map_name, tag_without_journal},
+        read, report, rules,
+    },
+    output::{Error, Exit},
+    workload::{Reference, WrongReference, raw::name},
+};
+
+/// The journal of a migration of one of these Deployments.
+pub fn of_deployments(journals: &[Value], deployments: &[String]) -> Option<StoredJournal> {
+    // A journal that cannot be read refuses later, when its name is taken.
+    let mut all = journals.iter().filter_map(|found| StoredJournal::read(found).ok());
+    all.find(|stored| {
+        let mut theirs = stored.journal.deployments.iter();
+        theirs.any(|one| deployments.contains(&one.name))
+    })
+}
+
+/// The journal of a migration or a recovery of this set.
+///
+/// # Errors
+/// When there is one that cannot be read.
+pub fn of_set(journals: &[Value], set: &str) -> Result<Option<StoredJournal>, Error> {
+    let called = config_map_name(set);
+    let Some(found) = journals.iter().find(|found| name(found) == called) else { return Ok(None) };
+    StoredJournal::read(found).map(Some).map_err(|why| unusable(&called, &why))
+}
+
+fn unusable(called: &str, why: &Unusable) -> Error {
+    let message = format!("cannot use the journal {called}: {}", why.0);
+    let finding = rules::JOURNAL_UNUSABLE.found(format!("configmap/{called}"), message.clone());
+    Error::new(rules::refused_for(&finding), message).because(vec![finding])
+}
+
+/// The journal that these arguments mean; `None` when there is none because the
+/// migration is over: then `workload` has an object of this name.
+pub async fn journal_unless_over(
+    session: &Session,
+    words: &[String],
+    workload: Resource,
+) -> Result<Option<StoredJournal>, Error> {
+    let missing = match journal(session, words).await {
+        Ok(stored) => return Ok(Some(stored)),
+        Err(error) if error.exit != Exit::Refused => return Err(error),
+        Err(missing) => missing,
+    };
+    let reference = set_or_deployment(words)?;
+    let names = lists::workload_names(&session.cluster, workload).await?;
+    if !names.contains(&reference.name) {
+        return Err(missing);
+    }
+    match lost_journal(session).await? {
+        Some(error) => Err(error),
+        None => Ok(None),
+    }
+}
+
+/// Says that there is nothing to do; a program gets its document, too.
+pub fn nothing_to_do(session: &Session, why: &str) -> Result<Exit, Error> {
+    session.terminal.say(why);
+    let text = report::render_nothing(session.output)?;
+    session.terminal.conclude(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The error when a volume of this namespace has the mark of a migration whose
+/// journal is gone: that migration is not over.
+async fn lost_journal(session: &Session) -> Result<Option<Error>, Error> {
+    let journals = read::journals(&session.cluster, false).await?;
+    let volumes = read::marked_volumes(&session.cluster).await?.unwrap_or_default();
+    Ok(volumes.iter().find_map(|volume| {
+        let tag = tag_without_journal(volume, &journals)?;
+        if tag.namespace != session.cluster.namespace() {
+            return None;
+        }
+        let volume = name(volume);
+        let message =
+            format!("volume {volume} belongs to a migration whose journal {} is gone", tag.journal);
+        let on = format!("persistentvolume/{volume}");
+        let finding = rules::JOURNAL_UNUSABLE.found(on, message.clone());
+        let hint = format!("kubectl get persistentvolume/{volume} -o yaml");
+        Some(Error::new(rules::refused_for(&finding), message).hint(hint).because(vec![finding]))
+    }))
+}
+
+/// The journal that these arguments mean: by the name of the set, or of a
+/// Deployment.
+pub async fn journal(session: &Session, words: &[String]) -> Result<StoredJournal, Error> {
+    let journals = read::journals(&session.cluster, false).await?;
+    choose(&journals, words, &format!("in namespace {}", session.cluster.namespace()))
+}
+
+/// The one of these journals that the arguments mean.
+pub fn choose(journals: &[Value], words: &[String], place: &str) -> Result<StoredJournal, Error> {
+    let reference = set_or_deployment(words)?;
+    let bare = words.len() == 1 && !words[0].contains('/');
+    let mut known = Vec::new();
+    for config_map in journals {
+        let called = name(config_map);
+        let stored = match StoredJournal::read(config_map) {
+            Ok(stored) => stored,
+            Err(why) if called == config_map_name(&reference.name) => {
+                return Err(unusable(called, &why));
+            }
+            Err(_) => continue,
+        };
+        let journal = &stored.journal;
+        let of_set = reference.kind == "StatefulSet" && journal.set_name() == reference.name;
+        let of_deployment = (bare || reference.kind == "Deployment")
+            && journal.deployments.iter().any(|one| one.name == reference.name);
+        if of_set || of_deployment {
+            return Ok(stored);
+        }
+        known.push(format!("sts/{}", journal.set_name()));
+    }
+    let message = format!("no migration of {} is under way {place}", reference.name);
+    let error = Error::new(Exit::Refused, message);
+    Err(match known.as_slice() {
+        [] => error
+            .hint("none was started, or it has finished; kubectl get sts shows the StatefulSets"),
+        known => error.hint(format!("under way: {}", known.join(", "))),
+    })
+}
+
+/// A migration can be named by its set or by one of its Deployments.
+fn set_or_deployment(words: &[String]) -> Result<Reference, Error> {
+    let parsed = Reference::parse(words, "StatefulSet").or_else(|wrong| match wrong {
+        WrongReference::WrongKind { got: "Deployment", .. } => {
+            Reference::parse(words, "Deployment")
+        }
+        other => Err(other),
+    });
+    parsed.map_err(Error::usage)
+}

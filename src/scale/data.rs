@@ -1,0 +1,330 @@
+//! What becomes of a claim and its volume when its pod leaves or comes; whether
+//! what was agreed to still holds before a step; and what has become of it. Pure.
+//!
+//! A claim that is being deleted is gone as soon as its pod is, whatever the set
+//! says about claims. Until then other people may delete it, change the set or
+//! the policy of the volume, or make another claim of the same name. So a step is
+//! taken only if a fresh look gives the same answer as the plan, and the report
+//! at the end looks again: it says of no disk that it is kept because a plan said
+//! so.
+
+use std::collections::BTreeMap;
+
+use super::{
+    preview::{Disk, Fate, Ordinal, Way},
+    rules,
+};
+use crate::{
+    output::text::list,
+    workload::{Claim, Finding, Pod, Retention, StatefulSet, Volume, VolumeSeen, has_volume},
+};
+
+/// What becomes of a claim when its pod leaves. `keeps` is whether the set keeps
+/// the claims of ordinals that leave.
+pub fn when_pod_leaves(keeps: bool, claim: &Claim, volume: VolumeSeen) -> Fate {
+    if !has_volume(claim, volume) {
+        return Fate::NoVolume;
+    }
+    if keeps && claim.deleting.is_none() {
+        return Fate::Kept;
+    }
+    match volume {
+        VolumeSeen::Found(volume) if volume.reclaim_policy != "Retain" => Fate::Destroyed,
+        VolumeSeen::Found(volume) if volume.deleting.is_some() => Fate::VolumeGoes,
+        VolumeSeen::Found(_) => Fate::ClaimGoes,
+        VolumeSeen::Unread | VolumeSeen::Gone => Fate::Unknown,
+    }
+}
+
+/// The claims of some ordinals, as they were read just now.
+#[derive(Clone, Debug, Default)]
+pub struct Now {
+    pub claims: Vec<Claim>,
+    /// The volumes that were asked for, `None` where there is none. Those that
+    /// may not be read are missing.
+    pub volumes: BTreeMap<String, Option<Volume>>,
+    /// The pods of the namespace, where [`Disk::is_mounted_again`].
+    pub pods: Vec<Pod>,
+    /// Which volume is attached where, as far as that may be read, in the same case.
+    pub attached: BTreeMap<String, String>,
+}
+
+impl Now {
+    fn claim(&self, name: &str) -> Option<&Claim> {
+        self.claims.iter().find(|claim| claim.name == name)
+    }
+
+    fn volume(&self, name: Option<&String>) -> VolumeSeen<'_> {
+        let asked = name.and_then(|name| self.volumes.get(name));
+        asked.map_or(VolumeSeen::Unread, |found| VolumeSeen::new(found.as_ref(), true))
+    }
+}
+
+/// The claims that have to be read before these ordinals leave or come.
+pub fn claims_wanted(items: &[&Ordinal]) -> Vec<String> {
+    let disks = items.iter().flat_map(|item| &item.claims);
+    disks.filter(|disk| disk.fate != Fate::Ephemeral).map(|disk| disk.claim.clone()).collect()
+}
+
+/// The volumes on which what was agreed to depends. A claim that stays keeps its
+/// volume, whatever its policy.
+pub fn volumes_wanted(items: &[&Ordinal]) -> Vec<String> {
+    let disks = items.iter().flat_map(|item| &item.claims);
+    let depends = |disk: &&Disk| matches!(disk.fate, Fate::ClaimGoes | Fate::NoVolume);
+    disks.filter(depends).filter_map(|disk| disk.volume.clone()).collect()
+}
+
+/// The volumes to look at for the end: of claims that were not to stay, or do not.
+pub fn volumes_in_doubt(items: &[&Ordinal], claims: &[Claim]) -> Vec<String> {
+    let stays = |item: &Ordinal, disk: &Disk| {
+        let claim = claims.iter().find(|claim| Some(&claim.uid) == disk.uid.as_ref());
+        disk.fate == Fate::Kept
+            && claim.is_some_and(|claim| claim.deleting.is_none() && !is_owned(claim, item))
+    };
+    let disks = items.iter().flat_map(|item| item.claims.iter().map(move |disk| (*item, disk)));
+    let doubtful = disks.filter(|(item, disk)| {
+        matches!(disk.fate, Fate::Kept | Fate::ClaimGoes) && !stays(item, disk)
+    });
+    doubtful.filter_map(|(_, disk)| disk.volume.clone()).collect()
+}
+
+/// Whether a step may be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    Go,
+    /// The controller has yet to take itself away as an owner of a claim, or a volume
+    /// has yet to leave its node.
+    Wait(Finding),
+    Stop(Finding),
+}
+
+/// Whether what was agreed to still holds for these ordinals. `shared` is whether
+/// claims may be mounted that other pods use.
+pub fn judge(set: &StatefulSet, items: &[&Ordinal], now: &Now, shared: bool) -> Verdict {
+    let disks = || items.iter().flat_map(|item| item.claims.iter().map(move |disk| (*item, disk)));
+    for (item, disk) in disks() {
+        let why = match item.class {
+            Way::Leaves => no_longer_leaves(set, item, disk, now),
+            Way::Comes => no_longer_comes(disk, now),
+        };
+        if let Some(why) = why {
+            return Verdict::Stop(rules::DATA_CHANGED.found(on(disk), why));
+        }
+        let users = users(set, item, disk, &now.pods);
+        if !users.is_empty() && !shared {
+            return Verdict::Stop(in_use(item, disk, &users));
+        }
+        if !shared && let Some(finding) = still_attached(item, disk, now) {
+            return Verdict::Wait(finding);
+        }
+    }
+    let owned = disks().find_map(|(item, disk)| {
+        let claim = now.claim(&disk.claim).filter(|_| disk.fate == Fate::Kept)?;
+        if !is_owned(claim, item) {
+            return None;
+        }
+        let message =
+            format!("pod {} still owns claim {}, which is deleted with it", item.name, disk.claim);
+        Some(Verdict::Wait(rules::NOT_RETAINED.found(on(disk), message)))
+    });
+    owned.unwrap_or(Verdict::Go)
+}
+
+/// Whether the pod of this ordinal owns the claim: then it is deleted with it.
+fn is_owned(claim: &Claim, item: &Ordinal) -> bool {
+    claim.owners.iter().any(|owner| owner.kind == "Pod" && owner.name == item.name)
+}
+
+fn on(disk: &Disk) -> String {
+    format!("persistentvolumeclaim/{}", disk.claim)
+}
+
+/// Why the data of an ordinal that leaves would fare worse than was agreed to.
+fn no_longer_leaves(set: &StatefulSet, item: &Ordinal, disk: &Disk, now: &Now) -> Option<String> {
+    if disk.fate == Fate::Ephemeral {
+        return None;
+    }
+    let keeps = set.when_scaled == Retention::Retain;
+    let agreed = disk.fate.label();
+    let Some(claim) = now.claim(&disk.claim) else {
+        let lost = disk.uid.is_some() && disk.fate.loss() < LOST;
+        return lost.then(|| format!("claim {} is gone; the plan said: {agreed}", disk.claim));
+    };
+    if disk.uid.as_ref().is_some_and(|uid| *uid != claim.uid) {
+        return Some(format!("claim {} was deleted and created again", disk.claim));
+    }
+    let fate = when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref()));
+    if fate.loss() <= disk.fate.loss() {
+        return None;
+    }
+    let why = match (claim.deleting, keeps) {
+        (Some(_), _) => format!("claim {} is being deleted", disk.claim),
+        (None, false) => format!("whenScaled of {} is Delete", set.name),
+        (None, true) => format!("claim {} has changed", disk.claim),
+    };
+    Some(format!(
+        "{why}: with {}, {} would be: {}; the plan said: {agreed}",
+        item.name,
+        disk.claim,
+        fate.label()
+    ))
+}
+
+/// Why an ordinal that comes would get another disk than was agreed to.
+fn no_longer_comes(disk: &Disk, now: &Now) -> Option<String> {
+    let name = &disk.claim;
+    match (disk.fate, now.claim(name)) {
+        (Fate::Mounted, None) => {
+            Some(format!("claim {name} is gone: its ordinal would come up on an empty disk"))
+        }
+        (Fate::Mounted, Some(claim)) if disk.uid.as_ref() != Some(&claim.uid) => {
+            Some(format!("claim {name} was deleted and created again: it is another disk"))
+        }
+        (Fate::Mounted, Some(claim)) if claim.deleting.is_some() => Some(format!(
+            "claim {name} is being deleted: its ordinal would come up on an empty disk"
+        )),
+        (Fate::New | Fate::SetAside, Some(_)) => {
+            Some(format!("claim {name} was created meanwhile: its ordinal would mount it"))
+        }
+        _ => None,
+    }
+}
+
+/// The pods, other than that of the ordinal itself, that use a claim which the
+/// ordinal would mount.
+pub fn users<'a>(set: &StatefulSet, item: &Ordinal, disk: &Disk, pods: &'a [Pod]) -> Vec<&'a Pod> {
+    if !disk.is_mounted_again() {
+        return Vec::new();
+    }
+    let is_own = |pod: &Pod| pod.name == item.name && pod.controller_uid.as_ref() == Some(&set.uid);
+    let uses = |pod: &&Pod| !pod.is_finished() && !is_own(pod) && pod.claims.contains(&disk.claim);
+    pods.iter().filter(uses).collect()
+}
+
+/// A volume that an ordinal would mount again, and that no pod needs where it is
+/// attached: whoever was there last may still write to it.
+fn still_attached(item: &Ordinal, disk: &Disk, now: &Now) -> Option<Finding> {
+    let volume = now.claim(&disk.claim)?.volume.as_ref().filter(|_| disk.is_mounted_again())?;
+    let node = now.attached.get(volume)?;
+    let message = format!(
+        "volume {volume} of claim {} that {} would mount is still attached to {node}",
+        disk.claim, item.name
+    );
+    Some(rules::CLAIM_IN_USE.found(on(disk), message))
+}
+
+/// The finding for a claim that other pods use.
+pub fn in_use(item: &Ordinal, disk: &Disk, users: &[&Pod]) -> Finding {
+    let users: Vec<String> = users
+        .iter()
+        .map(|pod| match &pod.node {
+            Some(node) => format!("{} (on {node}, {})", pod.name, pod.state()),
+            None => format!("{} ({})", pod.name, pod.state()),
+        })
+        .collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    let message = format!(
+        "claim {} that {} would mount is in use by pod {}: two would write to one disk",
+        disk.claim,
+        item.name,
+        list(&users)
+    );
+    rules::CLAIM_IN_USE.found(on(disk), message)
+}
+
+/// What is lost at [`Fate::loss`].
+pub const LOST: u8 = 2;
+
+/// What has become of the disks of an ordinal that has left or come: their fates
+/// as they are now, and what was promised and does not hold. `keeps` is whether a
+/// claim without an owner stays: its pod is gone, or the set keeps it.
+pub fn outcome(item: &mut Ordinal, now: &Now, keeps: bool) -> Vec<Finding> {
+    let mut disks = std::mem::take(&mut item.claims);
+    let mut broken = Vec::new();
+    for disk in &mut disks {
+        let promised = disk.fate;
+        let claim = now.claim(&disk.claim).filter(|claim| disk.uid.as_ref() == Some(&claim.uid));
+        let why = match (item.class, promised) {
+            (Way::Leaves, Fate::Kept | Fate::ClaimGoes) => {
+                let volume = now.volume(disk.volume.as_ref());
+                disk.fate = match claim {
+                    Some(claim) => {
+                        let keeps = keeps && !is_owned(claim, item) && promised == Fate::Kept;
+                        when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref()))
+                    }
+                    None => of_gone_claim(disk, volume),
+                };
+                (disk.fate.loss() > promised.loss()).then(|| what_is_left(disk, claim, promised))
+            }
+            (Way::Comes, Fate::Mounted) => match claim {
+                Some(claim) if claim.deleting.is_none() => None,
+                _ => Some(format!(
+                    "claim {} of before is gone, so {} is on another disk, or on none",
+                    disk.claim, item.name
+                )),
+            },
+            _ => None,
+        };
+        broken.extend(why.map(|why| rules::NOT_KEPT.found(on(disk), why)));
+    }
+    item.claims = disks;
+    broken
+}
+
+/// What has become of the data of a claim that is gone.
+fn of_gone_claim(disk: &Disk, volume: VolumeSeen) -> Fate {
+    match volume {
+        VolumeSeen::Found(volume) if volume.reclaim_policy != "Retain" => Fate::Destroyed,
+        VolumeSeen::Found(volume) if volume.deleting.is_some() => Fate::VolumeGoes,
+        // Whoever has it now, it is no longer kept for this ordinal.
+        VolumeSeen::Found(volume)
+            if volume.claim.as_ref().and_then(|claim| claim.uid.as_ref()) != disk.uid.as_ref() =>
+        {
+            Fate::Unknown
+        }
+        VolumeSeen::Found(_) => Fate::ClaimGoes,
+        VolumeSeen::Gone if disk.reclaim_policy.as_deref() == Some("Retain") => Fate::Gone,
+        VolumeSeen::Gone => Fate::Destroyed,
+        VolumeSeen::Unread => Fate::Unknown,
+    }
+}
+
+/// The finding for a claim that was set aside, and is not there under its other
+/// name.
+pub fn aside_is_gone(disk: &mut Disk, aside: &str, now: &Now) -> Finding {
+    disk.fate = of_gone_claim(disk, now.volume(disk.volume.as_ref()));
+    let message = format!(
+        "claim {} was set aside as {aside}, which is gone or has lost its volume; {}",
+        disk.claim,
+        rest_of(disk)
+    );
+    rules::NOT_KEPT.found(on(disk), message)
+}
+
+fn what_is_left(disk: &Disk, claim: Option<&Claim>, promised: Fate) -> String {
+    let claim = match claim {
+        None => "is gone".to_owned(),
+        Some(claim) if claim.deleting.is_some() => "is being deleted".to_owned(),
+        Some(_) => "goes with its pod".to_owned(),
+    };
+    let (name, rest) = (&disk.claim, rest_of(disk));
+    format!("claim {name} {claim}, and the plan said: {}; {rest}", promised.label())
+}
+
+/// What is left of the volume.
+fn rest_of(disk: &Disk) -> String {
+    let volume = disk.volume.as_deref().unwrap_or("<none>");
+    match disk.fate {
+        Fate::ClaimGoes => format!("volume {volume} is kept, without a claim"),
+        Fate::VolumeGoes => format!("volume {volume} is being deleted; its policy is Retain"),
+        Fate::Destroyed => {
+            format!(
+                "volume {volume} is DESTROYED with its data: it is gone, or its policy lets it go"
+            )
+        }
+        Fate::Gone => format!(
+            "volume {volume} is gone: its data is DESTROYED, unless its storage kept the disk"
+        ),
+        _ => format!("it is not known what has become of volume {volume}"),
+    }
+}

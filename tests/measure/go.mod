@@ -1,0 +1,3 @@
+module kubectl-stateful/measure
+
+go 1.24.0
