@@ -217,6 +217,10 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn has_ended(&self) -> bool {
+        self.victim.exited().is_some()
+    }
+
     /// Waits until it exits.
     ///
     /// # Panics

@@ -158,6 +158,11 @@ impl Gate {
         assert!(!timeout.timed_out(), "no request reached the gate within {deadline:?}");
     }
 
+    /// Whether a request has reached the gate.
+    pub fn is_reached(&self) -> bool {
+        *self.0.arrived.lock().expect("nobody panics at a gate") > 0
+    }
+
     /// Lets every request through, now and later.
     pub fn release(&self) {
         self.0.open.send_replace(true);
