@@ -10,7 +10,7 @@ pub use crate::steps::paste::Given;
 use crate::{
     cluster::{DryRun, parse_timeout},
     output::{ConsentArgs, Error, Format, Look},
-    workload::{Allowed, Reference, Rule},
+    workload::{Allowed, Reference, Rule, Selector},
 };
 
 /// The StatefulSet.
@@ -30,6 +30,20 @@ impl SetArg {
         let reference = Reference::parse(&self.words, "StatefulSet").map_err(Error::usage)?;
         Ok(reference.name)
     }
+}
+
+/// Objects by their labels.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SelectorArg {
+    /// Only those with these labels, such as app=db,tier!=test
+    #[arg(
+        short = 'l',
+        id = "selector",
+        long = "selector",
+        value_name = "SELECTOR",
+        value_parser = Selector::parse
+    )]
+    pub labels: Option<Selector>,
 }
 
 /// Files instead of a cluster.

@@ -15,9 +15,11 @@ use super::{
 };
 use crate::{
     cluster::parse_timeout,
-    flags::{ConfirmationArgs, FileArgs, Given, OutputArg, RowsArg, SetArg, TimeoutArg},
+    flags::{
+        ConfirmationArgs, FileArgs, Given, OutputArg, RowsArg, SelectorArg, SetArg, TimeoutArg,
+    },
     output::{Error, Format},
-    workload::{Reference, Selector, canonical_ordinal},
+    workload::{Reference, canonical_ordinal},
 };
 
 /// List claims and volumes that nothing uses any more, and why we believe it
@@ -55,7 +57,7 @@ impl OrphansArgs {
             && report.class.is_empty()
             && report.price.is_empty()
             && report.fail_on.is_empty()
-            && report.selector.is_none()
+            && report.selector.labels.is_none()
             && report.older_than.is_none()
             && report.sort_by == SortKey::default()
             && report.output.format == Format::default()
@@ -85,7 +87,10 @@ impl OrphansArgs {
             .num_args(0..=2)
             .help("Only what belongs or belonged to this set: NAME, sts/NAME, or sts NAME")
     }),
-    mut_arg("output", |arg| arg.help("Output format; name lists only orphans"))
+    mut_arg("output", |arg| arg.help("Output format; name lists only orphans")),
+    mut_arg("selector", |arg| {
+        arg.help("Only claims and volumes with these labels, such as app=db,tier!=test")
+    })
 )]
 pub struct ReportArgs {
     #[command(flatten)]
@@ -118,9 +123,8 @@ pub struct ReportArgs {
     )]
     pub class: Vec<Class>,
 
-    /// Only claims and volumes with these labels, such as app=db,tier!=test
-    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::parse)]
-    pub selector: Option<Selector>,
+    #[command(flatten)]
+    pub selector: SelectorArg,
 
     /// Only what has been idle for this long (12h, 30d), or is this old where that is not known
     #[arg(long, value_name = "DURATION", value_parser = period)]
@@ -183,7 +187,7 @@ impl ReportArgs {
             set: self.set()?,
             classes: self.class.iter().copied().collect::<BTreeSet<_>>(),
             older_than: self.older_than,
-            selector: self.selector.clone(),
+            selector: self.selector.labels.clone(),
             sort: self.sort_by,
         })
     }
@@ -201,6 +205,11 @@ impl ReportArgs {
     mut_arg("timeout", |arg| {
         arg.default_value("2m").help(
             "How long to wait for a claim to be gone or a snapshot to be ready; 0 waits forever",
+        )
+    }),
+    mut_arg("selector", |arg| {
+        arg.conflicts_with("from").help(
+            "All orphaned claims in the namespace with these labels, such as app=db,tier!=test",
         )
     }),
     after_help = DELETE_EXAMPLES
@@ -232,15 +241,8 @@ pub struct DeleteArgs {
     )]
     pub class: Vec<Class>,
 
-    /// All orphaned claims in the namespace with these labels, such as app=db,tier!=test
-    #[arg(
-        short = 'l',
-        long,
-        value_name = "SELECTOR",
-        value_parser = Selector::parse,
-        conflicts_with = "from"
-    )]
-    pub selector: Option<Selector>,
+    #[command(flatten)]
+    pub selector: SelectorArg,
 
     /// Go on with the others where a name does not exist
     #[arg(long)]

@@ -298,6 +298,8 @@ pub struct Facts {
     pub foreign: Vec<String>,
     /// The other API groups of custom resources. Nothing is known of them.
     pub custom: Vec<String>,
+    /// The migrations of this program that have left marks, and whose journal is gone.
+    pub abandoned: BTreeSet<String>,
     /// The connection flags, for the commands in hints.
     pub flags: String,
 }

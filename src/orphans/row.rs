@@ -49,7 +49,7 @@ pub enum Class {
     Managed,
     /// Of two sets at once
     Conflict,
-    /// Not everything that decides could be read
+    /// Not everything that decides could be read, or is there any more
     Unknown,
 }
 

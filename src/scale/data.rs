@@ -26,7 +26,10 @@ pub fn when_pod_leaves(keeps: bool, claim: &Claim, volume: VolumeSeen) -> Fate {
         return Fate::NoVolume;
     }
     if keeps && claim.deleting.is_none() {
-        return Fate::Kept;
+        return match volume {
+            VolumeSeen::Found(volume) if volume.deleting.is_some() => Fate::UntilClaimGoes,
+            _ => Fate::Kept,
+        };
     }
     match volume {
         VolumeSeen::Found(volume) if volume.reclaim_policy != "Retain" => Fate::Destroyed,
@@ -74,18 +77,14 @@ pub fn volumes_wanted(items: &[&Ordinal]) -> Vec<String> {
     disks.filter(depends).filter_map(|disk| disk.volume.clone()).collect()
 }
 
-/// The volumes to look at for the end: of claims that were not to stay, or do not.
-pub fn volumes_in_doubt(items: &[&Ordinal], claims: &[Claim]) -> Vec<String> {
-    let stays = |item: &Ordinal, disk: &Disk| {
-        let claim = claims.iter().find(|claim| Some(&claim.uid) == disk.uid.as_ref());
-        disk.fate == Fate::Kept
-            && claim.is_some_and(|claim| claim.deleting.is_none() && !is_owned(claim, item))
+/// The volumes to look at for the end. One whose claim stays is looked at as well:
+/// somebody may have deleted it, which cannot be taken back.
+pub fn volumes_in_the_end(items: &[&Ordinal]) -> Vec<String> {
+    let disks = items.iter().flat_map(|item| &item.claims);
+    let promised = |disk: &&Disk| {
+        matches!(disk.fate, Fate::Kept | Fate::UntilClaimGoes | Fate::ClaimGoes | Fate::SetAside)
     };
-    let disks = items.iter().flat_map(|item| item.claims.iter().map(move |disk| (*item, disk)));
-    let doubtful = disks.filter(|(item, disk)| {
-        matches!(disk.fate, Fate::Kept | Fate::ClaimGoes) && !stays(item, disk)
-    });
-    doubtful.filter_map(|(_, disk)| disk.volume.clone()).collect()
+    disks.filter(promised).filter_map(|disk| disk.volume.clone()).collect()
 }
 
 /// Whether a step may be taken.
@@ -119,7 +118,8 @@ pub fn judge(set: &StatefulSet, items: &[&Ordinal], now: &Now, shared: bool) -> 
         }
     }
     let owned = disks().find_map(|(item, disk)| {
-        let claim = now.claim(&disk.claim).filter(|_| disk.fate == Fate::Kept)?;
+        let stays = matches!(disk.fate, Fate::Kept | Fate::UntilClaimGoes);
+        let claim = now.claim(&disk.claim).filter(|_| stays)?;
         if !is_owned(claim, item) {
             return None;
         }
@@ -135,7 +135,8 @@ fn is_owned(claim: &Claim, item: &Ordinal) -> bool {
     claim.owners.iter().any(|owner| owner.kind == "Pod" && owner.name == item.name)
 }
 
-fn on(disk: &Disk) -> String {
+/// What a finding about its claim is about.
+pub fn on(disk: &Disk) -> String {
     format!("persistentvolumeclaim/{}", disk.claim)
 }
 
@@ -232,6 +233,22 @@ pub fn in_use(item: &Ordinal, disk: &Disk, users: &[&Pod]) -> Finding {
     rules::CLAIM_IN_USE.found(on(disk), message)
 }
 
+/// The line that gives a volume without a claim to the ordinal whose `claim` had it.
+/// `at` are the flags that say where.
+pub fn line_to_adopt(
+    set: &StatefulSet,
+    ordinal: u32,
+    claim: &str,
+    volume: &str,
+    at: &str,
+) -> String {
+    let mut templates = set.claim_templates.iter();
+    let template = templates.find(|template| set.claim_name(template, ordinal) == claim);
+    let template = template.map_or_else(String::new, |one| format!(" --template {}", one.name));
+    let name = &set.name;
+    format!("kubectl stateful orphans adopt pv/{volume} --to {name}/{ordinal}{template}{at}")
+}
+
 /// What is lost at [`Fate::loss`].
 pub const LOST: u8 = 2;
 
@@ -245,12 +262,16 @@ pub fn outcome(item: &mut Ordinal, now: &Now, keeps: bool) -> Vec<Finding> {
         let promised = disk.fate;
         let claim = now.claim(&disk.claim).filter(|claim| disk.uid.as_ref() == Some(&claim.uid));
         let why = match (item.class, promised) {
-            (Way::Leaves, Fate::Kept | Fate::ClaimGoes) => {
+            (Way::Leaves, Fate::Kept | Fate::UntilClaimGoes | Fate::ClaimGoes) => {
                 let volume = now.volume(disk.volume.as_ref());
                 disk.fate = match claim {
                     Some(claim) => {
-                        let keeps = keeps && !is_owned(claim, item) && promised == Fate::Kept;
-                        when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref()))
+                        let keeps = keeps && !is_owned(claim, item) && promised != Fate::ClaimGoes;
+                        match when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref())) {
+                            // It had one when this began.
+                            Fate::NoVolume => of_gone_claim(disk, volume),
+                            fate => fate,
+                        }
                     }
                     None => of_gone_claim(disk, volume),
                 };
@@ -301,10 +322,31 @@ pub fn aside_is_gone(disk: &mut Disk, aside: &str, now: &Now) -> Finding {
     rules::NOT_KEPT.found(on(disk), message)
 }
 
+/// The finding for a volume that is being deleted, while its claim stays.
+pub fn volume_leaving(disk: &Disk) -> Finding {
+    let volume = disk.volume.as_deref().unwrap_or("<none>");
+    let message = format!(
+        "volume {volume} is being deleted, and stays only as long as claim {} does",
+        disk.claim
+    );
+    rules::VOLUME_LEAVING.found(on(disk), message)
+}
+
+/// The finding for a claim that went with its pod as the plan had said.
+pub fn claim_went(item: &Ordinal, disk: &Disk) -> Finding {
+    let volume = disk.volume.as_deref().unwrap_or("<none>");
+    let message = format!(
+        "claim {} goes with {}; volume {volume} is kept, without a claim",
+        disk.claim, item.name
+    );
+    rules::CLAIM_GOES.found(on(disk), message)
+}
+
 fn what_is_left(disk: &Disk, claim: Option<&Claim>, promised: Fate) -> String {
     let claim = match claim {
         None => "is gone".to_owned(),
         Some(claim) if claim.deleting.is_some() => "is being deleted".to_owned(),
+        Some(claim) if claim.phase == "Lost" => "has lost its volume".to_owned(),
         Some(_) => "goes with its pod".to_owned(),
     };
     let (name, rest) = (&disk.claim, rest_of(disk));

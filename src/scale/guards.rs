@@ -146,16 +146,7 @@ fn data(survey: &Survey, preview: &Preview, request: &ScaleRequest, found: &mut 
                 let finding = rules::CLAIM_GOES.found(on, message);
                 found.push(if leaving { finding } else { finding.hint(keep) });
             }
-            Fate::Kept => {
-                let pv = disk.volume.as_deref().and_then(|volume| survey.facts.volume(volume));
-                if pv.is_some_and(|pv| pv.deleting.is_some()) {
-                    let message = format!(
-                        "volume {volume} is being deleted, and stays only as long as claim {} does",
-                        disk.claim
-                    );
-                    found.push(rules::VOLUME_LEAVING.found(on, message));
-                }
-            }
+            Fate::UntilClaimGoes => found.push(data::volume_leaving(disk)),
             _ => {}
         }
     }
@@ -248,7 +239,10 @@ fn coming(
     let set = survey.set;
     for (item, disk) in preview.disks() {
         let on = format!("persistentvolumeclaim/{}", disk.claim);
-        let Some(claim) = survey.facts.claim(&disk.claim) else { continue };
+        let Some(claim) = survey.facts.claim(&disk.claim) else {
+            found.extend(starts_empty(survey, item, disk).filter(|_| !request.fresh));
+            continue;
+        };
         if claim.deleting.is_some() {
             // An earlier run has deleted the claim, and this one waits for its end.
             if disk.fate == Fate::SetAside && claim.phase == "Lost" {
@@ -273,6 +267,47 @@ fn coming(
             found.extend(readopts(survey, preview, item, disk, claim, request));
         }
     }
+}
+
+/// The finding for an ordinal without a claim, where the data of its former claim is
+/// on a volume that is left.
+fn starts_empty(survey: &Survey, item: &Ordinal, disk: &Disk) -> Option<Finding> {
+    let (set, claim) = (survey.set, &disk.claim);
+    let on = format!("persistentvolumeclaim/{claim}");
+    let Some(volumes) = &survey.facts.volumes else {
+        let message = format!(
+            "persistentvolumes could not be read: whether one has data of a former claim {claim}, \
+             without which {} starts on an empty disk, is not checked",
+            item.name
+        );
+        return Some(rules::UNREAD.found(on, message).at(Severity::Warning));
+    };
+    let left = volumes.iter().filter(|volume| {
+        let held = volume.claim.as_ref();
+        let is_its =
+            held.is_some_and(|held| held.namespace == set.namespace && held.name == *claim);
+        let is_left = matches!(volume.phase.as_str(), "Released" | "Failed");
+        is_its && is_left && volume.reclaim_policy == "Retain" && volume.deleting.is_none()
+    });
+    let names: Vec<&str> = left.map(|volume| volume.name.as_str()).collect();
+    let (what, hint) = match names.as_slice() {
+        [] => return None,
+        [one] => {
+            let at = format!(" {}", survey.at());
+            (format!("volume {one} has"), data::line_to_adopt(set, item.ordinal, claim, one, &at))
+        }
+        several => {
+            let hint = format!("kubectl stateful orphans {} {} -o wide", set.name, survey.at());
+            (format!("volumes {} have", list(several)), hint)
+        }
+    };
+    let message = format!(
+        "{} would start on an empty disk: {what} the data of its former claim {claim}; --allow {} \
+         leaves that where it is, and so does --fresh",
+        item.name,
+        rules::STARTS_EMPTY.id
+    );
+    Some(rules::STARTS_EMPTY.found(on, message).hint(hint))
 }
 
 /// The finding for a claim of before that an ordinal would mount. One that never

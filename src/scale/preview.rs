@@ -91,6 +91,9 @@ pub struct Disk {
 pub enum Fate {
     /// The claim stays, and its volume with it.
     Kept,
+    /// The claim stays, and its volume, which is being deleted, as long as the claim
+    /// does.
+    UntilClaimGoes,
     /// The claim is deleted with its pod; the volume stays, Released.
     ClaimGoes,
     /// The claim is deleted with its pod, and the volume with the claim.
@@ -124,6 +127,7 @@ impl Fate {
     pub fn label(self) -> &'static str {
         match self {
             Fate::Kept => "kept",
+            Fate::UntilClaimGoes => "goes as soon as its claim",
             Fate::ClaimGoes => "claim deleted, volume kept",
             Fate::Destroyed => "DESTROYED",
             Fate::VolumeGoes => "claim and volume deleted",
@@ -173,10 +177,14 @@ impl Preview {
         self.items.iter().flat_map(|item| item.claims.iter().map(move |disk| (item, disk)))
     }
 
-    /// Whether the same ordinals would come back to the same disks, as far as is
-    /// known.
+    /// Whether the same ordinals can come back to the same disks, as far as is known:
+    /// also where the volume of one that has left has to be given to it again.
     pub fn can_be_undone(&self) -> bool {
-        !self.disks().any(|(_, disk)| disk.fate.loss() > 0 || disk.fate == Fate::NotRead)
+        let is_lost = |(item, disk): (&Ordinal, &Disk)| {
+            let bearable = if item.class == Way::Leaves { data::LOST } else { 1 };
+            disk.fate.loss() >= bearable || disk.fate == Fate::NotRead
+        };
+        !self.disks().any(is_lost)
     }
 
     pub fn claims_of(&self, fate: Fate) -> Vec<&str> {

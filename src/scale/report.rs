@@ -67,6 +67,9 @@ pub struct AsideView {
     pub was: String,
     pub volume: Option<String>,
     pub size: Option<String>,
+    /// Whether there is a claim with the name that it had.
+    #[serde(skip)]
+    is_replaced: bool,
 }
 
 impl AsideView {
@@ -81,6 +84,7 @@ impl AsideView {
             was: names.claim.clone(),
             volume: claim.volume.clone(),
             size: claim.capacity.clone(),
+            is_replaced: claims.iter().any(|claim| claim.name == names.claim),
         })
     }
 
@@ -91,12 +95,24 @@ impl AsideView {
 
     /// The command lines that give the volume its old name back, once the ordinal
     /// is gone: the disk that it got instead is kept, Released.
-    pub fn back(&self, set: &str, at: &str) -> [String; 2] {
+    pub fn back(&self, set: &str, at: &str) -> Vec<String> {
         let ordinal = self.ordinal().unwrap_or_default();
-        [
-            format!("kubectl stateful orphans delete {}{at}", self.was),
-            format!("kubectl stateful orphans adopt pvc/{} --to {set}/{ordinal}{at}", self.claim),
-        ]
+        let AsideView { claim, was, .. } = self;
+        // A claim that is on its way out may be gone by then.
+        let delete = format!("kubectl stateful orphans delete {was} --ignore-not-found{at}");
+        let adopt = format!("kubectl stateful orphans adopt pvc/{claim} --to {set}/{ordinal}{at}");
+        Some(delete).filter(|_| self.is_replaced).into_iter().chain([adopt]).collect()
+    }
+
+    /// That the data stays under the other name.
+    pub fn stays(&self) -> Finding {
+        let AsideView { claim, was, volume, .. } = self;
+        let volume = volume.as_deref().unwrap_or("<none>");
+        let message = format!(
+            "the data of claim {was} is on volume {volume} of claim {claim}, where it was set \
+             aside: its ordinal does not find it there"
+        );
+        rules::STILL_ASIDE.found(format!("persistentvolumeclaim/{claim}"), message)
     }
 }
 
@@ -424,6 +440,7 @@ mod tests {
         let plain = Look::plain(Timestamp::UNIX_EPOCH);
         let fates = [
             Fate::Kept,
+            Fate::UntilClaimGoes,
             Fate::ClaimGoes,
             Fate::Destroyed,
             Fate::VolumeGoes,
@@ -447,6 +464,7 @@ mod tests {
             was: "data-elasticsearch-master-production-2".to_owned(),
             volume: Some("pvc-3f9a1c0b-7d1e-4c43-9a4e-5b0b6f6d0a01".to_owned()),
             size: Some("100Gi".to_owned()),
+            is_replaced: false,
         };
         for line in set_aside(&[aside], Look { columns: 80, ..plain }) {
             assert!(width(&line) <= 80, "{line}");

@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::plan::Goal;
 use crate::{
-    flags::{FileArgs, OutputArg, RowsArg, WatchArgs},
+    flags::{FileArgs, OutputArg, RowsArg, SelectorArg, WatchArgs},
     output::Error,
-    workload::{Reference, Selector},
+    workload::Reference,
 };
 
 /// Show which StatefulSets are stuck, or one as a tree, and why
@@ -21,7 +21,12 @@ use crate::{
 ///
 /// It writes nothing.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    mut_arg("selector", |arg| {
+        arg.conflicts_with("set").help("Only sets with these labels, such as app=db,tier!=test")
+    }),
+    after_help = EXAMPLES
+)]
 pub struct StatusArgs {
     /// The sets: one for its tree, several or none for a table; NAME, sts/NAME, or sts NAME
     #[arg(id = "set", value_name = "STATEFULSET", num_args = 0..)]
@@ -31,15 +36,8 @@ pub struct StatusArgs {
     #[arg(short = 'A', long, conflicts_with = "set")]
     pub all_namespaces: bool,
 
-    /// Only sets with these labels, such as app=db,tier!=test
-    #[arg(
-        short = 'l',
-        long,
-        value_name = "SELECTOR",
-        value_parser = Selector::parse,
-        conflicts_with = "set"
-    )]
-    pub selector: Option<Selector>,
+    #[command(flatten)]
+    pub selector: SelectorArg,
 
     #[command(flatten)]
     pub files: FileArgs,

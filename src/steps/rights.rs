@@ -1,6 +1,8 @@
 //! Whether the rights are there that a run needs later: asked before its first
 //! write, for without them it would stop half-way.
 
+use futures_util::future::try_join_all;
+
 use crate::{
     cluster::{
         Cluster, Failure,
@@ -29,27 +31,32 @@ pub async fn missing(
     rule: &'static Rule,
     on: &str,
 ) -> Result<Vec<Finding>, Error> {
-    let mut found = Vec::new();
-    for Needed { right, namespace, what_for } in needed {
-        let Right { verb, resource, subresource } = right;
-        let place = if resource.namespaced { format!(" in {namespace}") } else { String::new() };
-        let missing = match missing_rights_in(cluster, &namespace, &[right]).await {
-            Err(Failure::Forbidden(_) | Failure::NoSuchApi(_)) => {
-                let slash = if subresource.is_empty() { "" } else { "/" };
-                let message = format!(
-                    "whether you may {verb} {}{slash}{subresource}{place} could not be asked; it is \
-                     needed {what_for}",
-                    resource.name()
-                );
-                found.push(rule.found(on.to_owned(), message).at(Severity::Warning));
-                continue;
-            }
-            missing => missing?,
-        };
-        found.extend(missing.iter().map(|name| {
+    let asks = needed.into_iter().map(|needed| ask(cluster, needed, rule, on));
+    Ok(try_join_all(asks).await?.into_iter().flatten().collect())
+}
+
+async fn ask(
+    cluster: &Cluster,
+    needed: Needed,
+    rule: &'static Rule,
+    on: &str,
+) -> Result<Option<Finding>, Error> {
+    let Needed { right, namespace, what_for } = needed;
+    let Right { verb, resource, subresource } = right;
+    let place = if resource.namespaced { format!(" in {namespace}") } else { String::new() };
+    match missing_rights_in(cluster, &namespace, &[right]).await {
+        Err(Failure::Forbidden(_) | Failure::NoSuchApi(_)) => {
+            let slash = if subresource.is_empty() { "" } else { "/" };
+            let message = format!(
+                "whether you may {verb} {}{slash}{subresource}{place} could not be asked; it is \
+                 needed {what_for}",
+                resource.name()
+            );
+            Ok(Some(rule.found(on, message).at(Severity::Warning)))
+        }
+        missing => Ok(missing?.first().map(|name| {
             let message = format!("you may not {name}{place}, which is needed {what_for}");
-            rule.found(on.to_owned(), message)
-        }));
+            rule.found(on, message)
+        })),
     }
-    Ok(found)
 }

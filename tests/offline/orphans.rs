@@ -536,6 +536,34 @@ fn adoption(objects: &[Value], pv: Value) -> (adopt::Adoption, adopt::World) {
     (adoption, world)
 }
 
+/// The set deletes the claims of ordinals that leave, and the garbage collector comes
+/// later: until it has, the claim is not taken for one that the ordinal has.
+#[test]
+fn a_claim_that_goes_with_its_pod_is_waited_for() {
+    let owner =
+        |uid: &str| json!([{"apiVersion": "v1", "kind": "Pod", "name": "web-1", "uid": uid}]);
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web-1", "namespace": "shop", "uid": "uid-pod"},
+        "spec": {"nodeName": "a"}, "status": {"phase": "Running"},
+    });
+    let steps = |owners: Value, replicas: u32| {
+        let owned = with(claim("data-web-1"), "/metadata/ownerReferences", owners);
+        let (mut adoption, mut world) =
+            adoption(&[owned, pod.clone()], volume("data-web-1", "Bound", "Retain"));
+        world.set = set("web", replicas);
+        adoption.remember(&world);
+        let steps = adopt::plan(&adoption, &world, now()).expect("steps");
+        steps.iter().map(|step| step.action().line()).collect::<Vec<_>>()
+    };
+    let gone = steps(owner("uid-gone"), 1);
+    assert_eq!(gone.first().map(String::as_str), Some("wait for claim data-web-1 to be gone"));
+    assert!(gone.iter().any(|line| line.contains("data-web-1 created")), "{gone:?}");
+    // It runs, or it is of an ordinal that the set wants: the ordinal has the volume.
+    assert_eq!(steps(owner("uid-pod"), 1), Vec::<String>::new());
+    assert_eq!(steps(owner("uid-gone"), 2), Vec::<String>::new());
+}
+
 fn held(name: &str) -> Value {
     with(claim(name), "/metadata/finalizers", json!(["kubernetes.io/pvc-protection", HOLD]))
 }

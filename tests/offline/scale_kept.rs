@@ -254,7 +254,7 @@ impl Run {
         let preview = self.preview.clone().unwrap_or_else(|| panic!("nothing was begun"));
         let items = between(&preview, preview.from, facts.set.replicas);
         let claims = facts.claims.clone().unwrap_or_default();
-        let volumes = volumes(facts, data::volumes_in_doubt(&items, &claims));
+        let volumes = volumes(facts, data::volumes_in_the_end(&items));
         let now = Now { claims, volumes, ..Now::default() };
         let mut items: Vec<Ordinal> = items.into_iter().cloned().collect();
         for item in &mut items {
@@ -306,9 +306,10 @@ fn holds(run: &Run, end: &End) {
         let volume = run.model.get(VOLUME, name);
         let said = format!("{}: {} of {}, {:?}", disk.claim, disk.fate.label(), item.name, end);
         match (item.class, disk.fate) {
-            (Way::Leaves, Fate::Kept) => {
+            (Way::Leaves, Fate::Kept | Fate::UntilClaimGoes) => {
                 assert!(claim.is_some(), "the claim is gone: {said}");
-                assert!(volume.is_some(), "the disk is gone: {said}");
+                let volume = volume.unwrap_or_else(|| panic!("the disk is gone: {said}"));
+                assert_eq!(is_leaving(volume), disk.fate == Fate::UntilClaimGoes, "{said}");
             }
             (Way::Leaves, Fate::ClaimGoes) => assert!(volume.is_some(), "the disk is gone: {said}"),
             (Way::Comes, Fate::Mounted) if end.exit == Exit::Done => {
@@ -382,7 +383,7 @@ fn meddling_at_the_worst_moment_is_told() {
         // The write does not meet the set that was judged, and it is judged again.
         (Other::WhenScaled("Delete"), Exit::Conflict, Some("SCALE-DATA-CHANGED"), None),
         // It stays as long as its claim does.
-        (Other::DeleteVolume(2), Exit::Done, None, Some(Fate::Kept)),
+        (Other::DeleteVolume(2), Exit::Done, None, Some(Fate::UntilClaimGoes)),
     ] {
         // Between the look and the write: the step has been decided on.
         let case = Case {

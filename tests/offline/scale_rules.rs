@@ -13,6 +13,7 @@ use kubectl_stateful::{
         plan::{self, Memory, Move, State, Terms},
         preview::{Fate, Ordinal, Preview, ScaleRequest},
         record::{ANNOTATION, Record},
+        report::AsideView,
         rules,
     },
     workload::{Facts, Finding, SnapshotClass, Snapshots, Survey},
@@ -88,6 +89,23 @@ fn replicas(count: u32) -> Value {
 /// A set at two, with the claim of a third from before.
 fn at_two() -> Vec<Value> {
     replace(without(healthy(), &["Pod/web-2"]), vec![replicas(2)])
+}
+
+/// The same, whose claim was deleted, and whose volume was kept.
+fn released() -> Vec<Value> {
+    let volume = with(keeps(volume(2)), "/status/phase", json!("Released"));
+    replace(without(at_two(), &["PersistentVolumeClaim/www-web-2"]), vec![volume])
+}
+
+/// What is said of a claim that the scaling of a record has set aside.
+fn still_aside() -> Vec<Finding> {
+    let record = Record::begin(&facts(&at_two()).set, 3, "me", now());
+    let name = json!(fresh::aside("www-web-2", &record));
+    let aside = with(claim(2), "/metadata/name", name);
+    let facts = facts(&replace(at_two(), vec![aside]));
+    let claims = facts.claims.as_deref().expect("claims");
+    let names = fresh::of_record(&facts, &record.abort());
+    names.iter().filter_map(|names| AsideView::of(names, claims)).map(|one| one.stays()).collect()
 }
 
 /// A pod that is not of the set.
@@ -169,7 +187,7 @@ fn turn(then: &[Value], now_there: &[Value], request: &ScaleRequest) -> (Facts, 
     let item = preview(&before, request).items.remove(0);
     let claims = after.claims.clone().unwrap_or_default();
     let mut volumes = data::volumes_wanted(&[&item]);
-    volumes.extend(data::volumes_in_doubt(&[&item], &claims));
+    volumes.extend(data::volumes_in_the_end(&[&item]));
     let volumes =
         volumes.into_iter().map(|name| (name.clone(), after.volume(&name).cloned())).collect();
     let pods = after.pods.clone().unwrap_or_default();
@@ -270,6 +288,8 @@ fn guard_cases() -> Vec<Case> {
         case("SCALE-VOLUME-LEAVING", refused(&healthy_with(vec![leaving(volume(2))]), &two)),
         case("SCALE-SNAPSHOT-NEEDS-CLAIM", refused(&healthy_with(retained()), &snapshot)),
         case("SCALE-READOPTS-DATA", refused(&at_two(), &to(3))),
+        case("SCALE-STARTS-EMPTY", refused(&released(), &to(3))),
+        case("SCALE-STILL-ASIDE", still_aside()),
         case("SCALE-CLAIM-IN-USE", refused(&replace(at_two(), vec![reader("www-web-2")]), &to(3))),
         case("SCALE-CLAIM-LEAVING", refused(&replace(at_two(), vec![leaving(claim(2))]), &to(3))),
         case("SCALE-MEMBER-UNHEALTHY", refused(&healthy_with(vec![unready(0, 5)]), &two)),
@@ -454,6 +474,49 @@ fn what_was_to_be_kept_is_looked_at_in_the_end() {
         assert_eq!(reasons.len(), 1, "{reasons:?}");
         assert!(reasons[0].message.contains("the plan said: kept"), "{reasons:?}");
     }
+}
+
+/// A volume that is being deleted is not called kept, and a claim that has lost its
+/// volume is no claim that never had one.
+#[test]
+fn a_volume_that_goes_is_told_from_one_that_stays() {
+    let two = to(2);
+    let (fate, found) = ended(&healthy(), &healthy_with(vec![leaving(volume(2))]), &two);
+    assert_eq!((fate, found), (Fate::UntilClaimGoes, Vec::new()));
+    let lost = with(claim(2), "/status/phase", json!("Lost"));
+    let lost = replace(without(healthy(), &["PersistentVolume/pv-2"]), vec![lost]);
+    let (fate, found) = ended(&healthy(), &lost, &two);
+    assert_eq!((fate, found.len()), (Fate::Destroyed, 1), "{found:?}");
+    assert!(found[0].message.contains("has lost its volume"), "{found:?}");
+}
+
+/// An ordinal without a claim starts empty only where nobody has the data, or where
+/// that was said.
+#[test]
+fn a_volume_that_a_claim_has_left_is_asked_about() {
+    let ids = |objects: &[Value], request: &ScaleRequest| {
+        let found = refused(objects, request);
+        found.iter().map(|finding| finding.id).collect::<Vec<_>>()
+    };
+    let fresh = ScaleRequest { fresh: true, ..to(3) };
+    assert_eq!(ids(&released(), &fresh), Vec::<&str>::new());
+    let abort = ScaleRequest { aborts: true, ..to(3) };
+    assert_eq!(ids(&released(), &abort), ["SCALE-STARTS-EMPTY"]);
+    for other in [
+        leaving(with(keeps(volume(2)), "/status/phase", json!("Released"))),
+        with(volume(2), "/status/phase", json!("Released")),
+        with(keeps(volume(2)), "/status/phase", json!("Available")),
+    ] {
+        assert_eq!(ids(&replace(released(), vec![other]), &to(3)), Vec::<&str>::new());
+    }
+    let one = refused(&released(), &to(3)).remove(0);
+    let line = "kubectl stateful orphans adopt pv/pv-2 --to web/2 --template www -n default";
+    assert_eq!(one.hint.as_deref(), Some(line));
+    let other = with(volume(2), "/metadata/name", json!("pv-9"));
+    let other = with(keeps(other), "/status/phase", json!("Released"));
+    let several = refused(&replace(released(), vec![other]), &to(3)).remove(0);
+    assert!(several.message.contains("pv-2") && several.message.contains("pv-9"), "{several:?}");
+    assert_eq!(several.hint.as_deref(), Some("kubectl stateful orphans web -n default -o wide"));
 }
 
 /// An earlier run of the same has added an ordinal that is not ready yet: the

@@ -254,9 +254,9 @@ impl<'a> Judge<'a> {
         }
         if let Some(mark) = &claim.mark {
             let at = (&*claim.namespace, &*claim.name);
-            let (why, line) = self.operation(mark, claim.volume.as_ref(), at);
-            let row = with_candidate(self.base(claim, Class::Managed, why), candidates);
-            return Row { goes_on: line, ..row };
+            let of = self.operation(mark, claim.volume.as_ref(), at);
+            let row = with_candidate(self.base(claim, of.class, of.why), candidates);
+            return Row { goes_on: of.line, ..row };
         }
         match self.ownership(claim) {
             Ownership::OwnerGone(owners) => {

@@ -6,8 +6,20 @@ use serde_json::Value;
 use super::Judge;
 use crate::{
     handover::{Tag, is_of_scaling},
-    orphans::model::{Set, Text},
+    orphans::{
+        model::{Set, Text},
+        row::Class,
+    },
 };
+
+/// What a mark says.
+pub(super) struct Operation {
+    /// Managed; or unknown, where nothing tells any more what the mark is for.
+    pub class: Class,
+    pub why: String,
+    /// The line that goes on with it.
+    pub line: Option<String>,
+}
 
 impl Judge<'_> {
     /// `mark` is the note on a volume, or the operation on a claim, whose `volume`
@@ -17,17 +29,32 @@ impl Judge<'_> {
         mark: &str,
         volume: Option<&Text>,
         (namespace, claim): (&str, &str),
-    ) -> (String, Option<String>) {
+    ) -> Operation {
         let of_volume = || self.volumes.get(&**volume?)?.mark.as_deref().and_then(Tag::read);
         let tag = Tag::read(mark).or_else(of_volume);
         let flags = &self.facts.flags;
         let op = tag.as_ref().map_or(mark, |tag| tag.op.as_str());
         if !is_of_scaling(op) {
-            let why = format!("it belongs to migration {op} of kubectl stateful");
             let at = tag.as_ref().map_or(namespace, |tag| tag.namespace.as_str());
-            let set = tag.as_ref().map(|tag| format!(" sts/{}", tag.set())).unwrap_or_default();
-            let line = format!("kubectl stateful migrate status{set} -n {at}{flags}");
-            return (why, Some(line));
+            let status = |set: &str| format!("kubectl stateful migrate status{set} -n {at}{flags}");
+            return match &tag {
+                Some(Tag { journal, .. }) if self.facts.abandoned.contains(op) => Operation {
+                    class: Class::Unknown,
+                    why: format!(
+                        "it has the mark of migration {op} of kubectl stateful, whose journal \
+                         (ConfigMap {journal} in {at}) is gone: no migration goes on with it"
+                    ),
+                    line: Some(status("")),
+                },
+                tag => {
+                    let set = tag.as_ref().map(|tag| format!(" sts/{}", tag.set()));
+                    Operation {
+                        class: Class::Managed,
+                        why: format!("it belongs to migration {op} of kubectl stateful"),
+                        line: Some(status(&set.unwrap_or_default())),
+                    }
+                }
+            };
         }
         // Without its note, the name of the claim tells the set.
         let named = || self.candidates(namespace, claim.split("-aside-").next()?).pop();
@@ -48,7 +75,7 @@ impl Judge<'_> {
             let to = goal(found);
             format!("kubectl stateful scale {set} {to} -n {namespace}{flags}")
         });
-        (why, line)
+        Operation { class: Class::Managed, why, line }
     }
 }
 

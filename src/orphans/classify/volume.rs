@@ -111,16 +111,18 @@ impl<'a> Judge<'a> {
             return None;
         }
         let node = self.node_of(Some(&volume.name));
-        let (class, first) = self.state(volume, node.as_deref());
-        let mut evidence: Vec<String> = first.into_iter().collect();
-        let mut goes_on = None;
-        if let Some(mark) = &volume.mark {
+        let marked = volume.mark.as_ref().map(|mark| {
             let claim = volume.claim.as_ref();
             let at = claim.map(|claim| (&*claim.namespace, &*claim.name)).unwrap_or_default();
-            let (why, line) = self.operation(mark, None, at);
-            evidence.push(why);
-            goes_on = line;
-        }
+            self.operation(mark, None, at)
+        });
+        let (class, first, goes_on) = if let Some(of) = marked {
+            (of.class, Some(of.why), of.line)
+        } else {
+            let (class, first) = self.state(volume, node.as_deref());
+            (class, first, None)
+        };
+        let mut evidence: Vec<String> = first.into_iter().collect();
         evidence.push(self.former_claim(volume));
         evidence.push(fate_of(volume));
         let mut row = Row::of_volume(volume, node, class, evidence);
@@ -142,9 +144,6 @@ impl<'a> Judge<'a> {
 
     /// What it is, and what decides that if not its phase.
     fn state(&self, volume: &'a Volume, node: Option<&str>) -> (Class, Option<String>) {
-        if volume.mark.is_some() {
-            return (Class::Managed, None);
-        }
         if let Some(pod) = self.writer(volume) {
             let why = format!("pod {} runs, names its claim, and may still write to it", pod.name);
             return (Class::PvInUse, Some(why));

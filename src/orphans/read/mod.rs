@@ -20,6 +20,7 @@ mod tests;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -29,6 +30,7 @@ use self::{item::Item, objects::DiskObject};
 use super::model::{Facts, Kind};
 use crate::{
     cluster::{Cluster, Failure, Resource, pages::Page, read::api_groups},
+    handover::{Tag, is_of_scaling},
     workload::{Unread, pool::Pool},
 };
 
@@ -97,9 +99,33 @@ pub async fn facts(cluster: &Cluster, namespace: Option<&str>) -> Result<Facts, 
                 cluster.terminal().verbose(1, "the list of claims expired; reading again");
             }
             Err(failure) => return Err(failure),
-            Ok(()) => return Ok(reading.facts.into_inner()),
+            Ok(()) => {
+                let mut facts = reading.facts.into_inner();
+                facts.abandoned = abandoned(cluster, &facts).await?;
+                return Ok(facts);
+            }
         }
     }
+}
+
+/// The migrations with a note on a volume whose journal is gone. Without such notes,
+/// nothing is read; what may not be read is not here.
+async fn abandoned(cluster: &Cluster, facts: &Facts) -> Result<BTreeSet<String>, Failure> {
+    let notes = facts.volumes.iter().filter_map(|volume| Tag::read(volume.mark.as_deref()?));
+    let migrations = notes.filter(|tag| !is_of_scaling(&tag.op));
+    // Each has a note on many volumes.
+    let by_op: BTreeMap<String, Tag> = migrations.map(|tag| (tag.op.clone(), tag)).collect();
+    let asks = by_op.into_iter().map(|(op, tag)| async move {
+        let journal = Resource::CONFIG_MAP.object(&tag.namespace, &tag.journal);
+        match cluster.find::<serde_json::Value>(&journal).await {
+            // The next migration to the same set has a journal of the same name.
+            Ok(Some(found)) if found.to_string().contains(&op) => Ok(None),
+            Ok(_) => Ok(Some(op)),
+            Err(Failure::Forbidden(_)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    });
+    Ok(try_join_all(asks).await?.into_iter().flatten().collect())
 }
 
 /// Where nothing was found in a namespace: whether that exists at all.

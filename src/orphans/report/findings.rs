@@ -6,8 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{View, short, size};
+use super::{
+    View,
+    lacking::{ADOPT, DELETE, KEEP, Lacking},
+    short, size,
+};
 use crate::{
+    cluster::rights::Right,
     handover::{HOLD, KEEPS},
     orphans::{
         model::{Claim, Facts, Text},
@@ -21,7 +26,13 @@ use crate::{
 impl View {
     /// Adds a finding for each class, and for each set that would mount old
     /// claims when scaled up. Of the classes that `fails` names it is an error.
-    pub fn add_findings(&mut self, by_age: usize, fails: impl Fn(Class) -> bool) {
+    /// `lacking` are the rights that the lines to paste need, and that are missing.
+    pub fn add_findings(
+        &mut self,
+        by_age: usize,
+        fails: impl Fn(Class) -> bool,
+        lacking: &Lacking,
+    ) {
         let mut by_class: BTreeMap<Class, Vec<&Row>> = BTreeMap::new();
         let mut by_set: BTreeMap<(&str, &str), Vec<(&Row, u32)>> = BTreeMap::new();
         for row in &self.items {
@@ -43,7 +54,10 @@ impl View {
             let severity = if fails(*class) { Severity::Error } else { rule.severity };
             let mut finding =
                 rule.found(rows[0].reference(), class_message(*class, rows)).at(severity);
-            finding.hint = self.hint(*class, rows);
+            match self.hint(*class, rows, lacking) {
+                Ok(hint) => finding.hint = hint,
+                Err(why) => finding.message = format!("{}; {why}", finding.message),
+            }
             findings.push(finding);
         }
         findings.extend(by_set.iter().map(|((_, set), rows)| self.readopted(set, rows)));
@@ -74,22 +88,49 @@ impl View {
 
     /// The next command for the rows of a class, where there is one that runs as it
     /// stands.
-    fn hint(&self, class: Class, rows: &[&Row]) -> Option<String> {
+    ///
+    /// # Errors
+    /// Which right is missing for that.
+    fn hint(
+        &self,
+        class: Class,
+        rows: &[&Row],
+        lacking: &Lacking,
+    ) -> Result<Option<String>, String> {
+        let allowed = |line: Option<String>, command, needed: &[Right]| match line
+            .as_ref()
+            .and_then(|_| lacking.of(command, needed))
+        {
+            Some(why) => Err(why),
+            None => Ok(line),
+        };
         let at_risk =
             |row: &Row| row.volume.is_some() && row.reclaim_policy.as_deref() != Some("Retain");
         match class {
-            Class::PvReleased | Class::PvFailed => self.adopt(rows.first()?),
+            Class::PvReleased | Class::PvFailed => {
+                let first = rows.first().and_then(|row| self.adopt(row));
+                allowed(first, "orphans adopt", &ADOPT)
+            }
             // Before the claim is gone, its volume can still be told to stay.
             Class::TerminatingInUse | Class::TerminatingStuck => {
-                self.delete(rows.iter().copied().filter(|row| !row.is_volume() && at_risk(row)))
+                let rows = rows.iter().copied().filter(|row| !row.is_volume() && at_risk(row));
+                allowed(self.delete(rows), "orphans delete", &KEEP)
             }
-            Class::Managed => rows.iter().find_map(|row| row.goes_on.clone()),
-            Class::OwnerGone => None,
+            Class::Managed | Class::Unknown => Ok(rows.iter().find_map(|row| row.goes_on.clone())),
+            Class::OwnerGone => Ok(None),
             _ if class.is_orphan() => {
-                let sure = |row: &&Row| row.confidence == Confidence::High;
-                self.delete(rows.iter().copied().filter(sure)).or_else(|| self.describe(rows))
+                let sure = || rows.iter().copied().filter(|row| row.confidence == Confidence::High);
+                let needed = if sure().any(at_risk) {
+                    &DELETE[..]
+                } else if sure().any(|row| row.volume.is_some()) {
+                    &DELETE[1..]
+                } else {
+                    &DELETE[3..]
+                };
+                let line = allowed(self.delete(sure()), "orphans delete", needed)?;
+                Ok(line.or_else(|| self.describe(rows)))
             }
-            _ => None,
+            _ => Ok(None),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod deletion;
 mod findings;
+pub mod lacking;
 
 pub use findings::{left_held, line_to_let_go};
 

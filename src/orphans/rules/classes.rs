@@ -199,7 +199,9 @@ rule!(
     pub UNKNOWN,
     "ORPHANS-UNKNOWN",
     Warning,
-    "Nothing can be said about this claim, because a list that decides could not be read.",
-    "The evidence names the lists.",
-    "Get the right to list them; docs/orphans.md has the role."
+    "Nothing can be said about this claim or volume: a list that decides could not be read, or it \
+     has the mark of a migration whose journal is gone.",
+    "The evidence names the lists, or the migration and its ConfigMap.",
+    "Get the right to list them; docs/orphans.md has the role. What a migration has left, `migrate \
+     status` shows."
 );

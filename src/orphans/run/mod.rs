@@ -17,7 +17,7 @@ use super::{
     classify::judge,
     model::{Facts, Kind},
     offline, read,
-    report::{self, View},
+    report::{self, View, lacking::Lacking},
     select::Filter,
     totals::{self, Totals},
 };
@@ -50,19 +50,38 @@ async fn report(
 ) -> Result<Exit, Error> {
     args.rows.check(matches!(args.output.format, Format::Table | Format::Wide))?;
     let filter = args.filter()?;
+    let mut cluster = None;
     let facts = if args.files.is_empty() {
-        let cluster = Cluster::connect(connection, terminal).await?;
-        let namespace = (!args.all_namespaces).then(|| cluster.namespace().to_owned());
-        let mut facts = read::facts(&cluster, namespace.as_deref()).await?;
-        read::check_namespace(&cluster, &mut facts).await?;
-        terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
+        let connected = Cluster::connect(connection, terminal).await?;
+        let namespace = (!args.all_namespaces).then(|| connected.namespace().to_owned());
+        let mut facts = read::facts(&connected, namespace.as_deref()).await?;
+        read::check_namespace(&connected, &mut facts).await?;
+        cluster = Some(connected);
         facts
     } else {
         let namespace = connection.namespace.as_deref().filter(|_| !args.all_namespaces);
         offline::read(&args.files.paths, namespace, args.complete)?
     };
     let now = Timestamp::now();
-    let (view, exit) = view(args, &filter, facts, now)?;
+    let (mut view, by_age) = view(args, &filter, facts, now)?;
+    let lacking = match &cluster {
+        Some(cluster) if view.items.iter().any(Lacking::matters) => {
+            rights::lacking(cluster, view.namespace.as_deref()).await?
+        }
+        _ => Lacking::default(),
+    };
+    if let Some(cluster) = &cluster {
+        terminal.verbose(4, &format!("read with {} requests", cluster.requests()));
+    }
+    let fails = |class| args.fail_on.iter().any(|one| one.matches(class));
+    view.add_findings(by_age, fails, &lacking);
+    let exit = if view.items.iter().any(|row| fails(row.class)) {
+        Exit::Found
+    } else if view.unread.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Incomplete
+    };
     let look = args.rows.applied(Look::of(terminal, now));
     let text = report::render(&view, exit, args.output.format, look)?;
     // Where stdout has only names or rows, an empty one must not look like an answer.
@@ -96,13 +115,14 @@ pub async fn of_set(cluster: &Cluster, set: &str) -> Result<View, Error> {
     })
 }
 
-/// The report, and its exit code.
+/// The report without the findings for its rows, and in how many of these the age
+/// stands for the idle time.
 fn view(
     args: &ReportArgs,
     filter: &Filter,
     mut facts: Facts,
     now: Timestamp,
-) -> Result<(View, Exit), Error> {
+) -> Result<(View, usize), Error> {
     let verdict = judge(&facts, now);
     let mut rows = verdict.rows;
     let applied = filter.apply(&mut rows, now);
@@ -123,7 +143,7 @@ fn view(
     let (unread, flags) = (take(&mut facts.unread), take(&mut facts.flags));
     // Tens of thousands of objects: free them before the report is built.
     drop(facts);
-    let mut view = View {
+    let view = View {
         namespace,
         set: filter.set.clone(),
         filtered: applied.filtered,
@@ -134,14 +154,5 @@ fn view(
         unread,
         flags,
     };
-    let fails = |class| args.fail_on.iter().any(|one| one.matches(class));
-    view.add_findings(applied.by_age, fails);
-    let exit = if view.items.iter().any(|row| fails(row.class)) {
-        Exit::Found
-    } else if view.unread.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Incomplete
-    };
-    Ok((view, exit))
+    Ok((view, applied.by_age))
 }

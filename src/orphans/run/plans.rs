@@ -13,7 +13,7 @@ use crate::{
     cluster::Cluster,
     handover::Held,
     orphans::{
-        classify::{Judgement, judge_claim},
+        classify::{Judgement, judge_claim, judge_volume},
         delete::{Data, DeleteOptions, Step, Target, World, data, fate_of, plan},
         model::{self, Facts},
         read::{self, around},
@@ -65,6 +65,13 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place of a row, where the set has it.
+    fn of(row: Row, facts: &Facts, namespace: &str) -> Option<Place> {
+        let Row { set, template, ordinal, .. } = row;
+        let place = Place { set: set?, template: template?, ordinal: ordinal? };
+        place.exists(facts, namespace).then_some(place)
+    }
+
     /// Whether the set is there, and has the template: a guess by name is nothing
     /// that a volume can be given back to.
     fn exists(&self, facts: &Facts, namespace: &str) -> bool {
@@ -97,7 +104,7 @@ impl Plan {
     fn undo(&self, flags: &str) -> Option<String> {
         let Place { set, template, ordinal } = self.place.as_ref()?;
         let (volume, namespace) = (self.volume.as_ref()?, self.target.namespace.as_ref()?);
-        let is_kept = self.data == Data::Kept && self.result == "deleted";
+        let is_kept = self.data == Data::Kept && ["deleted", "gone"].contains(&self.result);
         (is_kept && !self.is_shared && self.again == Again::No).then(|| {
             format!(
                 "kubectl stateful orphans adopt pv/{volume} --to {set}/{ordinal} \
@@ -155,12 +162,15 @@ pub async fn plan_all(
         let now = Timestamp::now();
         match plan(&target, &world, options, now) {
             Ok(steps) if steps.is_empty() => {
-                let left = facts.and_then(|facts| left_by(&target, facts));
+                let left = facts.and_then(|facts| left_by(&target, facts).map(|one| (one, facts)));
                 // A report vouches for what was there; a name may be a typing error.
                 if left.is_none() && target.uid.is_none() && !ignore_not_found {
                     return Err(targets::not_found(&target, cluster));
                 }
-                plans.push(Plan::gone(target, left));
+                plans.push(match left {
+                    Some((volume, facts)) => Plan::gone_from(target, volume, facts, now),
+                    None => Plan::gone(target),
+                });
             }
             Ok(steps) => {
                 remember(&mut target, &world);
@@ -213,11 +223,7 @@ impl Plan {
             }
         });
         let is_shared = row.as_ref().is_some_and(|row| !row.shares_disk_with.is_empty());
-        let place = row.and_then(|row| {
-            let Row { set, template, ordinal, .. } = *row;
-            let place = Place { set: set?, template: template?, ordinal: ordinal? };
-            place.exists(&world.facts, target.namespace.as_deref()?).then_some(place)
-        });
+        let place = row.and_then(|row| Place::of(*row, &world.facts, target.namespace.as_deref()?));
         Plan {
             volume: volume.filter(|name| !name.is_empty()).map(str::to_owned),
             held: volume_of_claim(world),
@@ -233,21 +239,36 @@ impl Plan {
         }
     }
 
-    /// One that does not exist any more; `left` is the volume that it had.
-    fn gone(target: Target, left: Option<&model::Volume>) -> Plan {
+    /// One that does not exist any more.
+    fn gone(target: Target) -> Plan {
         Plan {
-            volume: left.map(|volume| volume.name.to_string()),
+            volume: None,
             held: None,
-            data: left
-                .map_or(Data::None, |volume| fate_of(&volume.policy, volume.deleting.is_some())),
-            policy: left.map(|volume| volume.policy.to_string()).unwrap_or_default(),
-            is_retained: left.is_some_and(|volume| &*volume.policy == "Retain"),
+            data: Data::None,
+            policy: String::new(),
+            is_retained: false,
             place: None,
             is_shared: false,
             again: Again::No,
             result: "gone",
             target,
             steps: Vec::new(),
+        }
+    }
+
+    /// The same, whose volume is left. Where nothing else has that, it can be given to
+    /// its ordinal.
+    fn gone_from(target: Target, left: &model::Volume, facts: &Facts, now: Timestamp) -> Plan {
+        let row = judge_volume(facts, &left.name, now).filter(|row| row.is_free);
+        let namespace = target.namespace.clone();
+        let place = row.zip(namespace).and_then(|(row, at)| Place::of(row, facts, &at));
+        Plan {
+            volume: Some(left.name.to_string()),
+            data: fate_of(&left.policy, left.deleting.is_some()),
+            policy: left.policy.to_string(),
+            is_retained: &*left.policy == "Retain",
+            place,
+            ..Plan::gone(target)
         }
     }
 }

@@ -5,12 +5,32 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    cluster::{Cluster, Resource, rights::Right},
-    orphans::{delete::Action, rules},
+    cluster::{
+        Cluster, Failure, Resource,
+        rights::{Right, missing_rights_in},
+    },
+    orphans::{
+        delete::Action,
+        report::lacking::{self, Lacking},
+        rules,
+    },
     output::Error,
     steps::rights::{self, Needed},
     workload::Finding,
 };
+
+/// What the user may not do of what the lines of a report do, in the namespace that was
+/// read or in all. Where that cannot be asked for, nothing is withheld: the commands
+/// themselves ask again.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn lacking(cluster: &Cluster, namespace: Option<&str>) -> Result<Lacking, Error> {
+    match missing_rights_in(cluster, namespace.unwrap_or_default(), &lacking::ALL).await {
+        Err(Failure::Forbidden(_) | Failure::NoSuchApi(_)) => Ok(Lacking::default()),
+        missing => Ok(Lacking(missing?)),
+    }
+}
 
 /// The rights that are needed, each once: by what it is for.
 #[derive(Default)]

@@ -141,7 +141,8 @@ async fn matching(args: &DeleteArgs, cluster: &Cluster) -> Result<Chosen, Error>
             [] => row.orphan,
             classes => classes.contains(&row.class),
         };
-        of_class && args.selector.as_ref().is_none_or(|selector| selector.matches(&row.labels))
+        of_class
+            && args.selector.labels.as_ref().is_none_or(|selector| selector.matches(&row.labels))
     };
     let (volumes, claims): (Vec<_>, Vec<_>) =
         verdict.rows.iter().filter(is_wanted).partition(|row| row.is_volume());

@@ -72,9 +72,19 @@ pub struct Names {
 /// What stands between the name of a claim and the time at which it was set aside.
 const ASIDE: &str = "-aside-";
 
+/// What the names of all claims end in that this scaling sets aside.
+fn tail(record: &Record) -> String {
+    record.started.strftime(&format!("{ASIDE}%Y%m%dt%H%M%S")).to_string()
+}
+
+/// The id of the scaling in our marks.
+fn op(record: &Record) -> String {
+    record.started.strftime(&format!("{SCALING}%Y%m%dt%H%M%S")).to_string()
+}
+
 /// The name under which a claim is kept: `data-web-3-aside-20261121t101500`.
 pub fn aside(claim: &str, record: &Record) -> String {
-    let tail = record.started.strftime(&format!("{ASIDE}%Y%m%dt%H%M%S")).to_string();
+    let tail = tail(record);
     // Names have at most 253 characters.
     let room = 253 - tail.len();
     format!("{}{tail}", claim.get(..room).unwrap_or(claim))
@@ -82,7 +92,7 @@ pub fn aside(claim: &str, record: &Record) -> String {
 
 /// The claims of an ordinal, with the names that this scaling gives them.
 pub fn names(set: &StatefulSet, record: &Record, ordinal: u32) -> Vec<Names> {
-    let op = record.started.strftime(&format!("{SCALING}%Y%m%dt%H%M%S")).to_string();
+    let op = op(record);
     let claims = set.claim_templates.iter().map(|template| set.claim_name(template, ordinal));
     let names = claims.map(|claim| Names {
         op: op.clone(),
@@ -91,6 +101,22 @@ pub fn names(set: &StatefulSet, record: &Record, ordinal: u32) -> Vec<Names> {
         volume: None,
     });
     names.collect()
+}
+
+/// The claims that the scaling of this record has set aside so far, whichever run
+/// did it. A scaling that goes back keeps the time at which it began.
+pub fn of_record(facts: &Facts, record: &Record) -> Vec<Names> {
+    let (op, tail) = (op(record), tail(record));
+    let aside = facts.claims.iter().flatten().filter_map(|claim| {
+        let old = claim.name.strip_suffix(&tail).filter(|old| is_claim_of(&facts.set, old))?;
+        Some(Names {
+            op: op.clone(),
+            claim: old.to_owned(),
+            aside: claim.name.clone(),
+            volume: claim.volume.clone(),
+        })
+    });
+    aside.collect()
 }
 
 /// What runs on this set have begun and not finished, according to the marks on

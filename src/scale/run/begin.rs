@@ -4,14 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::rights;
 use crate::{
-    cluster::{
-        Cluster, Resource,
-        claims::Claims,
-        read,
-        rights::{Right, missing_rights},
-        snapshots,
-    },
+    cluster::{Cluster, claims::Claims, read, snapshots},
     output::Error,
     scale::{
         args::ScaleArgs,
@@ -20,10 +15,11 @@ use crate::{
         plan::Terms,
         preview::{Fate, Preview, ScaleRequest},
         record::Record,
+        report::AsideView,
         rest, rules,
     },
     steps,
-    workload::{Allowed, Facts, Finding, Pod, PodManagement, Severity, StatefulSet, Survey},
+    workload::{Allowed, Facts, Finding, Pod, PodManagement, StatefulSet, Survey, refuses},
 };
 
 /// What a scaling would do.
@@ -39,6 +35,8 @@ pub struct ScalePlan {
     /// The claims with which an earlier run has begun, and that are finished
     /// first.
     pub begun: Vec<Names>,
+    /// The claims that earlier runs of the scaling have set aside.
+    pub set_aside: Vec<Names>,
     pub findings: Vec<Finding>,
 }
 
@@ -76,15 +74,21 @@ pub async fn decide(
         let found = snapshots::snapshots(cluster).await?;
         guards::snapshots(&survey, &preview, &found, class, &mut findings);
     }
+    let set_aside = found.as_ref().map(|record| fresh::of_record(facts, record));
+    let set_aside = set_aside.unwrap_or_default();
+    if args.abort {
+        let claims = facts.claims.as_deref().unwrap_or_default();
+        let views = set_aside.iter().filter_map(|names| AsideView::of(names, claims));
+        findings.extend(views.map(|view| view.stays()));
+    }
     let terms = terms(args, &request, &allowed);
     preview.rest.extend(rest::of_record(set, found.as_ref(), record.as_ref(), &terms));
     if !preview.is_empty() {
-        for right in missing_rights(cluster, &rights(args, &preview, &begun)).await? {
-            let message = format!("the user may not {right}");
-            findings.push(rules::NO_RIGHTS.found(set.reference(), message));
-        }
+        findings.extend(rights::missing(cluster, set, args).await?);
     }
-    findings.extend(unseen_attachments(cluster, set, &preview).await?);
+    if !preview.claims_of(Fate::Mounted).is_empty() {
+        findings.extend(rights::unseen_attachments(cluster, set).await?);
+    }
     // Allowing this has no effect under OrderedReady: the controller waits.
     let allowed = match set.pod_management {
         PodManagement::OrderedReady => allowed.without(&rules::MEMBER_UNHEALTHY),
@@ -93,28 +97,7 @@ pub async fn decide(
     allowed.weigh(&mut findings);
     findings.sort_by_key(|finding| finding.severity);
     let terms = Terms { unhealthy: allowed.contains(&rules::MEMBER_UNHEALTHY), ..terms };
-    Ok(ScalePlan { found, record, request, terms, preview, begun, findings })
-}
-
-/// Where a claim is mounted again, a volume that is still attached elsewhere stops the
-/// run. Who may not see that is told.
-async fn unseen_attachments(
-    cluster: &Cluster,
-    set: &StatefulSet,
-    preview: &Preview,
-) -> Result<Option<Finding>, Error> {
-    if preview.claims_of(Fate::Mounted).is_empty() {
-        return Ok(None);
-    }
-    let right = Right { verb: "list", resource: Resource::ATTACHMENT, subresource: "" };
-    let missing = missing_rights(cluster, &[right]).await?;
-    Ok(missing.first().map(|right| {
-        let message = format!(
-            "the user may not {right}: whether a volume that is mounted again is still attached to \
-             another node is not checked"
-        );
-        rules::UNREAD.found(set.reference(), message).at(Severity::Warning)
-    }))
+    Ok(ScalePlan { found, record, request, terms, preview, begun, set_aside, findings })
 }
 
 /// What is asked for, as far as it concerns the ordinals that leave or come.
@@ -153,6 +136,12 @@ async fn around(
         let mounts = !preview.claims_of(Fate::Mounted).is_empty();
         let pods = if mounts { read::pods(cluster).await? } else { Vec::new() };
         return Ok((begun, pods));
+    }
+    let lacking = rights::missing_to_set_aside(cluster, set).await?;
+    let is_refused = refuses(&lacking);
+    findings.extend(lacking);
+    if is_refused {
+        return Ok((begun, Vec::new()));
     }
     let record = record.cloned().unwrap_or_else(|| Record::begin(set, request.to, "", now));
     let coming = preview.items.iter().flat_map(|item| fresh::names(set, &record, item.ordinal));
@@ -222,25 +211,4 @@ fn check_flags(args: &ScaleArgs, from: u32, to: u32) -> Result<(), Error> {
         return no("--on-abort", "undoes a hook before an ordinal, and there is none");
     }
     Ok(())
-}
-
-/// The rights that the scaling needs.
-fn rights(args: &ScaleArgs, preview: &Preview, begun: &[Names]) -> Vec<Right> {
-    let right = |verb, resource| Right { verb, resource, subresource: "" };
-    let mut all = vec![right("patch", Resource::STATEFUL_SET)];
-    if args.hooks.before_exec.is_some() {
-        all.push(Right { verb: "create", resource: Resource::POD, subresource: "exec" });
-    }
-    if args.hooks.before_http.is_some() {
-        all.push(Right { verb: "create", resource: Resource::POD, subresource: "proxy" });
-    }
-    if args.snapshot.is_some() {
-        all.push(right("create", Resource::SNAPSHOT));
-        all.push(right("get", Resource::SNAPSHOT));
-    }
-    if !preview.claims_of(Fate::SetAside).is_empty() || !begun.is_empty() {
-        all.extend(["create", "patch", "delete"].map(|verb| right(verb, Resource::CLAIM)));
-        all.push(right("patch", Resource::VOLUME));
-    }
-    all
 }

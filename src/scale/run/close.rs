@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::context::RunContext;
+use super::{begin, context::RunContext};
 use crate::{
     cluster::{Failure, read},
     orphans,
@@ -13,13 +13,13 @@ use crate::{
     scale::{
         args::ScaleArgs,
         data::{self, Now},
-        preview::{Disk, Fate, Ordinal, Preview},
+        preview::{Disk, Fate, Ordinal, Preview, Way},
         record::Record,
         report::{self, AsideView, View},
         rules,
     },
     steps::{End, Stop},
-    workload::{Claim, Finding, Retention},
+    workload::{Claim, Finding, Retention, Severity, StatefulSet},
 };
 
 /// Reports how the scaling ended.
@@ -46,6 +46,9 @@ pub async fn close(
     let is_gone = end.findings.iter().any(|finding| finding.id == rules::REPLACED.id);
     let is_not_ours = is_gone || record.as_ref().is_some_and(|record| record.to != to);
     view.undo = undo(context, &view, record.as_ref()).filter(|_| !is_not_ours);
+    if view.undo.is_none() {
+        end.findings.extend(still_aside(context, &view));
+    }
     if end.exit == Exit::Done && to < from && view.preview.disks().next().is_some() {
         // The scaling is done, whether the orphans can be read or not.
         match orphans::run::of_set(context.cluster, &view.name).await {
@@ -54,8 +57,19 @@ pub async fn close(
         }
     }
     if end.exit != Exit::Done && record.is_some() && !is_not_ours {
-        let given = super::goal_as_number(context.args, to);
-        view.next = Some(given.to_go_on::<ScaleArgs>("scale", context.cluster));
+        let refused = if end.is_interrupted() { None } else { refusal(context).await };
+        match refused {
+            None => {
+                let given = super::goal_as_number(context.args, to);
+                view.next = Some(given.to_go_on::<ScaleArgs>("scale", context.cluster));
+            }
+            Some(refused) => {
+                let open = end.findings.iter_mut().find(|finding| finding.hint.is_none());
+                if let Some(open) = open {
+                    open.hint = refused.hint;
+                }
+            }
+        }
     }
     let mut findings = end.findings.clone();
     if end.exit == Exit::Done {
@@ -73,6 +87,26 @@ pub async fn close(
     Ok(end.exit)
 }
 
+/// Why the same command would be refused now. `None` where it would go on, as far as
+/// can be read.
+async fn refusal(context: &RunContext<'_>) -> Option<Finding> {
+    let terminal = context.live.sender.progress.terminal;
+    let plan = async {
+        let (args, cluster) = (context.args, context.cluster);
+        let allowed = args.allow.among(rules::ALLOWABLE)?;
+        let reading = read::facts(cluster, &context.set().name, read::Scope::Scale).await?;
+        begin::decide(args, allowed, cluster, &reading.facts, Timestamp::now()).await
+    };
+    match plan.await {
+        Ok(plan) => plan.findings.into_iter().find(|one| one.severity == Severity::Error),
+        Err(error) => {
+            let why = error.headline();
+            terminal.say(&format!("whether the same command goes on is not known: {why}"));
+            None
+        }
+    }
+}
+
 /// Reads what has become of the disks of the ordinals that have left or come, and
 /// of the claims that were set aside. Whatever was to be kept and is not makes
 /// the end a conflict.
@@ -81,11 +115,12 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
     let (low, high) = (view.preview.from.min(view.replicas), view.preview.from.max(view.replicas));
     let moved = |item: &Ordinal| (low..high).contains(&(item.ordinal.saturating_sub(start)));
     let promised = |disk: &Disk| {
-        matches!(disk.fate, Fate::Kept | Fate::ClaimGoes | Fate::Mounted | Fate::SetAside)
+        let stays = matches!(disk.fate, Fate::Kept | Fate::UntilClaimGoes | Fate::Mounted);
+        stays || matches!(disk.fate, Fate::ClaimGoes | Fate::SetAside)
     };
     let items = view.preview.items.iter();
     let asked = items.clone().any(|item| moved(item) && item.claims.iter().any(promised));
-    let asides = context.terms.fresh || !context.begun.is_empty();
+    let asides = context.terms.fresh || !context.aside_names().is_empty();
     if context.live.is_replaced(&view.uid) || !(asked || asides) {
         return;
     }
@@ -132,6 +167,23 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
         let keeps = is_gone || set.when_scaled == Retention::Retain;
         broken.extend(data::outcome(item, &now, keeps));
     }
+    let at = at(context, view);
+    let moved = view.preview.items.iter().filter(|item| moved(item));
+    let told: Vec<Finding> = moved
+        .flat_map(|item| item.claims.iter().map(move |disk| (item, disk)))
+        .filter_map(|(item, disk)| {
+            if disk.fate == Fate::UntilClaimGoes {
+                return Some(data::volume_leaving(disk));
+            }
+            let line = line_to_adopt(set, item, disk, &at)?;
+            match broken.iter_mut().find(|one| one.object == data::on(disk)) {
+                Some(broken) => broken.hint = Some(line),
+                None => return Some(data::claim_went(item, disk).hint(line)),
+            }
+            None
+        })
+        .collect();
+    end.findings.extend(told);
     if !broken.is_empty() {
         end.findings.extend(broken);
         if end.exit == Exit::Done {
@@ -140,13 +192,18 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
     }
 }
 
+/// The line that gives the ordinal that has left its volume again, where only its claim
+/// goes.
+fn line_to_adopt(set: &StatefulSet, item: &Ordinal, disk: &Disk, at: &str) -> Option<String> {
+    let volume = disk.volume.as_ref().filter(|_| disk.fate == Fate::ClaimGoes)?;
+    let is_gone = item.class == Way::Leaves && !set.ordinals().contains(&item.ordinal);
+    is_gone.then(|| data::line_to_adopt(set, item.ordinal, &disk.claim, volume, at))
+}
+
 async fn look(context: &RunContext<'_>, items: &[&Ordinal]) -> Result<(Now, Vec<Claim>), Failure> {
     let claims = read::claims(context.cluster).await?;
-    let mut doubtful = data::volumes_in_doubt(items, &claims);
-    let disks = items.iter().flat_map(|item| &item.claims);
-    let aside = disks.filter(|disk| disk.fate == Fate::SetAside);
-    doubtful.extend(aside.filter_map(|disk| disk.volume.clone()));
-    let volumes = read::volumes_named(context.cluster, &doubtful).await?;
+    let volumes = data::volumes_in_the_end(items);
+    let volumes = read::volumes_named(context.cluster, &volumes).await?;
     Ok((Now { claims: claims.clone(), volumes, ..Now::default() }, claims))
 }
 
@@ -154,13 +211,19 @@ async fn look(context: &RunContext<'_>, items: &[&Ordinal]) -> Result<(Now, Vec<
 /// same disks back.
 fn undo(context: &RunContext<'_>, view: &View, record: Option<&Record>) -> Option<String> {
     let set = context.set();
-    let at = format!(" -n {}{}", view.namespace, context.cluster.flags());
-    let replicas = context.undo_to.filter(|replicas| view.replicas != *replicas)?;
-    let comes_back = view.replicas < replicas;
+    let at = at(context, view);
+    let replicas = context.undo_to?;
     // Nor does a number of replicas bring back what was set aside, and is gone.
     if !view.preview.can_be_undone() {
         return None;
     }
+    let first = set.start.saturating_add(replicas);
+    let aside = view.aside.iter().filter(|aside| aside.ordinal().is_some_and(|one| one >= first));
+    let back: Vec<String> = aside.flat_map(|aside| aside.back(&view.name, &at)).collect();
+    if view.replicas == replicas && (record.is_none() || back.is_empty()) {
+        return None;
+    }
+    let comes_back = view.replicas < replicas;
     let mut words = vec![format!("kubectl stateful scale {}", view.name)];
     words.push(match record {
         Some(_) => "--abort".to_owned(),
@@ -175,12 +238,27 @@ fn undo(context: &RunContext<'_>, view: &View, record: Option<&Record>) -> Optio
         allowed.insert(rules::READOPTS_DATA.id);
     }
     words.extend(allowed.into_iter().map(|id| format!("--allow {id}")));
-    let mut lines = vec![words.join(" ") + &at];
-    if record.is_none() && context.terms.fresh {
-        let first = set.start.saturating_add(replicas);
-        let back =
-            view.aside.iter().filter(|aside| aside.ordinal().is_some_and(|one| one >= first));
-        lines.extend(back.flat_map(|aside| aside.back(&view.name, &at)));
-    }
+    // An ordinal that comes back without its claim would begin on an empty disk.
+    let gone = view.preview.disks().filter(|_| comes_back);
+    let adopts = gone.filter_map(|(item, disk)| line_to_adopt(set, item, disk, &at));
+    let lines: Vec<String> = adopts.chain([words.join(" ") + &at]).chain(back).collect();
     Some(lines.join(" && "))
+}
+
+/// Where the data is that was set aside, and, once no ordinal of the set is in the
+/// way, the lines that give it its old name back.
+fn still_aside(context: &RunContext<'_>, view: &View) -> Vec<Finding> {
+    let at = at(context, view);
+    let end = context.set().start.saturating_add(view.replicas);
+    let told = view.aside.iter().map(|aside| {
+        let is_free = aside.ordinal().is_some_and(|ordinal| ordinal >= end);
+        let finding = aside.stays();
+        if is_free { finding.hint(aside.back(&view.name, &at).join(" && ")) } else { finding }
+    });
+    told.collect()
+}
+
+/// The flags that say which cluster and namespace.
+fn at(context: &RunContext<'_>, view: &View) -> String {
+    format!(" -n {}{}", view.namespace, context.cluster.flags())
 }

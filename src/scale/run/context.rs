@@ -34,6 +34,8 @@ pub struct RunContext<'a> {
     /// The claims with which an earlier run has begun, and that are finished
     /// first.
     pub begun: Vec<Names>,
+    /// The claims that earlier runs of the scaling have set aside.
+    pub set_aside: Vec<Names>,
     /// The record that this run has written first.
     pub record: Option<Record>,
     /// Since when a claim has waited for the controller to release it.
@@ -61,13 +63,17 @@ impl RunContext<'_> {
     /// The claims that this scaling sets aside, those of earlier runs included.
     pub fn aside_names(&self) -> Vec<Names> {
         let mut all = self.begun.clone();
+        let mut own = self.set_aside.clone();
         if let Some(record) = self.record.as_ref().filter(|_| self.terms.fresh) {
             let (low, high) = (record.from.min(record.to), record.from.max(record.to));
             let start = self.set().start;
             let ordinals = (low..high).map(|index| start.saturating_add(index));
-            let names = ordinals.flat_map(|ordinal| fresh::names(self.set(), record, ordinal));
-            let is_new = |names: &Names| !self.begun.iter().any(|one| one.aside == names.aside);
-            all.extend(names.filter(is_new));
+            own.extend(ordinals.flat_map(|ordinal| fresh::names(self.set(), record, ordinal)));
+        }
+        for names in own {
+            if !all.iter().any(|one| one.aside == names.aside) {
+                all.push(names);
+            }
         }
         all
     }

@@ -5,6 +5,7 @@ mod close;
 mod context;
 mod go;
 mod hooks;
+mod rights;
 
 use jiff::Timestamp;
 
@@ -83,6 +84,7 @@ pub async fn run(
         began: now,
         undo_to,
         begun: begun.begun.clone(),
+        set_aside: begun.set_aside.clone(),
         record: None,
         unreleased: None,
     };

@@ -47,12 +47,12 @@ pub async fn run(
 ) -> Result<Exit, Error> {
     if !args.files.is_empty() {
         let namespace = connection.namespace.clone().filter(|_| !args.all_namespaces);
-        let question = Question { namespace, names, selector: args.selector.clone() };
+        let question = Question { namespace, names, selector: args.selector.labels.clone() };
         return from_files(args, &question, terminal);
     }
     let cluster = Cluster::connect(connection, terminal).await?;
     let namespace = (!args.all_namespaces).then(|| cluster.namespace().to_owned());
-    let question = Question { namespace, names, selector: args.selector.clone() };
+    let question = Question { namespace, names, selector: args.selector.labels.clone() };
     if args.until.watch || args.until.wait_for.is_some() {
         return follow(&cluster, args, &question, terminal).await;
     }

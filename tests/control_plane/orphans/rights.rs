@@ -135,3 +135,59 @@ fn without_pod_templates_nothing_is_deleted() {
     }
     bound(&namespace, "data-web-1");
 }
+
+/// A line that its reader may not use is not printed: what is missing is said instead.
+#[test]
+fn no_line_is_printed_that_would_be_refused() {
+    let namespace = TestCluster::shared().namespace("orphans-no-line");
+    scaled(&namespace, "web", 3, 1);
+    let free = bound(&namespace, "data-web-1");
+    bound(&namespace, "data-web-2");
+    namespace.stateful(["orphans", "delete", "data-web-1", "--yes"]).output().expect(0);
+    let cases = [
+        (&["patch", "delete", "create"][..], &["list"][..], "patch persistentvolumes"),
+        (&["patch", "create"], &["patch"], "delete persistentvolumeclaims"),
+        (&["patch", "delete"], &["patch"], "create persistentvolumeclaims"),
+    ];
+    for (number, (of_claims, of_volumes, missing)) in cases.iter().enumerate() {
+        let who = user(&namespace, &format!("reads-{number}"), of_claims, of_volumes);
+        let run = namespace.stateful(["orphans", "-o", "json"]).kubeconfig(&who);
+        let found = document(&run.output().expect(0));
+        let reasons = found["reasons"].as_array().expect("reasons");
+        let named = format!("you may not {missing}");
+        let mut withheld = 0;
+        for (id, verb) in [("ORPHANS-ORDINAL-BEYOND", "delete"), ("ORPHANS-PV-RELEASED", "adopt")] {
+            let reason = reasons.iter().find(|one| one["id"] == id).expect("a finding");
+            let says = reason["message"].as_str().expect("a message").contains(&named);
+            withheld += usize::from(says);
+            assert_eq!(reason["hint"].is_string(), !says, "{verb}: {reason:#}");
+        }
+        assert!(withheld > 0, "{missing}: {found:#}");
+    }
+    // With all of them the lines are there.
+    let who = user(&namespace, "may-all", &["patch", "delete", "create"], &["patch"]);
+    let found = namespace.stateful(["orphans"]).kubeconfig(&who).output().expect(0);
+    assert!(found.stdout.contains("orphans delete pvc/data-web-2"), "{found}");
+    assert!(found.stdout.contains(&format!("orphans adopt pv/{free}")), "{found}");
+}
+
+/// Who may not read volumes is not told to keep one with a command that has to.
+#[test]
+fn without_volumes_no_line_keeps_one() {
+    let namespace = TestCluster::shared().namespace("orphans-no-volumes");
+    scaled(&namespace, "web", 2, 1);
+    truth::user_of(&namespace, "reader", "data-web-1");
+    namespace.kubectl(["delete", "pvc", "data-web-1", "--wait=false"]).output().expect(0);
+    let allow = |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+    let read = |(group, resource): &(&str, &str)| allow(group, resource, &["get", "list"]);
+    let mut rules: Vec<Value> = READS.iter().map(read).collect();
+    rules.push(allow("", "persistentvolumeclaims", &["patch", "delete"]));
+    let who = namespace.user("no-volumes", &json!(rules), &json!([]));
+    let found = namespace.stateful(["orphans"]).kubeconfig(&who).output().expect(8);
+    assert!(!found.stdout.contains("kubectl stateful orphans delete"), "{found}");
+    let words: Vec<&str> = found.stdout.split_whitespace().collect();
+    assert!(
+        words.join(" ").contains("get persistentvolumes, which orphans delete needs"),
+        "{found}"
+    );
+}

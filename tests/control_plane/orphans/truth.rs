@@ -351,3 +351,73 @@ fn a_member_on_an_empty_disk_is_told() {
     disk.settles(&namespace);
     assert!(disk.is_whole());
 }
+
+/// Typed again, the line that gives the volume back is still there, and works.
+#[test]
+fn a_deletion_that_is_typed_again_still_has_its_way_back() {
+    let namespace = TestCluster::shared().namespace("orphans-again");
+    scaled(&namespace, "web", 2, 1);
+    let disk = bound(&namespace, "data-web-1");
+    let words = ["orphans", "delete", "data-web-1", "--yes", "-o", "json"];
+    let first = document(&namespace.stateful(words).output().expect(0));
+    let again = document(&namespace.stateful(words).output().expect(0));
+    assert_eq!(again["items"][0]["result"], "gone", "{again:#}");
+    let undo = again["items"][0]["undo"].as_str().unwrap_or_else(|| panic!("none: {again:#}"));
+    assert_eq!(first["items"][0]["undo"], undo);
+    support::follow(&namespace, &format!("{undo} --yes"));
+    assert_eq!(bound(&namespace, "data-web-1"), disk);
+    // It has the volume again: nothing is said of giving it back.
+    let volume_is_held = namespace.stateful(["orphans", "-o", "json"]).output().expect(0);
+    assert!(!volume_is_held.stdout.contains("pv-released"), "{volume_is_held}");
+}
+
+/// A mark of a migration whose journal is gone is called that, and is no orphan; with
+/// its journal it is the migration's.
+#[test]
+fn a_mark_without_its_journal_is_told() {
+    let namespace = TestCluster::shared().namespace("orphans-no-journal");
+    scaled(&namespace, "web", 2, 1);
+    let disk = bound(&namespace, "data-web-1");
+    let at = namespace.name().to_owned();
+    let op = format!("op-{at}");
+    let api = namespace.cluster().api();
+    let claim = namespace.get("v1", "persistentvolumeclaims", "data-web-1").expect("a claim");
+    let note = json!({
+        "op": op, "namespace": at, "journal": "kubectl-stateful-migrate-web", "policy": "Delete",
+        "old": {"name": "data-web-1", "uid": claim["metadata"]["uid"]}, "new": "data-web-1",
+    });
+    let mark = "kubectl-stateful.dev/migration";
+    let annotate = |text: String| json!({"metadata": {"annotations": {mark: text}}});
+    api.patch(&format!("/api/v1/persistentvolumes/{disk}"), &annotate(note.to_string()));
+    let path = namespace.path("v1", "persistentvolumeclaims", "data-web-1");
+    api.patch(&path, &annotate(op.clone()));
+    let row = |found: &Value| {
+        let rows = found["items"].as_array().expect("rows");
+        rows.iter().find(|row| row["name"] == "data-web-1").expect("its row").clone()
+    };
+    let found = row(&report(&namespace));
+    assert_eq!(
+        (&found["class"], &found["orphan"]),
+        (&json!("unknown"), &json!(false)),
+        "{found:#}"
+    );
+    let why = found["evidence"][0].as_str().expect("evidence");
+    assert!(why.contains(&op) && why.contains("kubectl-stateful-migrate-web"), "{why}");
+    assert!(why.contains("is gone"), "{why}");
+    let output = namespace.stateful(["orphans", "delete", "data-web-1", "--yes"]).output();
+    output.expect(4);
+    let journal = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "kubectl-stateful-migrate-web", "annotations": {mark: op}},
+    });
+    api.create(&namespace.path("v1", "configmaps", ""), &journal);
+    // Behind this journal is nothing to look at, which is what the hint does.
+    let found = namespace.stateful(["orphans", "-o", "json"]).unheld().output().expect(0);
+    let found = row(&document(&found));
+    assert_eq!(found["class"], "managed", "{found:#}");
+    // Nothing of this is left for others, who share the volumes.
+    api.patch(
+        &format!("/api/v1/persistentvolumes/{disk}"),
+        &json!({"metadata": {"annotations": {mark: null}}}),
+    );
+}

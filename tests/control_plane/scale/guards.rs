@@ -313,3 +313,33 @@ fn missing_rights_are_reported_before_the_first_write() {
     assert!(found.contains(&"SCALE-BLIND".to_owned()), "{output}");
     assert_eq!(Picture::of(&namespace), before);
 }
+
+/// Setting a claim aside changes its volume: who may not do that is told before
+/// anything is written, and not by the server in the middle.
+#[test]
+fn setting_aside_needs_rights_on_volumes() {
+    let namespace = made("scale-fresh-rights", 2, |_| {});
+    ends(&namespace, "--replicas 1", 0);
+    let before = Picture::of(&namespace);
+    let rule = |groups: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [groups], "resources": resources, "verbs": verbs});
+    let reads = ["get", "list", "watch"];
+    let rules = json!([
+        rule("", &["pods", "persistentvolumeclaims", "events"], &reads),
+        rule("", &["persistentvolumeclaims"], &["create", "patch", "delete"]),
+        rule("apps", &["statefulsets", "controllerrevisions"], &reads),
+        rule("apps", &["statefulsets"], &["patch"]),
+        rule("autoscaling", &["horizontalpodautoscalers"], &reads),
+        rule("policy", &["poddisruptionbudgets"], &reads),
+    ]);
+    let user = namespace.user("no-volumes", &rules, &json!([]));
+    for how in ["--dry-run", "--yes"] {
+        let words = format!("--replicas 2 --fresh -o json {how}");
+        let output = scale(&namespace, &words).kubeconfig(&user).output().expect(4);
+        assert_eq!(reason_ids(&output), ["SCALE-NO-RIGHTS", "SCALE-NO-RIGHTS"], "{output}");
+        for verb in ["get", "patch"] {
+            let named = format!("you may not {verb} persistentvolumes");
+            assert!(output.stdout.contains(&named), "{output}");
+        }
+    }
+    assert_eq!(Picture::of(&namespace), before);
+}

@@ -18,7 +18,7 @@ fn claim(namespace: &Namespace, name: &str) -> Option<Value> {
     namespace.get("v1", "persistentvolumeclaims", name)
 }
 
-fn volume(namespace: &Namespace, name: &str) -> Option<Value> {
+pub fn volume(namespace: &Namespace, name: &str) -> Option<Value> {
     namespace.cluster().api().get(&format!("/api/v1/persistentvolumes/{name}"))
 }
 
@@ -35,14 +35,14 @@ fn delete_claim(namespace: &Namespace, name: &str) {
     );
 }
 
-fn delete_with(namespace: &Namespace, when_scaled: &str) {
+pub fn delete_with(namespace: &Namespace, when_scaled: &str) {
     let policy = json!({"whenScaled": when_scaled, "whenDeleted": "Retain"});
     edit(namespace, &json!({"spec": {"persistentVolumeClaimRetentionPolicy": policy}}));
 }
 
 /// Runs a line as it stands, each of its commands agreed to.
 #[track_caller]
-fn follow(namespace: &Namespace, line: &str) {
+pub fn follow(namespace: &Namespace, line: &str) {
     let agree = |one: &str| {
         let asks = one.starts_with("kubectl stateful") && !one.contains(" --yes");
         format!("{one}{}", if asks { " --yes" } else { "" })

@@ -9,10 +9,12 @@ use super::support::{
     self, Namespace, Output, Run, SCALED_OBJECT, TestCluster, claims, reason_ids, wait_for, web_set,
 };
 
+mod aside;
 mod data;
 mod faults;
 mod guards;
 mod kept;
+mod released;
 mod way;
 
 const SOON: Duration = Duration::from_secs(100);

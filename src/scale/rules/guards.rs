@@ -1,69 +1,6 @@
-//! The findings of `scale`, each with the text of its page in docs/findings.md.
+//! What speaks against a scaling before the first write.
 
-use crate::workload::{Rule, rule};
-
-/// Every rule of `scale`, in the order of their pages.
-pub fn all() -> Vec<&'static Rule> {
-    [GUARDS, CONFLICTS, FAILURES, NOTES].concat()
-}
-
-/// Guards that `--allow ID` overrides: a person may know better.
-pub const ALLOWABLE: &[&Rule] = &[
-    &DESTROYS_DATA,
-    &READOPTS_DATA,
-    &CLAIM_IN_USE,
-    &MEMBER_UNHEALTHY,
-    &TWO_BROKEN,
-    &ROLLOUT,
-    &OWNER,
-    &HPA,
-    &KEDA,
-    &GITOPS,
-    &NO_HEADROOM,
-    &UNREAD,
-];
-
-const GUARDS: &[&Rule] = &[
-    &DESTROYS_DATA,
-    &READOPTS_DATA,
-    &CLAIM_IN_USE,
-    &CLAIM_LEAVING,
-    &MEMBER_UNHEALTHY,
-    &TWO_BROKEN,
-    &ROLLOUT,
-    &CANARY,
-    &MIGRATION,
-    &OTHER_GOAL,
-    &OWNER,
-    &HPA,
-    &KEDA,
-    &GITOPS,
-    &NO_HEADROOM,
-    &NO_SNAPSHOTS,
-    &SNAPSHOT_NEEDS_CLAIM,
-    &NOT_ASIDE,
-    &BEING_DELETED,
-    &RECORD_UNUSABLE,
-    &UNREAD,
-    &BLIND,
-    &NO_RIGHTS,
-];
-
-const CONFLICTS: &[&Rule] = &[&REPLICAS_CHANGED, &REPLACED, &TAKEN_OVER, &DATA_CHANGED, &NOT_KEPT];
-
-const FAILURES: &[&Rule] =
-    &[&HOOK_FAILED, &CHECK_FAILED, &SNAPSHOT_FAILED, &DOES_NOT_COME_UP, &NOT_RETAINED, &DEADLINE];
-
-const NOTES: &[&Rule] = &[
-    &CLAIM_GOES,
-    &VOLUME_LEAVING,
-    &SNAPSHOT_DELETES,
-    &PASSES_BROKEN,
-    &QUORUM,
-    &BUDGET_LATER,
-    &HELM,
-    &TO_ZERO,
-];
+use crate::workload::rule;
 
 rule!(
     pub DESTROYS_DATA,
@@ -93,6 +30,19 @@ rule!(
      Unused of claims (alpha in 1.36, on by default from 1.37).",
     "If the old data is wanted, for example to undo a scale-down: `--allow SCALE-READOPTS-DATA`. \
      If not: `--fresh` sets the claim aside under another name, and the ordinal gets a new disk."
+);
+
+rule!(
+    pub STARTS_EMPTY,
+    "SCALE-STARTS-EMPTY",
+    Error,
+    "A new ordinal has no claim, and a volume is there that its former claim had: the claim was \
+     deleted, and the data was kept. The controller makes a new claim with an empty disk, and does \
+     not look for that volume.",
+    "The claim TEMPLATE-SET-ORDINAL does not exist. A volume that is Released or Failed names it in \
+     `spec.claimRef`, has the policy Retain, and is not being deleted.",
+    "If the data is wanted, `kubectl stateful orphans adopt` gives the volume to the ordinal first. \
+     If not: `--fresh`, or `--allow SCALE-STARTS-EMPTY`. The volume stays as it is."
 );
 
 rule!(
@@ -222,15 +172,6 @@ rule!(
 );
 
 rule!(
-    pub HELM,
-    "SCALE-HELM",
-    Warning,
-    "The set is part of a Helm release: the next upgrade restores the number in the values.",
-    "The annotation or labels that Helm leaves.",
-    "Set the number in the values as well."
-);
-
-rule!(
     pub NO_HEADROOM,
     "SCALE-NO-HEADROOM",
     Error,
@@ -319,186 +260,4 @@ rule!(
     "The user does not have a right that is needed later.",
     "The server's answer to a SelfSubjectAccessReview.",
     "Get the right before you begin."
-);
-
-rule!(
-    pub REPLICAS_CHANGED,
-    "SCALE-REPLICAS-CHANGED",
-    Error,
-    "Something else changed the replicas in the middle: a person, an autoscaler, a repository. \
-     Nothing more is changed.",
-    "`spec.replicas` is not the number that was written last.",
-    "Find out what changed it, then decide again."
-);
-
-rule!(
-    pub REPLACED,
-    "SCALE-REPLACED",
-    Error,
-    "The set was deleted in the middle, or deleted and created again.",
-    "It does not exist, or its uid is another.",
-    "Look at the current set."
-);
-
-rule!(
-    pub TAKEN_OVER,
-    "SCALE-TAKEN-OVER",
-    Error,
-    "Another run continues this scale operation, or has finished it.",
-    "The annotation on the set names another run, or is gone.",
-    "Leave it to that run."
-);
-
-rule!(
-    pub DATA_CHANGED,
-    "SCALE-DATA-CHANGED",
-    Error,
-    "A claim, its volume, or what the set does with claims is no longer as the plan said, so that \
-     the next ordinal would lose data, or come up on another disk. That ordinal was not touched.",
-    "Read right before the step: the claim's uid and deletionTimestamp, `whenScaled`, and where it \
-     matters the volume's policy.",
-    "Run the same command again: it plans from what is there now, and refuses what would be lost."
-);
-
-rule!(
-    pub NOT_KEPT,
-    "SCALE-NOT-KEPT",
-    Error,
-    "Something that was to be kept is not. Someone else deleted the claim, or changed the set or \
-     the volume, while the pod was leaving or coming.",
-    "Read at the end: the claim by its uid, its deletionTimestamp and owners, and the volume.",
-    "If the volume is kept, `kubectl stateful orphans adopt pv/VOLUME --to STATEFULSET/ORDINAL` \
-     gives it to the ordinal again. If a pod still holds a claim that is being deleted, set the \
-     reclaim policy of its volume to Retain at once."
-);
-
-rule!(
-    pub HOOK_FAILED,
-    "SCALE-HOOK-FAILED",
-    Error,
-    "A command before or after a step failed. Before a step: the ordinal still exists, and the \
-     --on-abort command has run.",
-    "Its exit code, or that it took too long.",
-    "Fix the cause and run the same command again: it begins with that ordinal."
-);
-
-rule!(
-    pub CHECK_FAILED,
-    "SCALE-CHECK-FAILED",
-    Error,
-    "The check between two steps failed. The next ordinal still exists.",
-    "Its exit code, or that it took too long.",
-    "Read its output, then run the same command again to continue."
-);
-
-rule!(
-    pub SNAPSHOT_FAILED,
-    "SCALE-SNAPSHOT-FAILED",
-    Error,
-    "A snapshot of the claim of an ordinal that has left did not become ready. The claim still \
-     exists.",
-    "`status.error` of the VolumeSnapshot.",
-    "Delete the failed snapshot and run the same command again, if necessary without --snapshot."
-);
-
-rule!(
-    pub DOES_NOT_COME_UP,
-    "SCALE-DOES-NOT-COME-UP",
-    Error,
-    "The ordinal that was added does not become available.",
-    "The state of its containers.",
-    "Fix it and run the same command again, or scale back by one."
-);
-
-rule!(
-    pub NOT_RETAINED,
-    "SCALE-NOT-RETAINED",
-    Error,
-    "The set keeps the claims of ordinals that leave (whenScaled: Retain), but a claim still belongs \
-     to its pod, and would be deleted with it. That pod was not removed.",
-    "`ownerReferences` of the claim, read right before the step.",
-    "The StatefulSet controller removes this reference within seconds: find out why it does not, and \
-     run the same command again."
-);
-
-rule!(
-    pub DEADLINE,
-    "SCALE-DEADLINE",
-    Error,
-    "A wait took longer than --timeout. The set is at rest at its current number of replicas.",
-    "The clock.",
-    "`kubectl stateful status` shows what it waits for; the same command continues."
-);
-
-rule!(
-    pub CLAIM_GOES,
-    "SCALE-CLAIM-GOES",
-    Warning,
-    "The claims of ordinals that leave are deleted. Their volumes are kept, Released, and an \
-     ordinal gets them back only by hand.",
-    "`whenScaled` is Delete, or the claim is being deleted already; and the reclaim policy of the \
-     volume is Retain.",
-    "`--retain` keeps claims that are not being deleted yet. Afterwards: `kubectl stateful orphans \
-     adopt`."
-);
-
-rule!(
-    pub VOLUME_LEAVING,
-    "SCALE-VOLUME-LEAVING",
-    Warning,
-    "The volume of a claim that stays is being deleted. A deletion cannot be taken back: the \
-     volume stays only as long as its claim does, whatever its policy.",
-    "The volume's deletionTimestamp.",
-    "Copy the data to another volume, and do not delete the claim before."
-);
-
-rule!(
-    pub SNAPSHOT_DELETES,
-    "SCALE-SNAPSHOT-DELETES",
-    Warning,
-    "The snapshot lasts only as long as its VolumeSnapshot object: both are deleted with the \
-     namespace, or when someone deletes the object.",
-    "`deletionPolicy: Delete` of the VolumeSnapshotClass.",
-    "Use a class whose deletionPolicy is Retain, if there is one."
-);
-
-rule!(
-    pub PASSES_BROKEN,
-    "SCALE-PASSES-BROKEN",
-    Warning,
-    "An ordinal that leaves is broken, and is not the highest. One by one, the controller would \
-     wait for it forever, so the replicas pass it in one step; the pods above it still leave one \
-     by one.",
-    "OrderedReady, and a pod that is broken or not Ready for more than a minute.",
-    "Nothing, if this is intended. The hooks of all these ordinals run before that step."
-);
-
-rule!(
-    pub QUORUM,
-    "SCALE-QUORUM",
-    Note,
-    "For applications whose members vote: how many losses the new number of members tolerates. \
-     Which members vote cannot be seen from here.",
-    "The number of replicas.",
-    "An odd number tolerates as many losses as the even number above it."
-);
-
-rule!(
-    pub BUDGET_LATER,
-    "SCALE-BUDGET-TOO-TIGHT",
-    Warning,
-    "With the new number of replicas, a PodDisruptionBudget never allows a pod to be down: every \
-     drain of a node with such a pod will wait forever.",
-    "The budget wants at least as many healthy pods as there will be.",
-    "Lower its minAvailable."
-);
-
-rule!(
-    pub TO_ZERO,
-    "SCALE-TO-ZERO",
-    Warning,
-    "No pod will serve any more, and no HPA will scale the set up again: an HPA is switched off \
-     at zero replicas.",
-    "The number that was asked for.",
-    "Nothing, if this is intended."
 );

@@ -6,24 +6,26 @@
 //! claim is created. From the first step on nobody else can get the volume, and
 //! no deletion takes the data with it ([`crate::handover`]).
 
+mod fit;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub use self::fit::notes;
+use self::fit::{check_free, check_mode, check_unshared, handed_over};
 use super::{
-    classify::{Judgement, judge_claim, judge_volume},
+    classify::{Judgement, judge_claim},
     delete::{Action, keep},
-    model::{Facts, Kind},
-    row::Row,
+    model::{Facts, Kind, Uid},
     rules,
 };
 use crate::{
     cluster::{Resource, Write},
-    handover::{self, Original, Tag, holds, is_bound, needs_hold},
-    output::text::{list, one_line},
+    handover::{self, Original, holds, is_bound, needs_hold},
     workload::{
-        Finding, MIGRATION_MARK, bytes,
+        Finding, MIGRATION_MARK,
         raw::{annotation, is_leaving, items, name, phase, policy, text, uid},
     },
 };
@@ -47,7 +49,7 @@ impl Adoption {
         let (Some(volume), Some(claim)) = (&world.volume, &world.claim) else { return };
         let waits = text(claim, "/spec/volumeName") == Some(name(volume));
         let is_its = holds(volume, claim) || (waits && is_reserved(self, volume));
-        if is_its && !is_leaving(claim) {
+        if is_its && !is_leaving(claim) && !goes_with_its_pod(self, claim, world) {
             self.claim_uid.get_or_insert_with(|| uid(claim).to_owned());
         }
     }
@@ -154,7 +156,8 @@ pub fn plan(adoption: &Adoption, world: &World, now: Timestamp) -> Result<Vec<St
         return Err(Box::new(finding.hint(adoption.line(&world.facts))));
     }
     if let Some(claim) = &world.claim {
-        return if holds(volume, claim) && is_leaving(claim) && !is_same(claim) {
+        let goes = is_leaving(claim) || goes_with_its_pod(adoption, claim, world);
+        return if holds(volume, claim) && goes && !is_same(claim) {
             rescue(adoption, volume, claim, world)
         } else if holds(volume, claim) {
             steps_with_claim(adoption, volume, claim, &world.facts)
@@ -296,6 +299,21 @@ fn rescue(
     Ok(steps)
 }
 
+/// Whether the garbage collector has yet to delete the claim, whose owners were pods
+/// that are gone: the set deletes the claims of ordinals that leave. One that the set
+/// wants again is let go by its controller.
+fn goes_with_its_pod(adoption: &Adoption, claim: &Value, world: &World) -> bool {
+    let Facts { live, missing, .. } = &*world.facts;
+    let is_gone = |owner: &Value| {
+        let uid = text(owner, "/uid").unwrap_or_default();
+        text(owner, "/kind") == Some("Pod") && !live.contains(&Uid::of(uid))
+    };
+    let mut owners = items(claim, "/metadata/ownerReferences").peekable();
+    let is_owned = owners.peek().is_some();
+    let wanted = wants(&world.set, adoption.ordinal);
+    is_owned && !wanted && !missing.contains(&Kind::Pod) && owners.all(is_gone)
+}
+
 /// If the ordinal is in the range of the set: with how many replicas it is not.
 fn replicas_without(set: &Value, ordinal: u32) -> Option<u64> {
     let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_u64);
@@ -308,80 +326,6 @@ fn replicas_without(set: &Value, ordinal: u32) -> Option<u64> {
 /// Whether the ordinal is in the range of the set.
 pub fn wants(set: &Value, ordinal: u32) -> bool {
     replicas_without(set, ordinal).is_some()
-}
-
-/// Whether nothing writes to a volume that no claim has, and no other volume is
-/// the same disk.
-fn check_free(adoption: &Adoption, world: &World, now: Timestamp) -> Result<(), Box<Finding>> {
-    let name = &adoption.volume;
-    if world.facts.missing.contains(&Kind::Volume) {
-        let message = "persistentvolumes could not be listed: another may be the same disk";
-        return Err(Box::new(rules::UNFIT.found(adoption.on_volume(), message)));
-    }
-    let Some(row) = judge_volume(&world.facts, name, now) else { return Ok(()) };
-    if !row.orphan {
-        let why = row.evidence.join("; ");
-        let message = format!("{name} is {}: {why}", row.class.name());
-        return Err(Box::new(rules::UNFIT.found(adoption.on_volume(), message)));
-    }
-    check_unshared(adoption, &row)
-}
-
-fn check_unshared(adoption: &Adoption, row: &Row) -> Result<(), Box<Finding>> {
-    if row.shares_disk_with.is_empty() {
-        return Ok(());
-    }
-    let message =
-        format!("volume {} is the same disk as {}", adoption.volume, list(&row.shares_disk_with));
-    Err(Box::new(rules::SHARED_DISK.found(adoption.on_volume(), message)))
-}
-
-/// A pod mounts a file system or gets a device; the volume is one of the two.
-fn check_mode(adoption: &Adoption, volume: &Value, set: &Value) -> Result<(), Box<Finding>> {
-    let mode = |of: &Value, pointer: &str| text(of, pointer).unwrap_or("Filesystem").to_owned();
-    let has = mode(volume, "/spec/volumeMode");
-    let wants =
-        adoption.template_in(set).map_or_else(|| has.clone(), |one| mode(one, "/spec/volumeMode"));
-    if has == wants {
-        return Ok(());
-    }
-    let message = format!(
-        "volume {} has volumeMode {has}, and template {} of {} wants {wants}",
-        adoption.volume, adoption.template, adoption.set
-    );
-    Err(Box::new(rules::UNFIT.found(adoption.on_volume(), message)))
-}
-
-/// What is worth knowing before the ordinal gets the volume.
-pub fn notes(adoption: &Adoption, world: &World) -> Vec<Finding> {
-    let Adoption { set, ordinal, volume: name, .. } = adoption;
-    let mut found = Vec::new();
-    let Some(volume) = &world.volume else { return found };
-    let has = text(volume, "/spec/capacity/storage");
-    let wants = adoption
-        .template_in(&world.set)
-        .and_then(|one| text(one, "/spec/resources/requests/storage"));
-    if let (Some(has), Some(wants)) = (has, wants)
-        && bytes(has).zip(bytes(wants)).is_some_and(|(has, wants)| has < wants)
-    {
-        let message = format!("volume {name} has {has}, and {set} asks for {wants}");
-        found.push(rules::SMALLER.found(adoption.on_volume(), message));
-    }
-    let start = world.set.pointer("/spec/ordinals/start").and_then(Value::as_u64);
-    if let Some(start) = start.filter(|start| u64::from(*ordinal) < *start) {
-        let message =
-            format!("{set} starts at ordinal {start}: nothing mounts {}", adoption.claim());
-        found.push(rules::BELOW_START.found(format!("statefulset.apps/{set}"), message));
-    }
-    if phase(volume) == "Failed" {
-        let why = text(volume, "/status/message").map(|why| format!(": {}", one_line(why)));
-        let message = format!(
-            "volume {name} is Failed: it was to be deleted or scrubbed{}",
-            why.unwrap_or_default()
-        );
-        found.push(rules::WAS_FAILED.found(adoption.on_volume(), message));
-    }
-    found
 }
 
 fn await_deletion(claim: &str) -> Step {
@@ -451,34 +395,6 @@ fn free_volume(
     let write = handover::delete(Resource::CLAIM, found, what);
     let hold = hold.map(Step::Hold).into_iter();
     Ok(hold.chain([Step::DeleteHolder(write), released]).collect())
-}
-
-/// What is using the volume, and the line that goes on with it.
-fn handed_over(adoption: &Adoption, volume: &Value, facts: &Facts) -> Finding {
-    let (name, flags) = (&adoption.volume, &facts.flags);
-    let found = |message: String| rules::UNFIT.found(adoption.on_volume(), message);
-    match Tag::of(volume) {
-        Some(tag) if tag.scaled_set().is_some() => {
-            let set = tag.set();
-            let Tag { namespace, old, new, .. } = &tag;
-            let message = format!(
-                "volume {name} belongs to a scaling of {set}, which sets claim {} aside as {new}",
-                old.name
-            );
-            found(message)
-                .hint(format!("kubectl stateful scale {set} --abort -n {namespace}{flags}"))
-        }
-        Some(tag) => {
-            let Tag { op, namespace, new, .. } = &tag;
-            let message = format!(
-                "volume {name} belongs to migration {op} (claim {new} in namespace {namespace})"
-            );
-            let set = tag.set();
-            found(message)
-                .hint(format!("kubectl stateful migrate status sts/{set} -n {namespace}{flags}"))
-        }
-        None => found(format!("volume {name} has a mark of this program that cannot be read")),
-    }
 }
 
 /// Whether only a claim with that name can get the volume.
