@@ -238,6 +238,14 @@ fn until(namespace: &Namespace, what: &str, holds: impl Fn(&Picture) -> bool) ->
     wait_for(SOON, what, || Some(Picture::of(namespace)).filter(&holds))
 }
 
+/// Waits until the clock shows another second than this time.
+fn a_second_after(time: &str) {
+    let time: jiff::Timestamp = time.parse().expect("a time");
+    wait_for(SOON, "the next second", || {
+        (jiff::Timestamp::now().as_second() > time.as_second()).then_some(())
+    });
+}
+
 /// A pod that says Ready.
 fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
