@@ -71,8 +71,9 @@ fn stops_in_the_middle(id: &str, meddle: fn(&Namespace), baking: bool) {
     let bake = if baking { "--bake 60s" } else { "--bake 0" };
     if let Some(line) = next.as_str().filter(|line| line.contains("--adopt")) {
         assert!(line.contains("--percent 100") && line.contains(bake), "{line}");
+        // Of a canary that somebody has ended there is no judgement with a line.
         let hint = document(&output)["reasons"][0]["hint"].clone();
-        assert_eq!(hint.as_str(), Some(line), "{output}");
+        assert_eq!(hint.as_str() == Some(line), id != "CANARY-TAKEN-OVER", "{output}");
     }
     assert_eq!(written(), writes, "{id}: nothing is written after that\n{}", proxy.log());
     if id != "CANARY-SET-REPLACED" {

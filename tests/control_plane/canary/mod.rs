@@ -17,6 +17,7 @@ mod conflicts;
 mod faults;
 mod first_write;
 mod guards;
+mod rights;
 mod truth;
 mod variants;
 mod way;
