@@ -122,11 +122,13 @@ impl Session {
     ) -> Result<Session, Error> {
         let name = common.set.name()?;
         let cluster = Cluster::connect(connection, terminal).await?;
+        // Another verb may ask for what this one does not.
+        let onward = onward(&common.given.without("allow", &[]), &cluster);
         let given = common.given.without("allow", &without_effect(verb));
         let verb = format!("canary {verb}");
         Ok(Session {
             to_continue: given.to_go_on::<A>(&verb, &cluster),
-            onward: onward(&given, &cluster),
+            onward,
             given,
             verb,
             cluster,
