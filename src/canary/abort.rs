@@ -10,10 +10,15 @@ use super::{
     rules,
 };
 use crate::{
+    diagnosis,
     output::{Exit, text::age},
     steps::PodToDelete,
     workload::{Finding, Pod, PodManagement, Slot, Strategy, Survey},
 };
+
+/// How long a pod may be unready before it counts as hopeless, where no flag
+/// says.
+pub const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The next move of an abort.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +86,53 @@ fn is_over(state: &State, patience: SignedDuration) -> bool {
     set.is_observed()
         && set.status.update_revision.as_deref() == Some(stable)
         && pods(state, patience) == AbortMove::Finish
+}
+
+/// Why an abort stands still while nobody goes on with it: what it waits for, or
+/// would do next.
+pub fn awaited(state: &State) -> Option<String> {
+    let set = state.survey.set;
+    match next(state, PATIENCE, false) {
+        AbortMove::Wait { what } => Some(what + &why(state)),
+        AbortMove::Replace { pod, why } => Some(format!("{} to be deleted: {why}", pod.name)),
+        // What others have put there is told as such.
+        AbortMove::Revert { .. } if ForeignTemplate::of(state).is_some() => None,
+        AbortMove::Revert { partition } if set.partition() != partition => Some(format!(
+            "the partition to be lowered to {partition}: {} holds pods back that are to go",
+            set.partition()
+        )),
+        AbortMove::Revert { .. } => {
+            Some(format!("the template of {} to be put back", state.record.stable))
+        }
+        AbortMove::Finish => Some("the last write of the abort".to_owned()),
+        AbortMove::Stop { .. } => None,
+    }
+}
+
+/// What only a person can do for an abort that is under way.
+pub fn in_the_way(state: &State) -> Option<Finding> {
+    match next(state, PATIENCE, false) {
+        _ if state.record.phase != Phase::Aborting => None,
+        AbortMove::Stop { finding, .. } => Some(finding),
+        _ => None,
+    }
+}
+
+/// `; ` and why the pod that is waited for does not become Ready, or does not go.
+pub fn why(state: &State) -> String {
+    let survey = &state.survey;
+    let blocker = survey.slots.iter().find(|slot| !slot.is_available(survey.set, survey.now));
+    let wrong = || {
+        let mut all = state.indexes().rev().map(|(_, slot)| slot);
+        all.find(|slot| slot.pod.is_some_and(|pod| pod.revision() != Some(&state.record.stable)))
+    };
+    let said = blocker.or_else(wrong).and_then(|slot| slot.pod).and_then(|pod| {
+        if pod.is_terminating() {
+            return diagnosis::overdue(survey, pod);
+        }
+        Some(diagnosis::unready(survey, pod)?.sentence(&pod.name, survey.now))
+    });
+    said.map_or_else(String::new, |said| format!("; {said}"))
 }
 
 /// The record as the write of [`AbortMove::Revert`] leaves it.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     diff::{self, Difference, fingerprint},
+    lines,
     record::Phase,
     rules,
 };
@@ -103,7 +104,7 @@ impl ForeignTemplate {
             self.who(),
             self.what()
         );
-        rules::OVERWRITES.found(set.reference(), message).hint(abort_line(state))
+        rules::OVERWRITES.found(set.reference(), message).hint(lines::abort(state))
     }
 
     /// What stops a canary, or shows that an abort is not alone.
@@ -114,27 +115,7 @@ impl ForeignTemplate {
             Phase::Aborting => "after it was put back",
         };
         let message = format!("{} changed the pod template {since}: {}", self.who(), self.what());
-        rules::TEMPLATE_CHANGED.found(set.reference(), message).hint(abort_line(state))
-    }
-}
-
-/// The line that goes back, whatever is overwritten by it.
-fn abort_line(state: &State) -> String {
-    format!(
-        "kubectl stateful canary abort {}{} {}",
-        state.survey.set.name,
-        allowance(state),
-        state.survey.at()
-    )
-}
-
-/// ` --allow ID` where an abort would refuse without it. Whoever has staged the
-/// set has asked for another template.
-pub fn allowance(state: &State) -> String {
-    if state.record.phase != Phase::Staged && ForeignTemplate::of(state).is_some() {
-        format!(" --allow {}", rules::OVERWRITES.id)
-    } else {
-        String::new()
+        rules::TEMPLATE_CHANGED.found(set.reference(), message).hint(lines::abort(state))
     }
 }
 

@@ -1,11 +1,9 @@
 //! What speaks against a canary before anything is written. Pure.
 
-use jiff::SignedDuration;
-use serde_json::json;
-
 use super::{
-    foresight,
+    abort, allowed, foresight,
     gates::Gates,
+    lines,
     plan::{self, State, gaps, reached, stable_of},
     record::{Phase, Record},
     rules,
@@ -14,8 +12,8 @@ use crate::{
     diagnosis,
     output::text::{count, list},
     workload::{
-        Allowed, Finding, Manager, ManagerKind, Pod, PodTemplate, Revision, Rule, Severity,
-        Strategy, Survey, Unusable, managers, rollout::Template,
+        Finding, Manager, ManagerKind, Pod, PodTemplate, Revision, Severity, Strategy, Survey,
+        Unusable, managers, rollout::Template,
     },
 };
 
@@ -59,7 +57,6 @@ pub fn check(survey: &Survey, record: Option<&Record>, start: StartKind) -> Vec<
 pub fn for_promote(survey: &Survey, record: &Record, gates: Option<&Gates>) -> Vec<Finding> {
     let set = survey.set;
     let mut found = Vec::new();
-    let at = survey.at();
     unread(survey, &mut found);
     match record.phase {
         Phase::Rolling => {}
@@ -68,7 +65,7 @@ pub fn for_promote(survey: &Survey, record: &Record, gates: Option<&Gates>) -> V
             let message = "the set is staged, and no canary has begun".to_owned();
             let finding = rules::NONE.found(set.reference(), message);
             found.push(if waits {
-                finding.hint(format!("kubectl stateful canary start {} --adopt {at}", set.name))
+                finding.hint(lines::adopt(survey, Some(record)))
             } else {
                 finding.hint("apply a new template first, then canary start --adopt")
             });
@@ -120,6 +117,21 @@ pub fn applied_partition(survey: &Survey) -> Option<Finding> {
 pub fn not_kept(survey: &Survey, partition: u32) -> Option<Finding> {
     let message = diagnosis::not_kept(survey, partition)?;
     Some(rules::NOT_KEPT.found(survey.set.reference(), message))
+}
+
+/// A partition that stays on a set whose canary is over, as it was before.
+pub fn partition_stays(survey: &Survey) -> Option<Finding> {
+    let set = survey.set;
+    let partition = set.partition();
+    if partition == 0 || !set.takes_partition() || set.has_canary() {
+        return None;
+    }
+    let message = format!(
+        "partition {partition} is on {} again, as it was when the canary began: {}",
+        set.name,
+        diagnosis::next_change_reaches(survey)
+    );
+    Some(rules::PARTITION_STAYS.found(set.reference(), message).hint(survey.move_partition(0)))
 }
 
 /// Pods that a partition below every new pod would let go.
@@ -189,30 +201,9 @@ pub fn for_status(survey: &Survey, record: Option<&Record>, live: bool) -> Vec<F
     found.retain(|finding| finding.severity == Severity::Error);
     found.retain(|finding| live || finding.id != rules::UNREAD.id);
     if let Some(record) = record {
-        allowed_before(record).weigh(&mut found);
+        allowed::before(record).weigh(&mut found);
     }
     found
-}
-
-/// The guards that were overridden when the canary began, or since. Whoever goes
-/// on has to override them, too.
-pub fn allowed_before(record: &Record) -> Allowed {
-    let known = rules::ALLOWABLE.iter().copied();
-    Allowed::of(known.filter(|rule| record.allowed.iter().any(|id| id == rule.id)))
-}
-
-/// Keeps with a canary which guards were overridden.
-pub fn keep_allowed(record: &mut Record, allowed: &Allowed) {
-    let matters = |rule: &&&Rule| {
-        allowed.contains(rule)
-            && rule.id != rules::OVERWRITES.id
-            && !rules::OF_THE_START.contains(rule)
-    };
-    for rule in rules::ALLOWABLE.iter().filter(matters) {
-        if !record.allowed.iter().any(|id| id == rule.id) {
-            record.allowed.push(rule.id.to_owned());
-        }
-    }
 }
 
 /// Whether pods and revisions could be read: without them nothing can be decided.
@@ -373,11 +364,9 @@ pub fn undone(survey: &Survey) -> Option<Finding> {
         }
         // The partition holds pods that are to go back, and none that is to stay.
         Strategy::RollingUpdate { .. } if lowest < set.partition() && kept.is_empty() => {
-            let strategy = json!({ "rollingUpdate": { "partition": lowest } });
-            let patch = json!({ "spec": { "updateStrategy": strategy } });
-            format!("kubectl patch sts {} {at} -p '{patch}'", set.name)
+            survey.move_partition(lowest)
         }
-        _ if survey.trapped(SignedDuration::from_secs(30)).is_some() => {
+        _ if survey.trapped(abort::PATIENCE).is_some() => {
             format!("kubectl stateful canary unstick {} {at}", set.name)
         }
         _ => status,

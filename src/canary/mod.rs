@@ -23,6 +23,7 @@
 //! `run/` carries out what these modules decide, [`report`] shows it.
 
 pub mod abort;
+pub mod allowed;
 pub mod args;
 pub mod change;
 pub mod claims;
@@ -35,6 +36,8 @@ pub mod forget;
 pub mod gates;
 pub mod guards;
 mod image;
+pub mod lines;
+pub mod no_canary;
 mod patch_file;
 pub mod plan;
 pub mod refused;

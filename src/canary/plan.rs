@@ -7,11 +7,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    foreign::{self, ForeignTemplate},
-    record::Passed,
-    rules,
-};
+use super::{foreign::ForeignTemplate, lines, record::Passed, rules};
 pub use crate::workload::rollout::{Side, State, gaps, reached, stable_of};
 use crate::{
     diagnosis::{self, Problem},
@@ -452,31 +448,36 @@ pub fn changed_by_others(state: &State) -> Option<Finding> {
     let theirs = || ForeignTemplate::of(state).map(|theirs| theirs.changed(state));
     let theirs = (found == Interference::Template).then(theirs).flatten();
     let finding = theirs.unwrap_or_else(|| rule.found(set.reference(), found.sentence(&set.name)));
-    let line = |verb: &str| format!("kubectl stateful canary {verb} {}", state.survey.at());
-    let name = &set.name;
     Some(match found {
         Interference::BeingDeleted => finding,
-        _ if can_be_adopted(state, &found) => finding.hint(line(&format!("start {name} --adopt"))),
-        _ if state.survey.facts.lacks(&state.record.stable) => {
-            finding.hint(line(&format!("forget {name}")))
+        _ if can_be_adopted(state, &found) => {
+            finding.hint(lines::adopt(&state.survey, Some(state.record)))
         }
-        _ => finding.hint(line(&format!("abort {name}{}", foreign::allowance(state)))),
+        _ if state.survey.facts.lacks(&state.record.stable) => {
+            let (name, at) = (&set.name, state.survey.at());
+            finding.hint(format!("kubectl stateful canary forget {name} {at}"))
+        }
+        _ => finding.hint(lines::abort(state)),
     })
 }
 
 /// Whether `start --adopt` makes a canary of what is there now.
 pub fn can_be_adopted(state: &State, found: &Interference) -> bool {
     match found {
-        Interference::Template | Interference::Partition { .. } => {
-            gaps(&state.survey, &state.record.stable).len() < 2
-        }
+        Interference::Template | Interference::Partition { .. } => has_few_gaps(state),
         Interference::Replicas { now, .. } => {
             // Without another template there is nothing to adopt.
-            *now > 0 && state.target() != Some(state.record.stable.as_str())
+            *now > 0 && state.target() != Some(state.record.stable.as_str()) && has_few_gaps(state)
         }
         Interference::BeingDeleted
         | Interference::StrategyType
         | Interference::TakenBack { .. }
         | Interference::Escaped { .. } => false,
     }
+}
+
+/// One of the pods that are held above a new one may go first. Another one would go
+/// behind no gate.
+fn has_few_gaps(state: &State) -> bool {
+    gaps(&state.survey, &state.record.stable).len() < 2
 }

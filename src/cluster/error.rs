@@ -286,7 +286,8 @@ impl From<Failure> for Error {
             Failure::Conflict(_) => Exit::Conflict,
             _ => Exit::Error,
         };
-        let error = Error::with_headline(exit, failure.to_string());
+        let mut error = Error::with_headline(exit, failure.to_string());
+        error.is_forbidden = matches!(failure, Failure::Forbidden(_));
         match failure {
             Failure::Unauthorized(_) => error.hint("log in again, then try: kubectl auth whoami"),
             Failure::Forbidden(rejection) => error.hint(rejection.request_line.can_i()),

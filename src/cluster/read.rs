@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,8 +14,9 @@ use super::{
     Cluster, Failure, Listed, Listing, Resource,
     error::RequestLine,
     objects::{
-        AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject, EventObject,
-        Meta, NodeObject, PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+        AnyObject, AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject,
+        EventObject, Meta, NodeObject, PodObject, RevisionObject, ServiceObject, SetObject,
+        VolumeObject,
     },
 };
 use crate::workload::{
@@ -158,6 +160,9 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         let others = others(cluster, &set, |name| pods.iter().any(|pod| pod.name == name)).await?;
         pods.extend(others);
     }
+    let going = status && may_be_going(&set, pods.as_deref());
+    let namespace_deleting =
+        if going { namespace_deleting(cluster, namespace).await? } else { None };
     let facts = Facts {
         set,
         pods,
@@ -171,11 +176,33 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         events,
         nodes,
         attachments,
+        namespace_deleting,
         server_version,
         unread,
         flags: cluster.flags(),
     };
     Ok(Reading { facts, versions })
+}
+
+/// Whether this set may be one that goes with its namespace.
+fn may_be_going(set: &StatefulSet, pods: Option<&[Pod]>) -> bool {
+    let replicas = usize::try_from(set.replicas).unwrap_or(usize::MAX);
+    let goes = |pods: &[Pod]| pods.len() < replicas || pods.iter().any(Pod::is_terminating);
+    set.deleting.is_some() || pods.is_some_and(goes)
+}
+
+/// When this namespace was deleted, if it is going and may be read.
+///
+/// # Errors
+/// Any [`Failure`] except a 403 or a 404.
+pub async fn namespace_deleting(
+    cluster: &Cluster,
+    name: &str,
+) -> Result<Option<Timestamp>, Failure> {
+    let object = Resource::NAMESPACE.object("", name);
+    // Many may read everything in a namespace, and not the namespace itself.
+    let found = cluster.find_if_allowed::<AnyObject>(&object, &mut Vec::new()).await?;
+    Ok(found.and_then(|namespace| namespace.metadata.deletion_timestamp))
 }
 
 /// Whether an event says that a volume is still attached to another node.

@@ -120,6 +120,23 @@ fn is_scheduler_behind(survey: &Survey, pod: &Pod, trouble: &Trouble) -> bool {
     pod.claims.iter().all(is_bound)
 }
 
+/// Longer than a shutdown that is only reported late.
+const GONE_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+
+/// That a pod should be gone by now, and what holds it.
+pub fn overdue(survey: &Survey, pod: &Pod) -> Option<String> {
+    let late = survey.now.duration_since(pod.gone_by?);
+    if late < GONE_PATIENCE {
+        return None;
+    }
+    let held = if pod.finalizers.is_empty() {
+        "the kubelet has not confirmed that it has stopped".to_owned()
+    } else {
+        format!("held by finalizers {}", pod.finalizers.join(", "))
+    };
+    Some(format!("{} should have been gone {} ago: {held}", pod.name, age(late)))
+}
+
 /// Whether a container that keeps ending is killed by the kubelet. Its exit code
 /// says nothing then, and its log may be empty: the events say it.
 fn killed(survey: &Survey, pod: &Pod, trouble: &Trouble) -> Option<Problem> {

@@ -24,6 +24,8 @@ pub struct Facts {
     /// The names of ordinals that pods have which are not of the set, as far as
     /// they were looked for.
     pub taken: Vec<String>,
+    /// The pods with the labels of the set that are not its own.
+    pub strangers: Vec<String>,
     /// The namespace's own labels, read if a Corefile filters by them.
     pub namespace_labels: Option<Labels>,
     pub servers: Servers,
@@ -108,6 +110,15 @@ pub struct Member {
     pub host_network: bool,
     pub dns_policy: String,
     pub containers: Vec<String>,
+    /// The uid of the owner that controls it.
+    pub controller_uid: Option<String>,
+}
+
+impl Member {
+    /// Whether it is of this set, and does not only have its labels.
+    pub fn is_of(&self, set: &StatefulSet) -> bool {
+        set.has_made(self.controller_uid.as_deref(), &self.labels)
+    }
 }
 
 /// What is known about the cluster's DNS servers.
@@ -198,10 +209,18 @@ impl Facts {
         self.pods.iter().flatten().find(|pod| pod.name == name)
     }
 
+    /// Takes out the pods that have the labels of the set and are not its own. They
+    /// are endpoints all the same, as far as the Service selects them.
+    pub fn set_strangers_apart(&mut self) {
+        let (Some(set), Some(pods)) = (&self.set, &mut self.pods) else { return };
+        let strangers = pods.extract_if(.., |pod| !pod.is_of(set));
+        self.strangers = strangers.map(|pod| pod.name).collect();
+    }
+
     /// Why there is no pod of the set with this name.
     pub fn no_pod(&self, name: &str) -> String {
         match &self.set {
-            Some(set) if self.taken.iter().any(|taken| taken == name) => {
+            Some(set) if self.taken.iter().chain(&self.strangers).any(|taken| taken == name) => {
                 format!("the pod {name} is not of {}, whose own pod cannot be created", set.name)
             }
             _ => format!("{name} does not exist"),

@@ -273,6 +273,7 @@ impl From<MemberObject> for Member {
         let named = |text: Option<String>| text.filter(|text| !text.is_empty());
         Member {
             labels: pod.labels.clone(),
+            controller_uid: pod.controller_uid.clone(),
             ips,
             ready: pod.is_ready(),
             terminating: pod.is_terminating(),

@@ -69,6 +69,7 @@ pub fn facts(input: &Bundle, target: &Target, namespace: Option<&str>) -> Result
             (None, None) => false,
         });
     }
+    facts.set_strangers_apart();
     for map in input.bodies(Resource::CONFIG_MAP) {
         let system = raw::namespace(map).unwrap_or_default().to_owned();
         let Ok(map) = serde_json::from_value::<ConfigMapObject>(map.clone()) else { continue };

@@ -105,8 +105,12 @@ pub async fn facts(cluster: &Cluster, target: &Target) -> Result<Reading, Failur
         let pods = cluster.list_if_allowed::<MemberObject>(&listing).await?;
         lists.push((listing, pods.resource_version()));
         facts.pods = pods.keep(&mut unread).map(|all| all.into_iter().map(Member::from).collect());
+        facts.set_strangers_apart();
         if let (Some(set), Some(pods)) = (&facts.set, &facts.pods) {
-            let has = |name: &str| pods.iter().any(|pod| pod.name == name);
+            let strangers = &facts.strangers;
+            let has = |name: &str| {
+                pods.iter().any(|pod| pod.name == name) || strangers.iter().any(|one| one == name)
+            };
             let others = others(cluster, set, has).await?;
             let others = others.into_iter().filter(|pod| !set.owns(pod));
             facts.taken = others.map(|pod| pod.name).collect();

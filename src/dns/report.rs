@@ -226,16 +226,21 @@ fn nothing_found(picture: &Picture) -> String {
     let facts = &picture.facts;
     let known = if picture.unread.is_empty() { "" } else { ", as far as they could be read" };
     let mut read = Vec::new();
+    let mut things = 0;
     if let (Some(name), Some(_)) = (&facts.service, facts.governing()) {
         read.push(format!("Service {}", one_line(name)));
+        things += 1;
         if facts.slices.is_some() {
-            read.push(count(facts.slices_of(name).count(), "EndpointSlice"));
+            let slices = facts.slices_of(name).count();
+            read.push(count(slices, "EndpointSlice"));
+            things += slices;
         }
     }
     if let Some(pods) = &facts.pods {
         read.push(count(pods.len(), "pod"));
+        things += pods.len();
     }
-    let verb = if read.len() == 1 { "was" } else { "were" };
+    let verb = if read.len() == 1 && things == 1 { "was" } else { "were" };
     let read = match read.as_slice() {
         [] => String::new(),
         read => format!(": {} {verb} read, and no DNS server was asked", list(read)),

@@ -182,6 +182,29 @@ rule!(
 );
 
 rule!(
+    pub NODE_ADDRESS,
+    "DNS-NODE-ADDRESS",
+    Note,
+    "The pods run on the host network, so their names lead to the addresses of their nodes. A pod \
+     that moves to another node has another address, and two of them on one node have the same.",
+    "hostNetwork of the pods.",
+    "Nothing, if it is meant to be so. What reaches the node's address reaches every program on the \
+     node: the ports must not collide."
+);
+
+rule!(
+    pub STRANGER,
+    "DNS-STRANGER",
+    Warning,
+    "A pod that is not of the set has the labels that the governing Service selects, so it is an \
+     endpoint of the Service, and clients of the Service's own name are sent there as well.",
+    "The pod's labels match the set's selector, its controller is another one, and an EndpointSlice of \
+     the Service names it.",
+    "Find out whose pod it is. Labels of its own, for it or for the Service's selector, keep the two \
+     apart."
+);
+
+rule!(
     pub FILTERED,
     "DNS-FILTERED",
     Error,
@@ -357,7 +380,7 @@ rule!(
 );
 
 /// In the order of their sections.
-const ALL: [&Rule; 31] = [
+const ALL: [&Rule; 33] = [
     &NO_SERVICE_NAME,
     &SERVICE_MISSING,
     &OTHER_SERVICE,
@@ -373,6 +396,8 @@ const ALL: [&Rule; 31] = [
     &WRONG_DOMAIN,
     &FAMILY,
     &HOST_NETWORK,
+    &NODE_ADDRESS,
+    &STRANGER,
     &FILTERED,
     &OLD_ADDRESS,
     &NO_ORDINAL,

@@ -19,7 +19,7 @@ use crate::{
     cluster::{
         self, Resource,
         objects::{
-            AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject,
+            AnyObject, AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject,
             EventObject, NodeObject, PodObject, RevisionObject, ServiceObject, SetObject,
             VolumeObject,
         },
@@ -220,6 +220,7 @@ impl Bundle {
         let attachments = attachments.map(|all| all.into_iter().filter_map(Into::into).collect());
         let autoscalers = near.autoscalers()?;
         let budgets = near.list::<BudgetObject, _>(Resource::BUDGET)?;
+        let namespace_deleting = self.namespace_deleting(&set.namespace)?;
         Ok(Facts {
             set,
             pods,
@@ -233,10 +234,21 @@ impl Bundle {
             events,
             nodes,
             attachments,
+            namespace_deleting,
             server_version: None,
             unread,
             flags: String::new(),
         })
+    }
+
+    /// When this namespace was deleted, if the input has it and it is going.
+    ///
+    /// # Errors
+    /// When it cannot be decoded.
+    pub fn namespace_deleting(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        let mut all = self.all(Resource::NAMESPACE).into_iter().flatten();
+        let Some(object) = all.find(|one| one.name() == name) else { return Ok(None) };
+        Ok(object.decode::<AnyObject>()?.metadata.deletion_timestamp)
     }
 
     /// Adds an object as a server sends it.

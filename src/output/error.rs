@@ -19,6 +19,8 @@ pub struct Error {
     pub reasons: Vec<Finding>,
     /// Whether the reader of stdout has gone; then nothing is reported.
     pub broken_pipe: bool,
+    /// Whether the user is not allowed to do it.
+    pub is_forbidden: bool,
 }
 
 impl Error {
@@ -36,6 +38,7 @@ impl Error {
             hint: None,
             reasons: Vec::new(),
             broken_pipe: false,
+            is_forbidden: false,
         }
     }
 

@@ -276,6 +276,13 @@ impl Picture {
         }
     }
 
+    /// Why nothing of this set stays, where it is going: no goal is reached any more.
+    pub fn goes(&self) -> Option<&str> {
+        let of_the_end = stuck::OF_THE_END.map(|rule| rule.id);
+        let found = self.findings.iter().find(|found| of_the_end.contains(&found.id));
+        found.map(|finding| finding.message.as_str())
+    }
+
     /// The ordinals that should run the update revision and do not.
     pub fn outdated(&self) -> impl Iterator<Item = &OrdinalView> {
         let first = self.set.ordinals_start + self.set.partition.unwrap_or(0);

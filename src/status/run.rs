@@ -117,7 +117,8 @@ async fn follow(
         schema: "kubectl-stateful/status-change/v1",
         hint: hint.clone(),
     };
-    let mut watched = WatchedSet { cluster, args, name, uid: None, hint };
+    let mut watched =
+        WatchedSet { cluster, args, name, uid: None, is_hopeless: false, terminal, hint };
     watch_loop::follow(&mut watched, &request).await
 }
 
@@ -128,6 +129,9 @@ struct WatchedSet<'a> {
     name: String,
     /// The uid of the set that was read first.
     uid: Option<String>,
+    /// Whether it never becomes what is waited for.
+    is_hopeless: bool,
+    terminal: Terminal,
     hint: String,
 }
 
@@ -145,7 +149,15 @@ impl Watched for WatchedSet<'_> {
 
     async fn judge(&mut self, reading: &Reading, now: Timestamp) -> Result<Picture, Error> {
         watch_loop::same_set(&mut self.uid, &reading.facts.set, &self.hint)?;
-        Ok(plan::judge(&reading.facts, now))
+        let picture = plan::judge(&reading.facts, now);
+        if let (Some(goal), Some(why)) = (self.args.until.wait_for, picture.goes())
+            && !self.is_hopeless
+        {
+            self.is_hopeless = true;
+            let (name, goal) = (&self.name, goal_word(goal));
+            self.terminal.say(&format!("error: {name} never becomes {goal}: {why}"));
+        }
+        Ok(picture)
     }
 
     fn idle(&self, _: &Picture) -> Idle {
@@ -154,12 +166,13 @@ impl Watched for WatchedSet<'_> {
 
     /// Also where the pods may not be read: the exit code says so at once.
     fn is_reached(&self, picture: &Picture) -> bool {
-        let is_reached = |goal| picture.meets(goal) || picture.set.ready.is_none();
+        let is_reached =
+            |goal| picture.meets(goal) || picture.set.ready.is_none() || picture.goes().is_some();
         self.args.until.wait_for.is_some_and(is_reached)
     }
 
     fn verdict(&self, picture: &Picture) -> Exit {
-        verdict(picture, self.args)
+        if self.is_hopeless { Exit::Conflict } else { verdict(picture, self.args) }
     }
 
     fn differences(&self, before: &Picture, after: &Picture) -> Vec<Difference> {

@@ -31,6 +31,8 @@ pub struct Facts {
     pub nodes: Read<Node>,
     /// Only of volumes that a pod cannot have because another node has them.
     pub attachments: Read<Attachment>,
+    /// When the namespace was deleted, if it is going; `None` also where nobody asked.
+    pub namespace_deleting: Option<Timestamp>,
     /// `v1.34.4`; `None` if it was not read.
     pub server_version: Option<String>,
     pub unread: Vec<Unread>,

@@ -236,11 +236,13 @@ impl StatefulSet {
     /// Whether a pod belongs to it: the labels must match the selector, and it must
     /// not have another controller. The name alone does not count.
     pub fn owns(&self, pod: &Pod) -> bool {
-        let ours = match &pod.controller_uid {
-            Some(uid) if self.is_live() => *uid == self.uid,
-            _ => true,
-        };
-        ours && self.selector.matches(&pod.labels)
+        self.has_made(pod.controller_uid.as_deref(), &pod.labels)
+    }
+
+    /// The same, of a pod with this owner that controls it, and these labels.
+    pub fn has_made(&self, controller: Option<&str>, labels: &BTreeMap<String, String>) -> bool {
+        let ours = controller.is_none_or(|uid| !self.is_live() || uid == self.uid);
+        ours && self.selector.matches(labels)
     }
 
     /// Whether it is from a server; a manifest has no uid.

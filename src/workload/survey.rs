@@ -142,6 +142,16 @@ impl<'a> Survey<'a> {
         &self.facts.flags
     }
 
+    /// The command that moves the partition by hand.
+    pub fn move_partition(&self, to: u32) -> String {
+        format!(
+            "kubectl patch sts {} {} -p \
+             '{{\"spec\":{{\"updateStrategy\":{{\"rollingUpdate\":{{\"partition\":{to}}}}}}}}}'",
+            self.set.name,
+            self.at()
+        )
+    }
+
     /// The command that keeps a volume whatever becomes of its claim.
     pub fn keep_volume(&self, volume: &str) -> String {
         format!(

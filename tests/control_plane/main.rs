@@ -18,6 +18,7 @@ mod proxy;
 mod scale;
 mod status;
 mod status_claims;
+mod status_going;
 mod status_list;
 mod unread;
 mod unserved;

@@ -33,6 +33,36 @@ fn rows(namespace: &Namespace, line: &[&str]) -> Value {
     document(&namespace.stateful(["status", "-o", "json"]).args(line).output())
 }
 
+fn items(list: &Value) -> &[Value] {
+    list["items"].as_array().expect("items")
+}
+
+/// Which findings, and of what.
+fn ids(findings: &Value) -> Vec<(String, String)> {
+    let findings = findings.as_array().expect("findings").iter();
+    findings.map(|one| (one["id"].to_string(), one["object"].to_string())).collect()
+}
+
+/// What a row and the set in a tree have in common.
+const OF_THE_SET: [&str; 10] = [
+    "uid",
+    "created",
+    "replicas",
+    "ready",
+    "available",
+    "updated",
+    "partition",
+    "strategy",
+    "currentRevision",
+    "updateRevision",
+];
+
+/// What a row says of its set, without ages.
+fn judgement(item: &Value) -> (Vec<(String, String)>, String, Vec<String>) {
+    let fields = OF_THE_SET.iter().map(|field| item[*field].to_string()).collect();
+    (ids(&item["findings"]), item["class"].to_string(), fields)
+}
+
 /// More sets than pods are looked for one by one, and each with the same cause.
 #[test]
 fn every_set_whose_name_is_taken_says_so() {
@@ -78,46 +108,38 @@ fn a_row_says_what_the_tree_says() {
     }));
     namespace.wait_until_ready("good");
     namespace.wait_until_ready("odd");
-    let listed = wait_for(SOON, "the findings", || {
-        let listed = rows(&namespace, &[]);
-        let ids = listed.to_string();
+    wait_for(SOON, "the findings", || {
+        let ids = rows(&namespace, &[]).to_string();
         let all = ["STATUS-IMAGE-PULL", "STATUS-CLAIM-NO-CLASS", "STATUS-PARTITION-LEFTOVER"];
-        all.iter().all(|id| ids.contains(id)).then_some(listed)
+        all.iter().all(|id| ids.contains(id)).then_some(())
     });
-    let items = listed["items"].as_array().expect("items");
-    let names: Vec<&str> = items.iter().filter_map(|item| item["name"].as_str()).collect();
+    // Scheduler and kubelet go on while the sets are read one after another: only what
+    // the list says before and after is said of the time between.
+    let kinds = "sts,po,pvc,pv,svc,controllerrevisions,events,sc";
+    let (listed, trees, dump) = wait_for(SOON, "nothing to change between two lists", || {
+        let listed = rows(&namespace, &[]);
+        let tree = |item: &Value| rows(&namespace, &[item["name"].as_str().expect("a name")]);
+        let trees: Vec<Value> = items(&listed).iter().map(tree).collect();
+        let dump = namespace.kubectl(["get", kinds, "-o", "yaml"]).output().success();
+        let again = rows(&namespace, &[]);
+        let said = |list: &Value| -> Vec<_> { items(list).iter().map(judgement).collect() };
+        (said(&listed) == said(&again)).then_some((listed, trees, dump))
+    });
+    let names: Vec<&str> = items(&listed).iter().filter_map(|item| item["name"].as_str()).collect();
     assert_eq!(names, ["bad", "small", "good", "odd"], "the worst first");
-    let ids = |findings: &Value| -> Vec<(String, String)> {
-        let findings = findings.as_array().expect("findings").iter();
-        findings.map(|one| (one["id"].to_string(), one["object"].to_string())).collect()
-    };
-    for item in items {
+    for (item, tree) in items(&listed).iter().zip(&trees) {
         let name = item["name"].as_str().expect("a name");
-        let tree = rows(&namespace, &[name]);
         assert_eq!(ids(&item["findings"]), ids(&tree["reasons"]), "{name}: {item:#}\n{tree:#}");
         assert_eq!(item["class"], tree["health"], "{name}");
-        for field in [
-            "uid",
-            "created",
-            "replicas",
-            "ready",
-            "available",
-            "updated",
-            "partition",
-            "strategy",
-            "currentRevision",
-            "updateRevision",
-        ] {
+        for field in OF_THE_SET {
             assert_eq!(item[field], tree["set"][field], "{name}: {field}");
         }
         assert!(item["images"][0].as_str().is_some_and(|image| image.starts_with("nginx:")));
     }
     // And a dump of it says the same again.
-    let kinds = "sts,po,pvc,pv,svc,controllerrevisions,events,sc";
-    let dump = namespace.kubectl(["get", kinds, "-o", "yaml"]).output().success();
     let run = namespace.stateful(["status", "-f", "-", "-o", "json"]).stdin(dump);
     let offline = document(&run.output());
-    for (live, dumped) in items.iter().zip(offline["items"].as_array().expect("items")) {
+    for (live, dumped) in items(&listed).iter().zip(items(&offline)) {
         for field in ["name", "class", "ready", "updated", "images", "held"] {
             assert_eq!(live[field], dumped[field], "{field}");
         }

@@ -33,6 +33,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("CANARY-LEADER-AHEAD", "somebody has to be asked"),
     ("CANARY-NOT-KEPT", "see canary_words"),
     ("CANARY-MANIFEST-PARTITION", "see canary_words"),
+    ("CANARY-PARTITION-STAYS", "said after the last write; see canary_lines"),
     ("CANARY-COMES-BACK", "said after the last write of an abort; see canary_words"),
     ("CANARY-NO-RIGHTS", "the answer of a server"),
     (

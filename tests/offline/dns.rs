@@ -508,6 +508,21 @@ fn cases() -> Vec<Case> {
             &["DNS-HOST-NETWORK"],
             "run with dnsPolicy Default",
         ),
+        case(
+            "addresses of nodes",
+            changed(&[0, 1, 2].map(|ordinal| {
+                let pod = with(member(ordinal), "/spec/hostNetwork", json!(true));
+                with(pod, "/spec/dnsPolicy", json!("ClusterFirstWithHostNet"))
+            })),
+            &["DNS-NODE-ADDRESS"],
+            "their names under nginx give the node's address",
+        ),
+        of(
+            "stranger",
+            stranger(),
+            &["DNS-STRANGER"],
+            "j-x is not a pod of web, but it is an endpoint",
+        ),
         of("namespaces", corefile("namespaces a b"), &["DNS-FILTERED"], "only a, b, not default"),
         of("labels", corefile("labels tier=x"), &["DNS-FILTERED"], "(labels) requires tier=x"),
         of("noendpoints", corefile("noendpoints"), &["DNS-FILTERED"], "sets noendpoints"),
@@ -568,6 +583,23 @@ fn pending(ordinal: u32) -> Json {
 fn pod_of_another_set() -> Json {
     let other = with(pod(0), "/metadata/labels", json!({"app": "db"}));
     with(other, "/metadata/name", json!("db-0"))
+}
+
+/// The pod of a Job.
+fn foreign(pod: Json) -> Json {
+    let owner = json!([{"kind": "Job", "name": "j", "uid": "job-1", "controller": true}]);
+    with(pod, "/metadata/ownerReferences", owner)
+}
+
+/// One that has the labels of the set, and is an endpoint.
+fn stranger() -> Facts {
+    let pod = with(foreign(member(7)), "/metadata/name", json!("j-x"));
+    let pod = with(pod, "/spec", json!({}));
+    let mut its = endpoint(7);
+    its["targetRef"]["name"] = json!("j-x");
+    its.as_object_mut().expect("fields").remove("hostname");
+    let all: Vec<Json> = (0..3).map(endpoint).chain([its]).collect();
+    facts(changed(&[pod, slice("nginx-a", &all)]))
 }
 
 /// The rules about answers need answers; the others have a case above.
@@ -961,6 +993,9 @@ fn nothing_wrong_names_what_was_read() {
         ),
         "{stdout}"
     );
+    // One kind of which there are several is many.
+    let (stdout, ..) = explained(&without("Service", ""));
+    assert!(!stdout.contains("3 pods was read"), "{stdout}");
     // A manifest alone does not say whether there is a Service.
     let mut manifest = set();
     manifest["metadata"].as_object_mut().expect("fields").remove("uid");
@@ -1115,6 +1150,18 @@ fn a_foreign_pod_with_the_name_of_an_ordinal_is_not_the_sets() {
     objects.retain(|one| one["metadata"]["name"] != "web-1");
     let (stdout, ..) = offline(&objects, &["explain", "web"]);
     assert!(stdout.contains("web-1 does not exist"), "{stdout}");
+}
+
+/// Labels make a pod an endpoint, and its owner makes it a pod of the set.
+#[test]
+fn a_pod_of_somebody_else_with_the_labels_is_told_apart() {
+    // Nobody is told to delete it, which has no subdomain.
+    assert_eq!(stranger().pods.map(|pods| pods.len()), Some(3));
+    // With the name of an ordinal it is not that ordinal's pod.
+    let known = facts(changed(&[foreign(member(1))]));
+    let found = findings(&known, &RowOptions::default());
+    assert_eq!(ids(&found), ["DNS-NOT-RUNNING", "DNS-STRANGER"], "{found:#?}");
+    assert!(found[0].message.contains("the pod web-1 is not of web"), "{found:#?}");
 }
 
 #[test]

@@ -499,6 +499,57 @@ fn own_cases() -> Vec<Case> {
             &["selects name=nginx, but the pods have no such label"],
         ),
         case(
+            "service selects what only the template has",
+            vec![
+                with(
+                    with(set(), "/spec/template/metadata/labels/tier", json!("db")),
+                    "/spec/updateStrategy",
+                    json!({"type": "OnDelete"}),
+                ),
+                with(service(), "/spec/selector", json!({"tier": "db"})),
+            ],
+            &[],
+            &["STATUS-SERVICE-SELECTS-NOTHING"],
+            &["selects tier=db, but the pods have no such label"],
+        ),
+        case(
+            "service selects some of the pods",
+            vec![
+                with(service(), "/spec/selector", json!({"app": "nginx", "tier": "db"})),
+                with(pod(0), "/metadata/labels/tier", json!("db")),
+                with(pod(1), "/metadata/labels/tier", json!("db")),
+            ],
+            &[],
+            &["STATUS-SERVICE-SELECTS-NOTHING"],
+            &["selects tier=db, but web-2 has no such label"],
+        ),
+        case(
+            "service selects what the next pods do not have",
+            vec![
+                with(service(), "/spec/selector", json!({"tier": "db"})),
+                with(pod(0), "/metadata/labels/tier", json!("db")),
+                with(pod(1), "/metadata/labels/tier", json!("db")),
+                with(pod(2), "/metadata/labels/tier", json!("db")),
+            ],
+            &[],
+            &["STATUS-SERVICE-SELECTS-NOTHING"],
+            &["but the template has no such label: the next pods"],
+        ),
+        case(
+            "namespace going",
+            vec![
+                json!({
+                    "apiVersion": "v1", "kind": "Namespace",
+                    "metadata": {"name": "default", "deletionTimestamp": ago(90)},
+                    "status": {"phase": "Terminating"},
+                }),
+                with(set(), "/metadata/deletionTimestamp", json!(ago(80))),
+            ],
+            &["Pod/web-2"],
+            &["STATUS-NAMESPACE-DELETING", "STATUS-SET-DELETING"],
+            &["namespace default was deleted 90s ago: everything in it goes"],
+        ),
+        case(
             "probe without shell, pod not ready",
             vec![probe("readinessProbe", &["mysql", "-p${MYSQL_ROOT_PASSWORD}"]), unready(0, 90)],
             &["Pod/web-1", "Pod/web-2"],

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::status::{OrdinalView, Stage, Verdict, View};
+use super::status::{Class, OrdinalView, Stage, Verdict, View};
 use crate::{
     canary::{
         claims::LeavingClaims,
-        foreign,
+        lines, no_canary,
         plan::{self, State},
         rules,
     },
@@ -32,6 +32,8 @@ enum Way {
     Promote,
     Adopt,
     Back,
+    /// To another command than those of a canary that is under way.
+    Elsewhere,
 }
 
 /// The command lines that go further from where a run has ended, each with what
@@ -46,6 +48,12 @@ pub struct Onward {
 }
 
 impl View {
+    /// What comes next while the record of a canary cannot be used: nothing makes
+    /// a canary before that is dropped.
+    pub fn has_unusable_record(&mut self) {
+        self.next.retain(|next| next.way == Way::Elsewhere);
+    }
+
     /// Adds what `promote` would refuse, which then does not come next.
     pub fn add_findings(&mut self, findings: Vec<Finding>) {
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
@@ -62,6 +70,7 @@ impl View {
         self.next.retain(|next| match next.way {
             Way::Back => !behind,
             Way::Promote | Way::Adopt => goes_back || ahead.is_empty(),
+            Way::Elsewhere => true,
         });
         self.findings.extend(ahead);
         self.findings.extend(others);
@@ -87,7 +96,7 @@ impl View {
                 Way::Promote if exit == Exit::Done => &onward.promote,
                 Way::Promote => &onward.finish,
                 Way::Adopt => &onward.adopt,
-                Way::Back => continue,
+                Way::Back | Way::Elsewhere => continue,
             };
             let plain = std::mem::replace(&mut next.command, line.clone());
             let hints = findings.iter_mut().chain(&mut self.findings);
@@ -107,23 +116,20 @@ pub(super) fn next(
     stage: Stage,
     items: &[OrdinalView],
 ) -> Vec<Next> {
-    let Some(state) = state else { return Vec::new() };
-    let command = |verb: &str, more: &str| {
-        format!("kubectl stateful canary {verb} {}{more} {}", survey.set.name, survey.at())
+    let Some(state) = state else {
+        let differ = items.iter().any(|item| item.class == Class::Other);
+        return differ.then(|| without_canary(survey)).into_iter().collect();
     };
-    let adopt = || Next { what: "next", command: command("start", " --adopt"), way: Way::Adopt };
-    let promote = || {
-        let allowed = state.record.allowed.iter().map(|id| format!(" --allow {id}"));
-        let command = command("promote", &allowed.collect::<String>());
-        Next { what: "next", command, way: Way::Promote }
-    };
+    let to = |command, way| Next { what: "next", command, way };
+    let adopt = || to(lines::adopt(survey, Some(state.record)), Way::Adopt);
+    let promote = || to(lines::promote(survey, state.record), Way::Promote);
     let is_lost = survey.facts.lacks(&state.record.stable);
     // Without a way back the record alone can be dropped.
     let abort = |what| {
         let command = if is_lost {
-            command("forget", "")
+            format!("kubectl stateful canary forget {} {}", survey.set.name, survey.at())
         } else {
-            command("abort", &foreign::allowance(state))
+            lines::abort(state)
         };
         Next { what, command, way: Way::Back }
     };
@@ -145,6 +151,13 @@ pub(super) fn next(
     // The hint of the finding names it where something else comes next.
     next.retain(|next| !is_lost || next.what != "back");
     next
+}
+
+/// What comes next where there is no canary, and the pods run other revisions.
+fn without_canary(survey: &Survey) -> Next {
+    let command = no_canary::way_on(survey);
+    let way = if command == lines::adopt(survey, None) { Way::Adopt } else { Way::Elsewhere };
+    Next { what: "next", command, way }
 }
 
 #[cfg(test)]

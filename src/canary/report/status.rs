@@ -7,6 +7,7 @@ use super::next::{Next, next};
 pub use crate::workload::rollout::Stage;
 use crate::{
     canary::{
+        abort,
         foreign::ForeignTemplate,
         guards,
         plan::{self, Memory, Side, State, trouble},
@@ -195,7 +196,11 @@ impl View {
             started: record.map(|record| record.started),
             run: record.map(|record| record.run.clone()),
             next: next(&survey, state.as_ref(), stage, &items),
-            waiting: state.as_ref().filter(|_| stage == Stage::Judging).and_then(awaited(here)),
+            waiting: state.as_ref().and_then(|state| match stage {
+                Stage::Judging => awaited(state, here),
+                Stage::Aborting => abort::awaited(state),
+                _ => None,
+            }),
             foreign_template: state.as_ref().and_then(ForeignTemplate::of),
             all_passed: state.as_ref().is_some_and(|state| state.unjudged(here).is_none()),
             is_taken_back,
@@ -297,11 +302,9 @@ fn are(names: &[&str]) -> String {
 }
 
 /// What a promote would wait for, although all that moved has passed.
-fn awaited(here: &[Passed]) -> impl Fn(&State) -> Option<String> {
-    move |state| {
-        let slot = state.unavailable().filter(|_| state.unjudged(here).is_none())?;
-        Some(format!("{} to be available", slot.name))
-    }
+fn awaited(state: &State, here: &[Passed]) -> Option<String> {
+    let slot = state.unavailable().filter(|_| state.unjudged(here).is_none())?;
+    Some(format!("{} to be available", slot.name))
 }
 
 /// What keeps a canary from going on, as a `promote` would find it, and what an
@@ -311,9 +314,15 @@ fn in_the_way(state: &State, memory: Option<&Memory>) -> Vec<Finding> {
     if state.record.phase != Phase::Aborting {
         found.extend(plan::changed_by_others(state));
     }
-    let is_said = found.iter().any(|finding| finding.id == rules::TEMPLATE_CHANGED.id);
+    // What was changed is judged as a whole, and that has the line.
+    let judged = found.first().map(|finding| finding.id);
     let theirs = ForeignTemplate::of(state).filter(|_| state.record.phase != Phase::Staged);
-    found.extend(theirs.filter(|_| !is_said).map(|theirs| theirs.changed(state)));
+    let theirs = theirs.filter(|_| judged != Some(rules::TEMPLATE_CHANGED.id));
+    found.extend(theirs.map(|theirs| match (theirs.changed(state), judged) {
+        (alone, None) => alone,
+        (beside, Some(_)) => Finding { hint: None, ..beside },
+    }));
+    found.extend(abort::in_the_way(state));
     found.extend(plan::failing(state, memory.unwrap_or(&Memory::default())));
     found.extend(guards::no_way_back(&state.survey, state.record).map(|lost| {
         let (set, at) = (state.survey.set, state.survey.at());

@@ -251,10 +251,13 @@ rule!(
     pub NO_RIGHTS,
     "CANARY-NO-RIGHTS",
     Error,
-    "The user does not have a right that is needed later: to run a gate, or to delete a pod that \
-     never becomes Ready, without which an abort would stop half-way.",
-    "The server's answer to a SelfSubjectAccessReview.",
-    "Get the right before you begin. Override this if somebody else can delete a pod for you."
+    "The user does not have a right that is needed: to change the set, to run a gate, or to delete a \
+     pod that never becomes Ready, without which an abort would stop half-way. An abort that is not \
+     sure to delete a pod only warns of that.",
+    "The server's answer to a SelfSubjectAccessReview before the first write, or to a write: the right \
+     was lost in the middle of a run, and the canary stays where it is.",
+    "Get the right, then run the command again. Override this before the first write if somebody else \
+     can delete a pod for you."
 );
 rule!(
     pub GATE_UNUSABLE,

@@ -92,7 +92,8 @@ const FAILURES: &[&Rule] = &[
     &THIRD_REVISION,
 ];
 
-const NOTES: &[&Rule] = &[&GATES_DIFFER, &NOT_KEPT, &MANIFEST_PARTITION, &COMES_BACK];
+const NOTES: &[&Rule] =
+    &[&GATES_DIFFER, &NOT_KEPT, &MANIFEST_PARTITION, &PARTITION_STAYS, &COMES_BACK];
 
 #[cfg(test)]
 mod tests {

@@ -195,6 +195,16 @@ rule!(
      it had set itself, so apply it without the partition before the canary begins."
 );
 rule!(
+    pub PARTITION_STAYS,
+    "CANARY-PARTITION-STAYS",
+    Warning,
+    "The canary is over, and the partition that it has put back is above 0, as it was when the canary \
+     began. Where start --adopt took over a canary whose annotation somebody had removed, what it found \
+     was the partition of that canary, and what was there before is not known.",
+    "spec.updateStrategy.rollingUpdate.partition after the last write.",
+    "If nobody holds pods back with it on purpose, set it to 0: the finding has the line."
+);
+rule!(
     pub COMES_BACK,
     "CANARY-COMES-BACK",
     Warning,

@@ -8,11 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     claims as claims_now,
     context::RunContext,
+    rights,
     session::{Session, refused},
 };
 use crate::{
     canary::{
-        abort::{self, AbortMove},
+        abort::{self, AbortMove, PATIENCE},
         args::{AbortArgs, UnstickArgs},
         claims, comeback,
         diff::Difference,
@@ -28,12 +29,9 @@ use crate::{
         text::{age, clock, list},
     },
     steps::{End, PodToDelete, Stop, WriteOutcome},
-    workload::{Pod, Strategy, Survey},
+    workload::{Pod, Strategy, Survey, refuses},
 };
 
-/// How long a pod may be unready before it counts as hopeless, where no flag
-/// says.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How long an abort may take, where no flag says.
 const DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 /// How often to decide again without an event: a pod's patience runs out
@@ -67,7 +65,7 @@ pub async fn abort(
         }
         return Err(refused(&format!("cannot abort the canary of {}", session.name), findings));
     }
-    let (goes, theirs) = {
+    let (first, theirs) = {
         let state = State::new(&reading.facts, &record, now);
         let theirs = ForeignTemplate::of(&state);
         if let Some(theirs) = &theirs
@@ -78,11 +76,21 @@ pub async fn abort(
             let all = session.with::<AbortArgs>("allow", rules::OVERWRITES.id);
             return Err(refused(&what, vec![theirs.overwritten(&state).hint(all)]));
         }
-        (going(&state, &abort::next(&state, PATIENCE, false)), theirs)
+        (abort::next(&state, PATIENCE, false), theirs)
     };
+    let mut missing = rights::missing_to_go_back(&session.cluster, &reading.facts, &first).await?;
+    allowed.weigh(&mut missing);
+    if refuses(&missing) {
+        let what = format!("cannot abort the canary of {}", session.name);
+        return Err(refused(&what, missing));
+    }
+    for finding in &missing {
+        terminal.warn(&format!("{} {}", finding.id, finding.message));
+    }
     if let Some(theirs) = &theirs {
         terminal.say(&lost(theirs).join("\n"));
     }
+    let goes = going(&State::new(&reading.facts, &record, now), &first);
     look_at_claims(&session, &survey, &goes, "abort the canary of").await?;
     if session.dry_run != DryRun::None {
         let state = State::new(&reading.facts, &record, now);
@@ -184,7 +192,7 @@ pub async fn go_back(context: &mut RunContext<'_>, terms: &AbortTerms) -> Result
                 context.delete_once(&pod, reason, &why).await?;
             }
             AbortMove::Wait { what } if now >= deadline => {
-                let message = format!("waited {} for {what}", age(limit));
+                let message = format!("waited {} for {what}{}", age(limit), abort::why(&state));
                 let finding = rules::DEADLINE
                     .found(set.reference(), message)
                     .hint(context.session.command("abort"));
@@ -309,7 +317,9 @@ fn reached_stable(
     let set = context.set();
     let stable = set.status.update_revision.as_deref().unwrap_or("<none>");
     context.live.tell(&format!("reverted: every ordinal of {} runs {stable}", set.name))?;
-    Ok(End { exit: Exit::Done, findings: comeback::appliers(context.facts(), adopted, taken) })
+    let mut findings = comeback::appliers(context.facts(), adopted, taken);
+    findings.extend(guards::partition_stays(&Survey::new(context.facts(), Timestamp::now())));
+    Ok(End { exit: Exit::Done, findings })
 }
 
 /// Runs `unstick`.

@@ -8,7 +8,8 @@ use super::{
     context::RunContext,
     forward, look,
     session::{Session, refused},
-    start_plan::{StartPlan, StartRequest, decide, plan_start, view},
+    start_plan::{StartPlan, StartRequest, decide, plan_start},
+    start_view::view,
 };
 use crate::{
     canary::{
@@ -67,7 +68,8 @@ pub async fn plan(
     let mut view = view(&facts, &start, &request);
     match &cluster {
         Some(cluster) => {
-            view.command = args.given.to_do::<StartArgs>("canary start", cluster, &view.hash);
+            let given = args.given.without("allow", &[rules::OVERWRITES.id]);
+            view.command = given.to_do::<StartArgs>("canary start", cluster, &view.hash);
         }
         None => view.unread.extend(look::absent(&facts)),
     }

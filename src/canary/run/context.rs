@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::{claims, look::last_picture, session::Session};
 use crate::{
     canary::{
+        no_canary,
         plan::Memory,
-        record::Record,
+        record::{Phase, Record},
         report::{self, GateView, View},
         rules,
     },
@@ -128,14 +129,31 @@ impl<'a> RunContext<'a> {
         let finding = if self.live.is_gone() {
             finding
         } else {
-            let line = format!("kubectl stateful status {} {}", set.name, self.at());
-            finding.hint(line)
+            // One that has taken over its pods may wait for a broken one of them.
+            finding.hint(no_canary::look_or_unstick(&Survey::new(self.facts(), Timestamp::now())))
         };
         Stop::with(Exit::Conflict, finding)
     }
 
-    fn at(&self) -> String {
-        Survey::new(self.facts(), Timestamp::now()).at()
+    /// What to report. Rights that are lost in the middle stop a canary like all
+    /// else that does: it stays where it is, and goes on from there.
+    ///
+    /// # Errors
+    /// When the run failed in another way, or before there was a canary.
+    pub fn end_of(&self, outcome: Result<End, Stop>) -> Result<End, Error> {
+        let record = Record::of(self.set()).ok().flatten().filter(|_| !self.live.is_gone());
+        match (outcome, record) {
+            (Err(Stop::Failed(error)), Some(record)) if error.is_forbidden => {
+                let said = error.headline().trim_start_matches("Error from server (Forbidden): ");
+                let finding = rules::NO_RIGHTS.found(self.set().reference(), said);
+                let line = match record.phase {
+                    Phase::Aborting => self.session.command("abort"),
+                    Phase::Rolling | Phase::Staged => self.session.to_continue.clone(),
+                };
+                Ok(End::with(error.exit, finding.hint(line)))
+            }
+            (outcome, _) => End::of(outcome),
+        }
     }
 
     /// Reports what is waited for: in the live view, or as a line when it
@@ -166,7 +184,7 @@ impl<'a> RunContext<'a> {
     /// # Errors
     /// When the run failed, or the report cannot be written.
     pub async fn close(&mut self, outcome: Result<End, Stop>) -> Result<Exit, Error> {
-        let end = End::of(outcome)?;
+        let end = self.end_of(outcome)?;
         // The watches may not have told yet what the last write has done, or who
         // was faster. A server that is away leaves what was known before.
         let _ = tokio::time::timeout(LAST_READ, self.live.mirror.refresh()).await;

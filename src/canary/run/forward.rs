@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     canary::{
+        allowed,
         args::ReachArgs,
         claims,
         gates::{Gates, spec::OnFailure, values::Span},
@@ -109,7 +110,7 @@ pub async fn go(
     loop {
         let now = Timestamp::now();
         if finishing && context.is_over(&uid) {
-            return Ok(End::done());
+            return Ok(complete(context));
         }
         let record = own_record(context, &uid, run.as_deref(), ours.as_ref())?;
         ours = Some(record.clone());
@@ -137,7 +138,7 @@ pub async fn go(
                 let mut record = record.clone();
                 record.partition = *index;
                 record.passed = passed;
-                guards::keep_allowed(&mut record, &context.allowed);
+                allowed::keep(&mut record, &context.allowed, gates);
                 record.run.clone_from(&context.session.run);
                 if record.gates.is_empty() {
                     // It was staged or adopted, and has had none so far.
@@ -162,7 +163,7 @@ pub async fn go(
                             "complete: every ordinal of {} runs {target}",
                             set.name
                         ))?;
-                        return Ok(End::done());
+                        return Ok(complete(context));
                     }
                     WriteOutcome::LookAgain => finishing = true,
                 }
@@ -321,6 +322,12 @@ fn paused(record: &Record, terms: &Terms) -> End {
     }
 }
 
+/// The canary is over; says what stays.
+fn complete(context: &RunContext<'_>) -> End {
+    let survey = Survey::new(context.facts(), Timestamp::now());
+    End { exit: Exit::Done, findings: guards::partition_stays(&survey).into_iter().collect() }
+}
+
 /// The record, as long as the canary is still this one and no other run has
 /// taken over.
 fn own_record(
@@ -359,7 +366,7 @@ pub async fn abort_if_asked(
     gates: &Gates,
     outcome: Result<End, Stop>,
 ) -> Result<End, Stop> {
-    let end = End::of(outcome)?;
+    let end = context.end_of(outcome)?;
     let failed = matches!(end.exit, Exit::Failed | Exit::Timeout);
     if !failed || gates.on_failure != OnFailure::Abort {
         return Ok(end);
@@ -367,7 +374,7 @@ pub async fn abort_if_asked(
     context.live.tell("aborting, as --on-failure abort says")?;
     let mut findings = end.findings;
     let back = abort::go_back(context, &AbortTerms::default()).await;
-    let back = End::of(back)?;
+    let back = context.end_of(back)?;
     let exit = if back.exit == Exit::Done { Exit::Reverted } else { back.exit };
     findings.extend(back.findings);
     Ok(End { exit, findings })

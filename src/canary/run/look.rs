@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     canary::{
+        allowed,
         args::{Awaited, HistoryArgs, ShowArgs},
         claims::{self, Seen},
         diff, guards,
@@ -133,7 +134,10 @@ pub fn picture(
         Err(why) => (None, Some(guards::unusable(&survey, &why))),
     };
     let mut view = View::new(facts, record.as_ref(), memory, now);
-    view.findings.extend(unusable);
+    if let Some(unusable) = unusable {
+        view.findings.push(unusable);
+        view.has_unusable_record();
+    }
     let mut findings = guards::for_status(&survey, record.as_ref(), claims.is_some());
     if let Some(record) = &record {
         let state = State::new(facts, record, now);
@@ -142,7 +146,7 @@ pub fn picture(
             Some(Ok(seen)) => view.add_claims(claims::shown(&state, seen)),
             Some(Err(unread)) => {
                 let mut found = vec![claims_now::unread_finding(facts, unread)];
-                guards::allowed_before(record).weigh(&mut found);
+                allowed::before(record).weigh(&mut found);
                 findings.extend(found);
                 view.unread.push(unread.clone());
             }
@@ -239,6 +243,11 @@ impl WatchedCanary<'_> {
         if !view.pods_known {
             let why = "the pods cannot be read: nobody can tell when it is".to_owned();
             return Some((Exit::Incomplete, Some(why)));
+        }
+        // Also one that is on its way back.
+        if view.findings.iter().any(|finding| finding.id == rules::BEING_DELETED.id) {
+            let why = format!("{name} is being deleted: it goes no further");
+            return Some((Exit::Conflict, Some(why)));
         }
         let well = || view.items.iter().all(|item| item.available);
         match (view.stage, &self.seen) {

@@ -13,6 +13,7 @@ mod promote;
 mod rights;
 mod session;
 mod start_plan;
+mod start_view;
 
 use super::args::{CanaryArgs, Verb};
 use crate::{

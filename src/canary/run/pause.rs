@@ -2,7 +2,6 @@
 //! a rollout where it is.
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::{
     context::RunContext,
@@ -151,9 +150,7 @@ fn held_by_hand(survey: &Survey, undone: Finding) -> Finding {
         return undone;
     }
     let reached = left.iter().map(|revision| plan::reached(survey, revision)).max().unwrap_or(0);
-    let strategy = json!({ "rollingUpdate": { "partition": reached } });
-    let patch = json!({ "spec": { "updateStrategy": strategy } });
-    undone.hint(format!("kubectl patch sts {} {} -p '{patch}'", set.name, survey.at()))
+    undone.hint(survey.move_partition(reached))
 }
 
 /// The record of a rollout that somebody else began.

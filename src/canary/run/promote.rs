@@ -14,7 +14,7 @@ use super::{
 use crate::{
     canary::{
         args::PromoteArgs,
-        claims, foresight, guards,
+        claims, foresight, guards, lines, no_canary,
         plan::{self, State},
         record::{Phase, Record},
         rules, writes,
@@ -136,7 +136,9 @@ async fn nothing_under_way(session: &Session, survey: &Survey<'_>) -> Result<Exi
     let finding = guards::undone(survey).unwrap_or_else(|| {
         let finding = rules::NONE.found(set.reference(), message);
         match Template::of(survey) {
-            Template::Newer { .. } => finding.hint(session.command("start") + " --adopt"),
+            Template::Newer { .. } if no_canary::is_adoptable(survey) => {
+                finding.hint(lines::adopt(survey, None))
+            }
             _ => finding.hint(format!("kubectl stateful status {} {}", set.name, survey.at())),
         }
     });

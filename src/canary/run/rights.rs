@@ -4,13 +4,14 @@
 
 use crate::{
     canary::{
+        abort::AbortMove,
         gates::{Gates, spec::LeaderRule, values::At},
         guards, rules,
     },
     cluster::{Cluster, Resource, rights::Right},
     output::Error,
     steps::rights::{self, Needed},
-    workload::{Facts, Finding, Strategy},
+    workload::{Facts, Finding, Severity, StatefulSet, Strategy},
 };
 
 /// What the user may not do, a finding each.
@@ -26,6 +27,47 @@ pub async fn missing(
     rights::missing(cluster, needed, &rules::NO_RIGHTS, &facts.set.reference()).await
 }
 
+/// What the user may not do of an abort, whose first move is this one.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn missing_to_go_back(
+    cluster: &Cluster,
+    facts: &Facts,
+    first: &AbortMove,
+) -> Result<Vec<Finding>, Error> {
+    let on = facts.set.reference();
+    let ask = async |needed| rights::missing(cluster, vec![needed], &rules::NO_RIGHTS, &on).await;
+    let mut found = ask(patch_the_set(&facts.set)).await?;
+    // Most aborts delete no pod, and this one may be urgent.
+    let deletes = !facts.set.takes_partition() || matches!(first, AbortMove::Replace { .. });
+    let severity = if deletes { Severity::Error } else { Severity::Warning };
+    found.extend(ask(delete_pods(&facts.set)).await?.into_iter().map(|one| match one.severity {
+        Severity::Error => one.at(severity),
+        _ => one,
+    }));
+    Ok(found)
+}
+
+fn patch_the_set(set: &StatefulSet) -> Needed {
+    Needed {
+        right: Right { verb: "patch", resource: Resource::STATEFUL_SET, subresource: "" },
+        namespace: set.namespace.clone(),
+        what_for: "for every step, and to go back",
+    }
+}
+
+fn delete_pods(set: &StatefulSet) -> Needed {
+    Needed {
+        right: Right { verb: "delete", resource: Resource::POD, subresource: "" },
+        namespace: set.namespace.clone(),
+        what_for: match set.strategy {
+            Strategy::OnDelete => "to replace pods under OnDelete",
+            _ => "by abort, if a new pod never becomes Ready (kubernetes #67250)",
+        },
+    }
+}
+
 fn needed(facts: &Facts, gates: &Gates) -> Vec<Needed> {
     let set = &facts.set;
     let here = |verb, subresource, what_for| Needed {
@@ -33,14 +75,7 @@ fn needed(facts: &Facts, gates: &Gates) -> Vec<Needed> {
         namespace: set.namespace.clone(),
         what_for,
     };
-    let mut all = vec![here(
-        "delete",
-        "",
-        match set.strategy {
-            Strategy::OnDelete => "to replace pods under OnDelete",
-            _ => "by abort, if a new pod never becomes Ready (kubernetes #67250)",
-        },
-    )];
+    let mut all = vec![patch_the_set(set), delete_pods(set)];
     let leader = matches!(gates.leader, Some(LeaderRule::Exec(_))) || gates.switchover.is_some();
     if leader || !gates.exec.is_empty() {
         // A command runs over a WebSocket, which begins with a GET. Kubernetes 1.35

@@ -17,7 +17,7 @@ use crate::{
     flags::{AllowArgs, Given, SetArg},
     output::{Confirmed, Error, Exit, Format, Look, Question, Terminal},
     steps::{self, End},
-    workload::{Facts, Finding, rollout::Interference},
+    workload::{Facts, Finding, Rule, rollout::Interference},
 };
 
 /// The cluster, the terminal and the options of one run.
@@ -79,13 +79,32 @@ struct PassedOnToAdopt {
     _allow: AllowArgs,
 }
 
+/// The ids that `--allow` takes, and that change nothing for this verb: a line that
+/// is printed has none of them.
+fn without_effect(verb: &str) -> Vec<&'static str> {
+    let asked = |rule: &Rule| match verb {
+        "abort" => [rules::OVERWRITES.id, rules::NO_RIGHTS.id].contains(&rule.id),
+        "promote" => rule.id != rules::OVERWRITES.id && !is_of_the_start(rule),
+        "stage" => {
+            ![rules::OVERWRITES.id, rules::NO_HEADROOM.id, rules::NO_RIGHTS.id].contains(&rule.id)
+        }
+        _ => rule.id != rules::OVERWRITES.id,
+    };
+    rules::ALLOWABLE.iter().filter(|rule| !asked(rule)).map(|rule| rule.id).collect()
+}
+
+fn is_of_the_start(rule: &Rule) -> bool {
+    rules::OF_THE_START.iter().any(|one| one.id == rule.id)
+}
+
 fn onward(given: &Given, cluster: &Cluster) -> Onward {
-    // The guards that a way forward does not have are of no use there.
+    // The guard of an abort is none of a way forward.
     let given = given.without("allow", &[rules::OVERWRITES.id]);
     let of_the_start: Vec<&str> = rules::OF_THE_START.iter().map(|rule| rule.id).collect();
     let on = given.without("allow", &of_the_start);
     // `start` says in another way that all are to move.
-    let adopted = given.instead_of("full", "percent", "100").and("adopt", "true");
+    let adopted = given.without("allow", &[rules::LEFTOVER_PARTITION.id]);
+    let adopted = adopted.instead_of("full", "percent", "100").and("adopt", "true");
     Onward {
         promote: on.to_go_on::<PassedOn>("canary promote", cluster),
         finish: on.to_go_on::<PassedOnToTheGoal>("canary promote", cluster),
@@ -103,11 +122,13 @@ impl Session {
     ) -> Result<Session, Error> {
         let name = common.set.name()?;
         let cluster = Cluster::connect(connection, terminal).await?;
+        // Another verb may ask for what this one does not.
+        let onward = onward(&common.given.without("allow", &[]), &cluster);
+        let given = common.given.without("allow", &without_effect(verb));
         let verb = format!("canary {verb}");
-        let given = common.given.without("allow", &[]);
         Ok(Session {
             to_continue: given.to_go_on::<A>(&verb, &cluster),
-            onward: onward(&given, &cluster),
+            onward,
             given,
             verb,
             cluster,

@@ -44,6 +44,12 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Kept<T> {
     }
 }
 
+/// An object that is read for its metadata only.
+#[derive(Debug, Deserialize)]
+pub struct AnyObject {
+    pub metadata: Meta,
+}
+
 /// A list as the server sends it; some servers send null instead of no items.
 #[derive(Debug, Deserialize)]
 pub struct List<T> {

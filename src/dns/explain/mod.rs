@@ -22,7 +22,9 @@ pub fn explain(facts: &Facts, zone: &Zone, domain: &Domain, options: &RowOptions
     view.governing();
     view.members();
     view.not_running();
+    view.strangers();
     view.host_network();
+    view.node_addresses();
     view.corefile(domain);
     let mut found = view.found;
     found.sort_by_key(|finding| finding.severity);

@@ -204,6 +204,55 @@ impl View<'_> {
         }
     }
 
+    /// Endpoints with the labels of the set that are not its pods.
+    pub(super) fn strangers(&mut self) {
+        let facts = self.facts;
+        let (Some(name), Some(set)) = (facts.service.as_deref(), facts.governed_set()) else {
+            return;
+        };
+        let listed = |stranger: &&String| {
+            let mut endpoints = facts.slices_of(name).flat_map(|slice| &slice.endpoints);
+            endpoints.any(|one| one.pod.as_deref() == Some(stranger.as_str()))
+        };
+        let served = facts.strangers.iter().filter(listed);
+        let served: Vec<&str> = served.map(String::as_str).collect();
+        let Some(first) = served.first() else { return };
+        let (are, endpoints) = match served.as_slice() {
+            [_] => ("is not a pod", "it is an endpoint"),
+            _ => ("are not pods", "they are endpoints"),
+        };
+        let message = format!(
+            "{} {are} of {}, but {endpoints} of Service {name}: clients of {name} are sent \
+             there, too",
+            list(&served),
+            set.name
+        );
+        let hint = format!("kubectl get pod {first} {} -o wide --show-labels", self.at());
+        self.add(rules::STRANGER.found(format!("service/{name}"), message).hint(hint));
+    }
+
+    /// Pods whose names lead to their nodes.
+    pub(super) fn node_addresses(&mut self) {
+        let (Some(name), Some(set)) = (self.facts.service.as_deref(), self.facts.governed_set())
+        else {
+            return;
+        };
+        let pods = self.pods();
+        let of_nodes: Vec<&str> =
+            pods.iter().filter(|pod| pod.host_network).map(|pod| pod.name.as_str()).collect();
+        if of_nodes.is_empty() {
+            return;
+        }
+        let (they, their) =
+            if of_nodes.len() == 1 { ("runs", "its name") } else { ("run", "their names") };
+        let message = format!(
+            "{} {they} on the host network: {their} under {name} give the node's address, and change \
+             with the node",
+            list(&of_nodes)
+        );
+        self.add(rules::NODE_ADDRESS.found(set.reference(), message));
+    }
+
     /// Whether the pods can resolve names of the cluster.
     pub(super) fn host_network(&mut self) {
         let pods = self.pods();

@@ -24,7 +24,8 @@ pub enum KeptPod {
 #[derive(Debug)]
 pub struct ReadyPod {
     ordinal: u32,
-    revision: Option<Text>,
+    /// Keys and values, but for the name of the pod and its index.
+    labels: Arc<[Text]>,
     created: Option<Timestamp>,
     since: Option<Timestamp>,
 }
@@ -37,15 +38,13 @@ impl KeptPod {
             && !pod.is_terminating()
             && pod.phase == "Running"
             && pod.reason.is_none()
-            && !diagnosis::has_restarted_often(&pod)
-            // The labels that such a selector wants cannot be made up again.
-            && set.selector.expressions.is_empty();
+            && !diagnosis::has_restarted_often(&pod);
         let Some(ordinal) = set.ordinal_of(&pod.name).filter(|_| plain) else {
             return KeptPod::Whole(Box::new(pod));
         };
         KeptPod::Ready(ReadyPod {
             ordinal,
-            revision: pod.revision().map(|revision| pool.text(revision)),
+            labels: shared_labels(&pod, pool),
             created: pod.created,
             since: pod.condition("Ready").and_then(|ready| ready.since),
         })
@@ -61,7 +60,10 @@ impl KeptPod {
 
     pub fn revision(&self) -> Option<&str> {
         match self {
-            KeptPod::Ready(pod) => pod.revision.as_deref(),
+            KeptPod::Ready(pod) => {
+                let mut labels = pairs(&pod.labels);
+                labels.find(|(key, _)| *key == REVISION).map(|(_, value)| value)
+            }
             KeptPod::Whole(pod) => pod.revision(),
         }
     }
@@ -72,12 +74,13 @@ impl KeptPod {
             KeptPod::Whole(pod) => return Pod::clone(pod),
             KeptPod::Ready(ready) => ready,
         };
-        let mut labels = set.selector.labels.clone();
-        let revision = ready.revision.iter().map(ToString::to_string);
-        labels.extend(revision.map(|name| ("controller-revision-hash".to_owned(), name)));
+        let name = set.pod_name(ready.ordinal);
+        let own = [(POD_NAME, name.clone()), (POD_INDEX, ready.ordinal.to_string())];
+        let own = own.map(|(key, value)| (key.to_owned(), value));
+        let shared = pairs(&ready.labels).map(|(key, value)| (key.to_owned(), value.to_owned()));
         Pod {
-            name: set.pod_name(ready.ordinal),
-            labels,
+            name,
+            labels: shared.chain(own).collect(),
             created: ready.created,
             controller_uid: Some(set.uid.clone()).filter(|uid| !uid.is_empty()),
             phase: "Running".to_owned(),
@@ -91,6 +94,26 @@ impl KeptPod {
             ..Pod::default()
         }
     }
+}
+
+const REVISION: &str = "controller-revision-hash";
+/// The labels in which the pods of one revision differ, both from the ordinal.
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
+
+/// The labels that the other pods of its revision have, too.
+fn shared_labels(pod: &Pod, pool: &mut Pool) -> Arc<[Text]> {
+    let shared =
+        pod.labels.iter().filter(|(key, _)| ![POD_NAME, POD_INDEX].contains(&key.as_str()));
+    let texts = shared.flat_map(|(key, value)| [key, value]).map(|text| pool.text(text)).collect();
+    pool.list(texts)
+}
+
+fn pairs(labels: &[Text]) -> impl Iterator<Item = (&str, &str)> {
+    labels.chunks_exact(2).filter_map(|pair| match pair {
+        [key, value] => Some((&**key, &**value)),
+        _ => None,
+    })
 }
 
 /// A claim of a set.

@@ -7,8 +7,8 @@ use crate::{
     cluster::{
         Resource,
         objects::{
-            AttachmentObject, ClaimObject, ClassObject, EventObject, NodeObject, PodObject,
-            RevisionObject, ServiceObject, SetObject, VolumeObject,
+            AnyObject, AttachmentObject, ClaimObject, ClassObject, EventObject, NodeObject,
+            PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
         },
     },
     manifests::{Bundle, absent},
@@ -66,6 +66,10 @@ pub fn sets(input: &Bundle, question: &Question) -> Result<Sets, Error> {
         if let Some(attachment) = attachment {
             sets.add_attachment(attachment);
         }
+    })?;
+    files.each(Resource::NAMESPACE, |_, object: AnyObject| {
+        let since = object.metadata.deletion_timestamp.into_iter();
+        since.for_each(|since| sets.add_leaving(&object.metadata.name, since));
     })?;
     let runs = |set: &StatefulSet| set.is_live() && set.replicas > 0;
     let lacks = [

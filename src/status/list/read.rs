@@ -15,11 +15,11 @@ use crate::{
     cluster::{
         Cluster, Failure, Listing, Resource,
         objects::{
-            AttachmentObject, ClaimObject, ClassObject, EventObject, Meta, NodeObject, PodObject,
-            RevisionObject, ServiceObject, SetObject, VolumeObject,
+            AnyObject, AttachmentObject, ClaimObject, ClassObject, EventObject, Meta, NodeObject,
+            PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
         },
         protobuf::{kinds, object::Message},
-        read::{MAX_OTHERS, pods_named},
+        read::{MAX_OTHERS, namespace_deleting, pods_named},
     },
     workload::{
         Attachment, Claim, Class, Event, Node, Pod, Revision, Service, StatefulSet, Volume,
@@ -122,6 +122,7 @@ impl Reader<'_> {
             only_if(storage, classes),
         )?;
         self.read_others().await?;
+        self.read_namespaces().await?;
         if self.sets.borrow().need_revisions() {
             self.read_revisions().await?;
         }
@@ -205,6 +206,28 @@ impl Reader<'_> {
             for pod in pods_named(self.cluster, named).await? {
                 self.sets.borrow_mut().add_pod(namespace, pod);
             }
+        }
+        Ok(())
+    }
+
+    /// Looks whether sets go with their namespaces: one is read by name, more of them
+    /// as a list.
+    async fn read_namespaces(&self) -> Result<(), Failure> {
+        let doubtful = self.sets.borrow().doubtful_namespaces();
+        if let Some(name) = doubtful.first().filter(|_| doubtful.len() == 1)
+            && let Some(since) = namespace_deleting(self.cluster, name).await?
+        {
+            self.sets.borrow_mut().add_leaving(name, since);
+        }
+        if doubtful.len() < 2 {
+            return Ok(());
+        }
+        let all = Resource::NAMESPACE.everywhere();
+        // Who may not list them is told less.
+        let all = self.cluster.list_if_allowed::<AnyObject>(&all).await?.keep(&mut Vec::new());
+        for AnyObject { metadata } in all.into_iter().flatten() {
+            let since = metadata.deletion_timestamp.into_iter();
+            since.for_each(|since| self.sets.borrow_mut().add_leaving(&metadata.name, since));
         }
         Ok(())
     }

@@ -323,6 +323,7 @@ mod tests {
             created: None,
             findings: Vec::new(),
             goals: [true; 2],
+            goes: None,
         }
     }
 

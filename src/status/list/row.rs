@@ -41,11 +41,15 @@ pub struct Row {
     /// Whether it is what `--wait-for` waits for.
     #[serde(skip)]
     pub goals: [bool; 2],
+    /// Why it never will be.
+    #[serde(skip)]
+    pub goes: Option<String>,
 }
 
 impl Row {
     pub fn of(picture: Picture) -> Row {
         let goals = [picture.meets(Goal::Ready), picture.meets(Goal::Updated)];
+        let goes = picture.goes().map(str::to_owned);
         let Picture { health, set, findings, revisions, .. } = picture;
         let moves = set.current_revision != set.update_revision;
         let partition = set.partition.unwrap_or(0).min(set.replicas);
@@ -71,6 +75,7 @@ impl Row {
             created: set.created,
             findings,
             goals,
+            goes,
         }
     }
 

@@ -202,7 +202,8 @@ async fn follow(
         schema: "kubectl-stateful/status-change/v1",
         hint,
     };
-    let mut watched = WatchedSets { cluster, args, question, not_before: None };
+    let mut watched =
+        WatchedSets { cluster, args, question, not_before: None, is_hopeless: false, terminal };
     watch_loop::follow(&mut watched, &request).await
 }
 
@@ -213,6 +214,18 @@ struct WatchedSets<'a> {
     question: &'a Question,
     /// When the next read may begin.
     not_before: Option<Instant>,
+    /// Whether not all of them become what is waited for.
+    is_hopeless: bool,
+    terminal: Terminal,
+}
+
+impl WatchedSets<'_> {
+    /// A set that was named, and is going. One that was not is waited for by the
+    /// others: the rest of them may be there when it is gone.
+    fn going<'v>(&self, view: &'v View) -> Option<(&'v Row, &'v str)> {
+        let mut rows = view.items.iter().filter(|_| !self.question.names.is_empty());
+        rows.find_map(|row| Some((row, row.goes.as_deref()?)))
+    }
 }
 
 impl Watched for WatchedSets<'_> {
@@ -236,7 +249,15 @@ impl Watched for WatchedSets<'_> {
     async fn judge(&mut self, reading: &Reading, now: Timestamp) -> Result<View, Error> {
         all_named(self.question, &reading.sets)?;
         let again = Some(self.cluster.flags());
-        Ok(view(self.args, self.question, &reading.sets, now, again))
+        let view = view(self.args, self.question, &reading.sets, now, again);
+        if let (Some(goal), Some((row, why))) = (self.args.until.wait_for, self.going(&view))
+            && !self.is_hopeless
+        {
+            let (name, goal) = (row.reference(), goal_word(goal));
+            self.terminal.say(&format!("error: {name} never becomes {goal}: {why}"));
+            self.is_hopeless = true;
+        }
+        Ok(view)
     }
 
     fn idle(&self, _: &View) -> Idle {
@@ -249,11 +270,12 @@ impl Watched for WatchedSets<'_> {
         // Pods that may not be read are never seen to be ready: the exit code says so.
         let is_unknown = view.items.iter().any(|row| row.ready.is_none());
         // None at all are not ready.
-        !view.items.is_empty() && goal.is_some_and(|goal| is_unknown || all(goal))
+        let ends = is_unknown || self.going(view).is_some();
+        !view.items.is_empty() && goal.is_some_and(|goal| ends || all(goal))
     }
 
     fn verdict(&self, view: &View) -> Exit {
-        verdict(view, self.args)
+        if self.is_hopeless { Exit::Conflict } else { verdict(view, self.args) }
     }
 
     fn differences(&self, before: &View, after: &View) -> Vec<Difference> {

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use jiff::Timestamp;
@@ -56,6 +56,8 @@ pub struct Sets {
     classes: Vec<Class>,
     nodes: Vec<Node>,
     attachments: Vec<Attachment>,
+    /// The namespaces that are going, and since when.
+    leaving: HashMap<Box<str>, Timestamp>,
     /// The lists that are not there: nothing is concluded from them.
     missing: Vec<Resource>,
     unread: Vec<Unread>,
@@ -206,6 +208,24 @@ impl Sets {
 
     pub fn add_attachment(&mut self, attachment: Attachment) {
         self.attachments.push(attachment);
+    }
+
+    /// Notes that a namespace is going.
+    pub fn add_leaving(&mut self, namespace: &str, since: Timestamp) {
+        self.leaving.insert(namespace.into(), since);
+    }
+
+    /// The namespaces of sets that may go with them.
+    pub fn doubtful_namespaces(&self) -> BTreeSet<String> {
+        let goes = |pod: &KeptPod| matches!(pod, KeptPod::Whole(pod) if pod.is_terminating());
+        let doubtful = |member: &&Member| {
+            let wanted = usize::try_from(member.set.replicas).unwrap_or(usize::MAX);
+            member.set.deleting.is_some()
+                || member.pods.len() < wanted
+                || member.pods.iter().any(goes)
+        };
+        let members = self.members.iter().filter(doubtful);
+        members.map(|member| member.set.namespace.clone()).collect()
     }
 
     pub fn add_node(&mut self, node: Node) {
@@ -368,6 +388,7 @@ impl Sets {
             events: known.events.then(|| member.events.clone()),
             nodes: known.nodes.then(|| self.nodes.clone()),
             attachments: known.attachments.then(|| self.attachments.clone()),
+            namespace_deleting: self.leaving.get(set.namespace.as_str()).copied(),
             server_version: None,
             unread: Vec::new(),
             flags: self.flags.clone(),

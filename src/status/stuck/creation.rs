@@ -5,10 +5,24 @@ use crate::{
     workload::{Event, Finding, Rule, Survey, rule},
 };
 
-pub(super) const RULES: &[&Rule] = &[&SET_DELETING, &NAME_TAKEN, &QUOTA, &REFUSED];
+pub(super) const RULES: &[&Rule] =
+    &[&NAMESPACE_DELETING, &SET_DELETING, &NAME_TAKEN, &QUOTA, &REFUSED];
 
 rule!(
-    SET_DELETING,
+    pub(super) NAMESPACE_DELETING,
+    "STATUS-NAMESPACE-DELETING",
+    Error,
+    "The namespace is being deleted: everything in it goes, also the claims, and with them the volumes \
+     whose reclaim policy is Delete. The API server creates nothing there any more.",
+    "The namespace has a deletionTimestamp. It is looked at only where something is not as it should \
+     be: the set is being deleted, an ordinal has no pod, or a pod is going. Who may not read it is \
+     not told.",
+    "A deletion cannot be taken back. To keep the data of a volume, set its reclaim policy to Retain \
+     before its claim is gone: the volume stays then, and can be given to a claim elsewhere."
+);
+
+rule!(
+    pub(super) SET_DELETING,
     "STATUS-SET-DELETING",
     Error,
     "The set is being deleted. Its controller makes no pod for it any more and replaces none, \
@@ -53,6 +67,18 @@ rule!(
     "Correct the template, or the policy that refuses it. The controller tries again by itself, \
      at growing intervals."
 );
+
+/// A namespace that goes with all that is in it.
+pub(super) fn namespace_deleting(survey: &Survey) -> Option<Finding> {
+    let namespace = &survey.set.namespace;
+    let lasts = age(survey.now.duration_since(survey.facts.namespace_deleting?));
+    let message = format!(
+        "namespace {namespace} was deleted {lasts} ago: everything in it goes, and no pod will come \
+         any more"
+    );
+    let hint = format!("kubectl get namespace {namespace} -o yaml{}", survey.cluster_wide());
+    Some(NAMESPACE_DELETING.found(format!("namespace/{namespace}"), message).hint(hint))
+}
 
 /// A set that its controller has given up: the cause of all that is missing.
 pub(super) fn deleting(survey: &Survey) -> Option<Finding> {

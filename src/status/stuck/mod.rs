@@ -27,10 +27,14 @@ pub fn rules() -> Vec<&'static Rule> {
     .concat()
 }
 
+/// Those of what is going, with all that belongs to it.
+pub(super) const OF_THE_END: [&Rule; 2] = [&creation::NAMESPACE_DELETING, &creation::SET_DELETING];
+
 /// The findings, in the order in which to fix them: the broken pod before the
 /// rollout that waits for it.
 pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
-    let mut found = Vec::from_iter(creation::deleting(survey));
+    let mut found = Vec::from_iter(creation::namespace_deleting(survey));
+    found.extend(creation::deleting(survey));
     rollout::revert_trap(survey, &mut found);
     let (mut of_pods, mut of_claims) = (Vec::new(), Vec::new());
     pods::check(survey, &mut of_pods);

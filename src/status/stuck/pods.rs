@@ -206,9 +206,6 @@ rule!(
      stopping containers or unmounting volumes; look at the pod's events."
 );
 
-/// Longer than a shutdown that is only reported late.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
-
 pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
     let mut problems: Vec<(&Pod, Problem)> = Vec::new();
     let leaving = survey.leaving.iter().filter_map(|slot| slot.pod);
@@ -344,17 +341,7 @@ fn overstays(survey: &Survey, pod: &Pod) -> Option<Finding> {
                 .hint(format!("kubectl describe node {node_name}{}", survey.cluster_wide())),
         );
     }
-    if late < PATIENCE {
-        return None;
-    }
-    let held = if pod.finalizers.is_empty() {
-        "the kubelet has not confirmed that it has stopped".to_owned()
-    } else {
-        format!("held by finalizers {}", pod.finalizers.join(", "))
-    };
-    Some(
-        TERMINATING
-            .found(object, format!("{name} should have been gone {} ago: {held}", age(late)))
-            .hint(format!("kubectl describe pod {name} {}", survey.at())),
-    )
+    let message = diagnosis::overdue(survey, pod)?;
+    let hint = format!("kubectl describe pod {name} {}", survey.at());
+    Some(TERMINATING.found(object, message).hint(hint))
 }

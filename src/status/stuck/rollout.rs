@@ -390,22 +390,13 @@ fn held_back(
 /// A partition without a rollout, and without a canary that would own it.
 fn leftover(survey: &Survey, partition: u32) -> Finding {
     let set = survey.set;
-    let released = survey.slots.iter().filter(|slot| set.released().contains(&slot.ordinal));
-    let released: Vec<&str> = released.map(|slot| slot.name.as_str()).collect();
-    let reach = match released.as_slice() {
-        [] => "no pod at all".to_owned(),
-        names => format!("only {}", list(names)),
-    };
-    let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}"#;
+    let reaches = diagnosis::next_change_reaches(survey);
     PARTITION_LEFTOVER
         .found(
             set.reference(),
-            format!(
-                "partition {partition} is set and no rollout is under way: the next template \
-                 change will reach {reach}"
-            ),
+            format!("partition {partition} is set and no rollout is under way: {reaches}"),
         )
-        .hint(format!("kubectl patch sts {} {} -p '{patch}'", set.name, survey.at()))
+        .hint(survey.move_partition(0))
 }
 
 fn on_delete(survey: &Survey) -> Option<Finding> {

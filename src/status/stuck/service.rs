@@ -1,6 +1,11 @@
 //! The governing Service: without it the ordinals have no names.
 
-use crate::workload::{Finding, Rule, Survey, contains_all, rule};
+use std::collections::BTreeMap;
+
+use crate::{
+    output::text::list,
+    workload::{Finding, Pod, Rule, Service, Survey, rule},
+};
 
 pub(super) const RULES: &[&Rule] = &[&MISSING, &NOT_HEADLESS, &SELECTS_NOTHING];
 
@@ -31,9 +36,10 @@ rule!(
     SELECTS_NOTHING,
     "STATUS-SERVICE-SELECTS-NOTHING",
     Warning,
-    "The governing Service does not select the pods of this set, so their names do not resolve.",
-    "The Service's selector requires a label that the pod template does not have; the finding \
-     names the first such label. Or it has no selector: then only kubectl stateful dns explain, \
+    "The governing Service does not select the pods of this set, or not all of them, so their names \
+     do not resolve.",
+    "The Service's selector requires a label that the pods, those that are named, or the pod template \
+     do not have; the finding names the first such label. Or it has no selector: then only kubectl stateful dns explain, \
      which reads the EndpointSlices, can tell whether somebody else makes them.",
     "Correct the Service's selector. This is possible at any time."
 );
@@ -80,23 +86,45 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
         let hint = format!("kubectl stateful dns explain {} {at}", set.name);
         found.push(SELECTS_NOTHING.found(&object, message).hint(hint));
     }
-    if service.selector.is_empty() || contains_all(&set.template.labels, &service.selector) {
-        return;
+    if let Some(message) = left_out(survey, service) {
+        let hint = format!("kubectl edit service {name} {at}");
+        found.push(SELECTS_NOTHING.found(&object, message).hint(hint));
     }
-    let wrong =
-        service.selector.iter().find(|(key, value)| set.template.labels.get(*key) != Some(*value));
-    if let Some((key, value)) = wrong {
-        let has = set
-            .template
-            .labels
-            .get(key)
-            .map_or_else(|| "have no such label".to_owned(), |other| format!("have {key}={other}"));
-        found.push(
-            SELECTS_NOTHING
-                .found(&object, format!("Service {name} selects {key}={value}, but the pods {has}"))
-                .hint(format!("kubectl edit service {name} {at}")),
-        );
+}
+
+/// Which pods a selector leaves out, and by which label. The template alone says it
+/// where there are no pods: those that run may be of an older one.
+fn left_out(survey: &Survey, service: &Service) -> Option<String> {
+    let wrong = |labels: &BTreeMap<String, String>| {
+        let (key, value) =
+            service.selector.iter().find(|(key, value)| labels.get(*key) != Some(*value))?;
+        Some((format!("{key}={value}"), key.clone(), labels.get(key).cloned()))
+    };
+    let says = |(wanted, key, has): (String, String, Option<String>), who: &str, plural: bool| {
+        let has = match (has, plural) {
+            (Some(other), true) => format!("have {key}={other}"),
+            (Some(other), false) => format!("has {key}={other}"),
+            (None, true) => "have no such label".to_owned(),
+            (None, false) => "has no such label".to_owned(),
+        };
+        format!("Service {} selects {wanted}, but {who} {has}", service.name)
+    };
+    let pods: Vec<&Pod> =
+        survey.pods().map(|(_, pod)| pod).filter(|pod| !pod.is_terminating()).collect();
+    let out: Vec<&&Pod> = pods.iter().filter(|pod| wrong(&pod.labels).is_some()).collect();
+    if let Some(label) = out.first().and_then(|pod| wrong(&pod.labels)) {
+        if out.len() == pods.len() {
+            return Some(says(label, "the pods", true));
+        }
+        let names: Vec<&str> = out.iter().map(|pod| pod.name.as_str()).collect();
+        return Some(says(label, &list(&names), names.len() > 1));
     }
+    let label = wrong(&survey.set.template.labels)?;
+    if pods.is_empty() {
+        return Some(says(label, "the pods", true));
+    }
+    let says = says(label, "the template", false);
+    Some(format!("{says}: the next pods that are made have no names"))
 }
 
 /// The way of kubectl to create a Service with a given selector. Without it,

@@ -17,6 +17,7 @@ mod conflicts;
 mod faults;
 mod first_write;
 mod guards;
+mod rights;
 mod truth;
 mod variants;
 mod way;
@@ -236,6 +237,14 @@ impl Picture {
 #[track_caller]
 fn until(namespace: &Namespace, what: &str, holds: impl Fn(&Picture) -> bool) -> Picture {
     wait_for(SOON, what, || Some(Picture::of(namespace)).filter(&holds))
+}
+
+/// Waits until the clock shows another second than this time.
+fn a_second_after(time: &str) {
+    let time: jiff::Timestamp = time.parse().expect("a time");
+    wait_for(SOON, "the next second", || {
+        (jiff::Timestamp::now().as_second() > time.as_second()).then_some(())
+    });
 }
 
 /// A pod that says Ready.

@@ -218,7 +218,8 @@ fn a_restart_that_is_typed_again_is_the_same_restart() {
     let before = Picture::of(&namespace);
     ends(&namespace, "start web --restart", 0);
     let started = Picture::of(&namespace);
-    std::thread::sleep(Duration::from_millis(1100));
+    let restarted = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
+    a_second_after(started.set.pointer(restarted).and_then(Value::as_str).expect("a time"));
     ends(&namespace, "start web --restart", 0);
     let again = Picture::of(&namespace);
     again.keeps(&started, &["web-0", "web-1", "web-2"]);
