@@ -95,7 +95,7 @@ fn what_others_do_in_the_middle_stops_the_next_step() {
         let namespace = made(&format!("scale-middle-{what}"), 3, |_| {});
         let before = Picture::of(&namespace);
         let ready = namespace.directory().join("ready");
-        let wait = format!("until test -e {}; do sleep 0.1; done", ready.display());
+        let wait = until_there(&ready);
         let running = scale(&namespace, "--replicas 1 --retain -o json")
             .args(["--after", &format!("echo gone; {wait}")])
             .start();
@@ -276,7 +276,7 @@ fn a_claim_that_was_set_aside_and_is_gone_is_told() {
     let disk = Disk::of_claim(&namespace, "www-web-2");
     ends(&namespace, "--replicas 2", 0);
     let ready = namespace.directory().join("ready");
-    let wait = format!("echo here; until test -e {}; do sleep 0.1; done", ready.display());
+    let wait = format!("echo here; {}", until_there(&ready));
     let running = scale(&namespace, "--replicas 3 --fresh").args(["--after", &wait]).start();
     running.wait_for_stderr("the hook", |said| said.contains("after web-2: here"));
     let now = Picture::of(&namespace);

@@ -1,7 +1,7 @@
 //! `scale` on a real control plane: down and up, past what is broken, with
 //! hooks, beside others, and killed at every request.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -62,6 +62,12 @@ fn scale(namespace: &Namespace, words: &str) -> Run {
 #[track_caller]
 fn ends(namespace: &Namespace, words: &str, code: i32) -> Output {
     scale(namespace, words).output().expect(code)
+}
+
+/// A command that ends once this file is there, and in any case after two minutes,
+/// so that a test that fails leaves no hook behind.
+fn until_there(file: &Path) -> String {
+    format!("for _ in $(seq 1200); do test -e {} && break; sleep 0.1; done", file.display())
 }
 
 /// Somebody else changes the set.

@@ -102,7 +102,7 @@ fn a_volume_that_is_being_deleted_is_not_called_kept() {
     };
     delete("www-web-2");
     let ready = namespace.directory().join("ready");
-    let wait = format!("echo gone; until test -e {}; do sleep 0.1; done", ready.display());
+    let wait = format!("echo gone; {}", until_there(&ready));
     let last = format!("test $STATEFUL_ORDINAL != 1 || {{ {wait}; }}");
     let running = scale(&namespace, "--replicas 1 -o json").args(["--after", &last]).start();
     running.wait_for_stderr("the hook", |said| said.contains("after web-1: gone"));
@@ -127,7 +127,7 @@ fn a_volume_that_is_being_deleted_is_not_called_kept() {
 fn after_a_change_only_lines_that_work_are_printed() {
     let namespace = made("scale-changed-next", 3, |_| {});
     let ready = namespace.directory().join("ready");
-    let wait = format!("until test -e {}; do sleep 0.1; done", ready.display());
+    let wait = until_there(&ready);
     let running = scale(&namespace, "--replicas 1 --retain -o json")
         .args(["--after", &format!("echo gone; {wait}")])
         .start();
