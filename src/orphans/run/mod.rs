@@ -66,7 +66,7 @@ async fn report(
     let (mut view, by_age) = view(args, &filter, facts, now)?;
     let lacking = match &cluster {
         Some(cluster) if view.items.iter().any(Lacking::matters) => {
-            rights::lacking(cluster, view.namespace.as_deref()).await?
+            rights::lacking(cluster, view.namespace.as_deref(), terminal).await?
         }
         _ => Lacking::default(),
     };

@@ -14,20 +14,31 @@ use crate::{
         report::lacking::{self, Lacking},
         rules,
     },
-    output::Error,
+    output::{Error, Terminal},
     steps::rights::{self, Needed},
     workload::Finding,
 };
 
 /// What the user may not do of what the lines of a report do, in the namespace that was
-/// read or in all. Where that cannot be asked for, nothing is withheld: the commands
-/// themselves ask again.
+/// read or in all. Where that cannot be asked, nothing is withheld, and that is said:
+/// the commands themselves ask again.
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn lacking(cluster: &Cluster, namespace: Option<&str>) -> Result<Lacking, Error> {
+pub async fn lacking(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    terminal: Terminal,
+) -> Result<Lacking, Error> {
     match missing_rights_in(cluster, namespace.unwrap_or_default(), &lacking::ALL).await {
-        Err(Failure::Forbidden(_) | Failure::NoSuchApi(_)) => Ok(Lacking::default()),
+        Err(failure @ (Failure::Forbidden(_) | Failure::NoSuchApi(_))) => {
+            let why = Error::from(failure);
+            terminal.warn(&format!(
+                "whether you may run the lines of this report could not be asked: {}",
+                why.headline()
+            ));
+            Ok(Lacking::default())
+        }
         missing => Ok(Lacking(missing?)),
     }
 }

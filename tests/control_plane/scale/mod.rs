@@ -67,7 +67,8 @@ fn ends(namespace: &Namespace, words: &str, code: i32) -> Output {
 /// A command that ends once this file is there, and in any case after two minutes,
 /// so that a test that fails leaves no hook behind.
 fn until_there(file: &Path) -> String {
-    format!("for _ in $(seq 1200); do test -e {} && break; sleep 0.1; done", file.display())
+    let file = file.display();
+    format!("for _ in $(seq 1200); do if test -e {file}; then break; fi; sleep 0.1; done")
 }
 
 /// Somebody else changes the set.
