@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    journal::{ANNOTATION, Journal, LABEL},
+    journal::{Journal, LABEL},
     plan::Surroundings,
     read::{Attachment, by_volume, is_around},
+    remains::{self, Found, Remains},
     volumes::ClusterStorage,
     world::World,
 };
@@ -18,10 +19,7 @@ use crate::{
     },
     manifests::{Bundle, Object, absent},
     output::Error,
-    workload::{
-        Pod, Snapshots, Unread,
-        raw::{self, annotation},
-    },
+    workload::{Pod, Snapshots, Unread, raw},
 };
 
 /// The objects around these Deployments, from files. If the files are a dump and
@@ -115,13 +113,29 @@ pub fn journals(input: &Bundle, namespace: Option<&str>) -> Vec<Value> {
     all.map(|object| &object.body).filter(is_journal).cloned().collect()
 }
 
-/// Volumes with the mark of a migration.
-pub fn marked_volumes(input: &Bundle) -> Vec<Value> {
-    input
-        .bodies(Resource::VOLUME)
-        .filter(|volume| annotation(volume, ANNOTATION).is_some())
-        .cloned()
-        .collect()
+/// What is left of migrations whose journal is not in the files, in one namespace or in
+/// all. Files without ConfigMaps say nothing about that.
+pub fn remains(input: &Bundle, namespace: Option<&str>) -> Vec<Remains> {
+    if input.all(Resource::CONFIG_MAP).is_none() {
+        return Vec::new();
+    }
+    let bodies = |kind: Resource| input.all(kind).into_iter().flatten().map(|one| one.body.clone());
+    let kinds = [
+        Resource::VOLUME,
+        Resource::SERVICE,
+        Resource::STATEFUL_SET,
+        Resource::JOB,
+        Resource::SNAPSHOT,
+    ];
+    let objects = kinds.into_iter().flat_map(|kind| bodies(kind).map(move |body| (kind, body)));
+    let found = Found {
+        objects: objects.collect(),
+        claims: bodies(Resource::CLAIM).collect(),
+        journals: journals(input, None),
+    };
+    let mut remains = remains::remains(&found);
+    remains.retain(|one| namespace.is_none_or(|namespace| one.namespace == namespace));
+    remains
 }
 
 /// The objects of one migration, and the kinds that the input does not have.

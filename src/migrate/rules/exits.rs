@@ -3,7 +3,8 @@
 
 use super::moving::{
     ADMIN_STEP, CHANGED, CLAIMS_GO, COPY_FAILED, DEADLINE, JOURNAL_UNUSABLE, LOCKED, NO_WAY_BACK,
-    NOT_ARRIVED, OTHER_DISK, POD_BROKEN, SOAKING, TAKEN, TAKEN_OVER, UNDER_WAY, VERIFY_FAILED,
+    NOT_ARRIVED, OTHER_DISK, POD_BROKEN, REMAINS, SOAKING, TAKEN, TAKEN_OVER, UNDER_WAY,
+    VERIFY_FAILED,
 };
 use crate::{
     output::Exit,
@@ -26,7 +27,7 @@ const fn refused_or(rule: &'static Rule, stopped: Exit) -> Ends {
 }
 
 /// Whatever is not in here only refuses.
-const ENDS: [Ends; 16] = [
+const ENDS: [Ends; 17] = [
     always(&LOCKED, Exit::Conflict),
     always(&JOURNAL_UNUSABLE, Exit::Manual),
     always(&CHANGED, Exit::Conflict),
@@ -42,6 +43,7 @@ const ENDS: [Ends; 16] = [
     refused_or(&OTHER_DISK, Exit::Failed),
     refused_or(&NO_WAY_BACK, Exit::Manual),
     refused_or(&CLAIMS_GO, Exit::Conflict),
+    refused_or(&REMAINS, Exit::Manual),
     // As a guard of a plan it refuses; to a run, another one has the lock.
     refused_or(&UNDER_WAY, Exit::Conflict),
 ];

@@ -66,6 +66,7 @@ pub const STOPS: &[&Rule] = &[
     &VOLUME_GOES,
     &ROLLBACK_LOSES,
     &LEFT_OVER,
+    &REMAINS,
 ];
 
 rule!(
@@ -357,7 +358,7 @@ rule!(
     Error,
     "The journal of the migration cannot be read: without it, the original state is not known.",
     "data.journal of the ConfigMap is missing, is not ours, or was written by a newer version; or \
-     a volume has the mark of a migration whose journal is gone.",
+     somebody has deleted the ConfigMap, and something still holds it.",
     "Use the version that wrote it. The volumes carry the essentials: kubectl get pv -o yaml, \
      annotation kubectl-stateful.dev/migration, has the policy and the old claim."
 );
@@ -429,8 +430,9 @@ rule!(
     "Another run has taken the lock while this one was working, or the journal is gone; this run \
      stopped.",
     "data.holder of the journal is another run, or the ConfigMap is gone or has another uid.",
-    "Nothing, if another run has the lock: it continues. If the journal is gone, migrate status says \
-     what is left."
+    "Nothing, if another run has the lock: it continues. If the journal is gone, the last write of \
+     this run may have come too late; the message says whether it was taken back. migrate status \
+     says what is left, with the line that clears it."
 );
 rule!(
     pub NOT_ARRIVED,
@@ -519,6 +521,22 @@ rule!(
      rollback; or a Deployment has the name of one that was moved, after finalize.",
     "Look at what is in it, and delete it if nobody needs it. kubectl stateful orphans says what \
      deleting a claim would destroy."
+);
+rule!(
+    pub REMAINS,
+    "MIGRATE-REMAINS",
+    Warning,
+    "An object has the mark of a migration whose journal does not exist. A run was killed, or \
+     stopped for some time, at the moment at which another one rolled back; or somebody deleted \
+     the journal. A volume stays under policy Retain, and no new migration can begin with it, or \
+     under the name of the object.",
+    "The object has the mark kubectl-stateful.dev/migration, and no ConfigMap with the same mark \
+     is in its namespace. Everything else is read from the objects: which claim has the volume, \
+     whether a claim holds any, whether the set has pods.",
+    "The hint is the line that clears it. rollback deletes what holds no data, and gives a volume \
+     that is bound to its old claim the policy that its mark records. finalize takes the marks \
+     from what the set uses, and gives its volumes their policy back. What neither can judge is \
+     left, and has a line of its own."
 );
 rule!(
     pub ADMIN_STEP,

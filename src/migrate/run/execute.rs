@@ -6,9 +6,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::context::{RunContext, journal_lost};
+use super::{
+    context::{RunContext, journal_lost},
+    late,
+};
 use crate::{
-    cluster::ExecOutcome,
+    cluster::{ExecOutcome, Write},
     migrate::{
         args::{OnArgs, RunArgs},
         finalize,
@@ -146,7 +149,10 @@ async fn run_moves(
     let mut acted: Option<(Act, u32)> = None;
     loop {
         let world = context.read_world().await?;
-        check_lock(context, &world)?;
+        if let Err(stop) = check_lock(context, &world) {
+            return Err(late::stopped(context, &world, stop).await);
+        }
+        context.holds_lock();
         let now = Timestamp::now();
         let (journal, memory) = (&context.journal, &context.memory);
         let next = match intent {
@@ -315,7 +321,7 @@ async fn record_end(
     options: &RunOptions,
 ) -> Result<End, Stop> {
     let mut set_uid = String::new();
-    let write = match intent {
+    let mut write = match intent {
         Intent::Forward => {
             let stored = world.stored_journal.as_ref();
             let arrived = stored.and_then(|stored| stored.arrived.as_ref());
@@ -337,9 +343,7 @@ async fn record_end(
             let (uid, holder) = (context.journal_uid(), &context.session.holder);
             writes::record_arrival(&context.journal, uid, holder, &arrived)
         }
-        Intent::Back | Intent::Finish | Intent::Recover => {
-            writes::delete_journal(&context.journal, context.journal_uid())
-        }
+        Intent::Back | Intent::Finish | Intent::Recover => close(context, world),
     };
     loop {
         match context.write(&write).await? {
@@ -362,7 +366,16 @@ async fn record_end(
             }
             _ => check_lock(context, &world)?,
         }
+        if intent != Intent::Forward {
+            write = close(context, &world);
+        }
     }
+}
+
+/// Deletes the journal in which our lock was seen.
+fn close(context: &RunContext<'_>, world: &World) -> Write {
+    let version = world.stored_journal.as_ref().map(|stored| stored.resource_version.clone());
+    writes::delete_journal(&context.journal, context.journal_uid(), version)
 }
 
 /// The end of a migration whose journal is deleted.

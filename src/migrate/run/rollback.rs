@@ -7,7 +7,8 @@ use super::{
     context::RunContext,
     end::{report, report_state},
     execute::{RunOptions, execute},
-    find,
+    find::{self, Found},
+    remains,
 };
 use crate::{
     cluster::{
@@ -18,7 +19,9 @@ use crate::{
         args::RollbackArgs,
         fates,
         journal::{Intent, Journal},
-        read, rollback, rules,
+        read,
+        remains::Way,
+        rollback, rules,
         world::World,
     },
     output::{Error, Exit, Look, Terminal, layout},
@@ -34,11 +37,17 @@ pub async fn rollback(
 ) -> Result<Exit, Error> {
     let session = Session::open(args.on.output.format, connection, terminal).await?;
     let found = find::journal_unless_over(&session, &args.on.target, Resource::DEPLOYMENT).await?;
-    let Some(stored) = found else {
-        return find::nothing_to_do(
-            &session,
-            "no migration is under way, and the Deployment exists: nothing to roll back",
-        );
+    let stored = match found {
+        Found::Journal(stored) => *stored,
+        Found::Remains(left) => {
+            return remains::clear(&session, left, Way::Back, &args.consent).await;
+        }
+        Found::Over => {
+            return find::nothing_to_do(
+                &session,
+                "no migration is under way, and the Deployment exists: nothing to roll back",
+            );
+        }
     };
     let journal = &stored.journal;
     if matches!(stored.intent, Intent::Finish | Intent::Recover) {
