@@ -72,15 +72,15 @@ impl LastWrite {
                 let found = disk.and_then(|disk| super::fill::snapshot(world, disk));
                 self.of_created(Resource::SNAPSHOT, found, journal)
             }
-            Act::Protect(index) => self.of_volume(index, world, journal),
+            Act::Protect(index) => of_volume(index, world, journal),
             Act::StopDeployment(index) => self.of_deployment(index, world, journal),
             Act::PauseScaler(index) => {
                 let is_there = holds_paused(world, journal, index);
-                self.of_scaler(Act::ResumeScaler(index), is_there, world, journal)
+                of_scaler(Act::ResumeScaler(index), is_there, world, journal)
             }
             Act::PointScaler(index) => {
                 let is_there = scaler_points(world, journal, index, true);
-                self.of_scaler(Act::PointScalerBack(index), is_there, world, journal)
+                of_scaler(Act::PointScalerBack(index), is_there, world, journal)
             }
             Act::Touch(index) => {
                 let disk = journal.disk(index);
@@ -150,40 +150,6 @@ impl LastWrite {
         send(handover::delete(Resource::STATEFUL_SET, set, "made too late"))
     }
 
-    /// The policy that a volume had returns as at the end of every handover, with the
-    /// claim held meanwhile: [`handover`] has the steps.
-    fn of_volume(&self, index: usize, world: &World, journal: &Journal) -> TakeBack {
-        let Some(disk) = journal.disk(index) else { return TakeBack::Nothing };
-        let Some(volume) = world.held_volume(&disk.pv) else { return TakeBack::Nothing };
-        let claim = world.holder(disk);
-        let original = journal.original(disk);
-        if let Some(claim) = claim.filter(|claim| is_waiting_for_us(claim)) {
-            let next = handover::finish_deletion(claim, Some(volume), Some(&original));
-            return next.map_or(TakeBack::Nothing, send);
-        }
-        if !handover::is_tagged(volume, &journal.op) {
-            let held = claim.filter(|claim| uid(claim) == disk.old.uid && is_held(claim));
-            let next =
-                held.and_then(|claim| handover::clean(Resource::CLAIM, claim, &[], Some(volume)));
-            return next.map_or(TakeBack::Nothing, send);
-        }
-        let called = &disk.pv.name;
-        let bound = claim.filter(|claim| {
-            uid(claim) == disk.old.uid && handover::is_bound(volume, claim) && !is_leaving(claim)
-        });
-        let Some(claim) = bound else {
-            let why = format!("volume {called} is no longer bound to claim {}", disk.old.name);
-            let line = super::remains::unmark(volume);
-            return stays(why, Some(line));
-        };
-        let next = if needs_hold(&original, claim) {
-            handover::hold_for(claim, &journal.op)
-        } else {
-            handover::release(volume, claim, &original)
-        };
-        next.map_or(TakeBack::Nothing, send)
-    }
-
     fn of_deployment(&self, index: usize, world: &World, journal: &Journal) -> TakeBack {
         let member = journal.deployments.get(index);
         let Some(found) = member.and_then(|one| world.deployment(one)) else {
@@ -200,16 +166,50 @@ impl LastWrite {
         }
         writes::scale_deployment(journal, world, index, to).map_or(TakeBack::Nothing, send)
     }
+}
 
-    /// `is_there`: the autoscaler is as the write left it.
-    fn of_scaler(&self, back: Act, is_there: bool, world: &World, journal: &Journal) -> TakeBack {
-        if !is_there {
-            return TakeBack::Nothing;
-        }
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        let first = writes::of(back, journal, world, now).and_then(|all| all.into_iter().next());
-        first.map_or(TakeBack::Nothing, send)
+/// The policy that a volume had returns as at the end of every handover, with the
+/// claim held meanwhile: [`handover`] has the steps.
+fn of_volume(index: usize, world: &World, journal: &Journal) -> TakeBack {
+    let Some(disk) = journal.disk(index) else { return TakeBack::Nothing };
+    let Some(volume) = world.held_volume(&disk.pv) else { return TakeBack::Nothing };
+    let claim = world.holder(disk);
+    let original = journal.original(disk);
+    if let Some(claim) = claim.filter(|claim| is_waiting_for_us(claim)) {
+        let next = handover::finish_deletion(claim, Some(volume), Some(&original));
+        return next.map_or(TakeBack::Nothing, send);
     }
+    if !handover::is_tagged(volume, &journal.op) {
+        let held = claim.filter(|claim| uid(claim) == disk.old.uid && is_held(claim));
+        let next =
+            held.and_then(|claim| handover::clean(Resource::CLAIM, claim, &[], Some(volume)));
+        return next.map_or(TakeBack::Nothing, send);
+    }
+    let called = &disk.pv.name;
+    let bound = claim.filter(|claim| {
+        uid(claim) == disk.old.uid && handover::is_bound(volume, claim) && !is_leaving(claim)
+    });
+    let Some(claim) = bound else {
+        let why = format!("volume {called} is no longer bound to claim {}", disk.old.name);
+        let line = super::remains::unmark(volume);
+        return stays(why, Some(line));
+    };
+    let next = if needs_hold(&original, claim) {
+        handover::hold_for(claim, &journal.op)
+    } else {
+        handover::release(volume, claim, &original)
+    };
+    next.map_or(TakeBack::Nothing, send)
+}
+
+/// `is_there`: the autoscaler is as the write left it.
+fn of_scaler(back: Act, is_there: bool, world: &World, journal: &Journal) -> TakeBack {
+    if !is_there {
+        return TakeBack::Nothing;
+    }
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let first = writes::of(back, journal, world, now).and_then(|all| all.into_iter().next());
+    first.map_or(TakeBack::Nothing, send)
 }
 
 fn send(write: Write) -> TakeBack {
