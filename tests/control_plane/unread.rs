@@ -65,7 +65,7 @@ fn whichever_request_is_refused_the_answer_says_so() {
         let whole = run(&namespace, &namespace.kubeconfig_through(&proxy), words);
         let asked = proxy.requests();
         let paths: BTreeSet<String> =
-            asked.iter().filter(|seen| is_asked(seen)).map(|seen| path(seen)).collect();
+            asked.iter().filter(|seen| is_asked(seen)).map(path).collect();
         assert!(!paths.is_empty(), "{whole}\n{}", proxy.log());
         for refused in paths {
             let proxy = cluster.proxy();

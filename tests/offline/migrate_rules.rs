@@ -375,9 +375,9 @@ fn left_over(journal: &Journal) -> Vec<Finding> {
 }
 
 fn remains() -> Vec<Finding> {
-    let found = super::migrate_remains::claim_without_a_journal();
-    let remains = kubectl_stateful::migrate::remains::remains(&found);
-    remains.iter().flat_map(|one| one.remnants()).map(|one| one.finding("")).collect()
+    use kubectl_stateful::migrate::remains::{Remains, remains};
+    let remains = remains(&super::migrate_remains::claim_without_a_journal());
+    remains.iter().flat_map(Remains::remnants).map(|one| one.finding("")).collect()
 }
 
 /// `migrate status` of a journal that is none.

@@ -157,7 +157,7 @@ impl Meddling {
             }
             Meddling::DeletePod => api.delete(&namespace.path("v1", "pods", pod)),
             Meddling::ScaleTo(replicas) => {
-                patch(&set_path, &json!({"spec": {"replicas": replicas}}))
+                patch(&set_path, &json!({"spec": {"replicas": replicas}}));
             }
             Meddling::WhenScaledDelete => {
                 let policy = json!({"whenScaled": "Delete"});

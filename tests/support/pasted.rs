@@ -48,7 +48,9 @@ fn lines(output: &Output) -> Vec<Line> {
         Ok(document) => vec![document],
         Err(_) => stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
     };
-    documents.iter().for_each(|document| in_document(document, last_write.is_some(), &mut found));
+    for document in &documents {
+        in_document(document, last_write.is_some(), &mut found);
+    }
     let printed = stdout.lines().map(|line| (line, false));
     let said = stderr.lines().enumerate();
     let said = said.map(|(at, line)| (line, last_write.is_some_and(|(last, _)| at < last)));

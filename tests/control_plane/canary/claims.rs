@@ -106,11 +106,9 @@ fn a_claim_that_is_deleted_during_a_hook_stops_the_step() {
 #[test]
 fn promote_and_on_delete_end_no_pod_whose_claim_is_being_deleted() {
     let on_delete = |set: &mut Value| set["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
-    let rolling = |_: &mut Value| {};
-    let kinds: [(&str, fn(&mut Value)); 2] =
-        [("canary-claim-roll", rolling), ("canary-claim-ondelete", on_delete)];
-    for (hint, change) in kinds {
-        let namespace = with_disks(hint, change);
+    let rolling = with_disks("canary-claim-roll", |_| {});
+    let deleting = with_disks("canary-claim-ondelete", on_delete);
+    for namespace in [rolling, deleting] {
         let disks = ["www-web-1", "www-web-2"].map(|claim| Disk::of_claim(&namespace, claim));
         ends(&namespace, START, 0);
         delete_claim(&namespace, "www-web-1");

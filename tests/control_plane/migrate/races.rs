@@ -424,8 +424,8 @@ fn a_journal_that_was_deleted_at_the_end_is_left_alone() {
         run.kubeconfig(place.namespace.kubeconfig_through(&proxy)).output().expect(0);
         let all = proxy.requests();
         let journal = |seen: &&Seen| seen.path.contains("/configmaps/");
-        let writes = all.iter().filter(journal).filter(|seen| seen.changes());
-        let last = writes.last().expect("a write");
+        let mut writes = all.iter().filter(journal).filter(|seen| seen.changes());
+        let last = writes.next_back().expect("a write");
         assert_eq!(last.method, Method::DELETE, "{}", proxy.log());
     }
 }
