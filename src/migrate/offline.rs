@@ -10,7 +10,7 @@ use super::{
     read::{Attachment, by_volume, is_around},
     remains::{self, Found, Remains},
     volumes::ClusterStorage,
-    world::World,
+    world::{World, is_of_ordinal},
 };
 use crate::{
     cluster::{
@@ -161,6 +161,8 @@ pub fn world(input: &Bundle, journal: &Journal) -> Result<(World, Vec<Unread>), 
             unread.push(absent(kind));
         }
     }
+    let claims = near.bodies(Resource::CLAIM).into_iter().flatten();
+    world.set_claims = claims.filter(|one| is_of_ordinal(one, journal)).cloned().collect();
     for wanted in world.more_wanted() {
         if let Some(found) = near.find(&wanted) {
             world.add(&wanted, found.clone());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use self::changes::MigrationChanges;
 use super::{
-    journal::{ANNOTATION, Journal, LABEL},
+    journal::{ANNOTATION, Intent, Journal, LABEL},
     plan::Surroundings,
     recover::Before,
     remains::{self, Found, Remains},
@@ -164,16 +164,29 @@ pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failur
             world.add(object, found);
         }
     }
+    // Before a rollback: the set may own claims that no journal knows.
+    let may_go_back = world
+        .stored_journal
+        .as_ref()
+        .is_some_and(|stored| matches!(stored.intent, Intent::Forward | Intent::Back));
+    let has_set = may_go_back && world.own_set(journal).is_some() && !journal.disks.is_empty();
+    let claims =
+        async { if has_set { claims_of_set(cluster, journal).await.map(Some) } else { Ok(None) } };
     // What may not be read of these stays unknown; nothing is decided by it.
     let more = world.more_wanted();
     let reads = more.iter().map(|object| async move {
         let found = cluster.find_if_allowed::<Value>(object, &mut Vec::new()).await?;
         Ok::<_, Failure>((object, found))
     });
-    for (object, found) in try_join_all(reads).await? {
+    let (found, claims) = tokio::join!(try_join_all(reads), claims);
+    for (object, found) in found? {
         if let Some(found) = found {
             world.add(object, found);
         }
+    }
+    if let Some(claims) = claims? {
+        world.set_claims_unread = claims.is_none();
+        world.set_claims = claims.unwrap_or_default();
     }
     Ok(world)
 }

@@ -169,7 +169,9 @@ rule!(
     "MIGRATE-NO-RIGHTS",
     Error,
     "The user lacks a right that will be needed half way.",
-    "SelfSubjectAccessReviews, sent before the first write.",
+    "SelfSubjectAccessReviews, sent before the first write. Who may not list claims cannot see \
+     whether the set owns some that would go with it: a rollback brings the Deployment back, and \
+     stops before it deletes the set.",
     "Ask for the rights that are named. Without rights on volumes: --mode keep, which touches \
      none, or --print-admin-steps, which stops where an administrator has a command to run."
 );
@@ -311,8 +313,10 @@ rule!(
      it has to be scaled down; a rollback also deletes it, and the claims of ordinals that it was \
      scaled up to would go, with their data.",
     "spec.persistentVolumeClaimRetentionPolicy.whenScaled is Delete; for a rollback also \
-     whenDeleted.",
-    "Set it to Retain first; the hint is the command."
+     whenDeleted, and a claim of the set that the migration did not move and that the set owns. It \
+     is looked at before each step, because somebody may change it in the middle.",
+    "Set it to Retain first, or take the owner from the claim; the hint is the command. Then \
+     resume."
 );
 rule!(
     pub BLANK_IS_KEPT,
@@ -368,7 +372,10 @@ rule!(
     Error,
     "Someone else changed what the plan was made from.",
     "A uid, a generation, a reservation or a number of replicas is not the one in the journal, or \
-     an object is being deleted.",
+     an object is gone or being deleted: a Deployment, a volume, a claim that has data or that both \
+     use. Once the set has the data, a Deployment that is scaled up (finalize deletes none that \
+     runs), and, as a warning, a moved volume whose policy is no longer Retain. Pods of the \
+     Deployment that run already beside the set are MIGRATE-BOTH-RUN.",
     "Find out who it was (managedFields). If a Deployment was scaled up in the middle: kubectl \
      scale it to 0 and resume; once its claim has lost the volume, its pods cannot start. \
      Otherwise roll back and plan again."
@@ -474,7 +481,7 @@ rule!(
      apply of the old manifest. In the modes that give the set its own volumes, its pods run on \
      the old claims: two applications behind one Service, with different data.",
     "Pods that have the labels of the Deployment, and are not those of the set, run while the set has \
-     replicas.",
+     replicas. A Deployment that is only scaled up, and has no such pod yet, is MIGRATE-CHANGED.",
     "Stop the Deployment with the command in the hint, and remove it from whatever applies it. \
      What was written to its claims since is not on the disks of the set."
 );
@@ -483,8 +490,10 @@ rule!(
     "MIGRATE-OTHER-DISK",
     Error,
     "The set runs on another disk than the one that was moved: someone deleted its claim, and the \
-     set has made a new one, which got an empty volume.",
-    "spec.volumeName of the claim is not the volume in the journal.",
+     set has made a new one, which got an empty volume. Before it has a volume, that claim is \
+     Pending and says the same.",
+    "spec.volumeName of the claim is not the volume in the journal, or is empty. The hint is missing \
+     when a moved volume is gone: then resume would stop the set for nothing.",
     "The commands in the hint put the moved volume back and keep the other one, under Retain, with \
      what was written to it. migrate rollback brings the Deployment back on the moved volume."
 );

@@ -17,7 +17,8 @@ use crate::{
         finalize,
         forward::{self, Act, Checks, Move},
         journal::{Arrived, Intent, StoredJournal, Wishes},
-        recover, rollback, rules,
+        read, recover, rollback, rules,
+        standing::{Next, Standing},
         wording::Wording,
         world::{self, World},
         writes,
@@ -26,7 +27,7 @@ use crate::{
         Error, Exit,
         text::{age, one_line},
     },
-    steps::{End, Stop, WriteOutcome},
+    steps::{ANSWER_GRACE, End, Stop, WriteOutcome},
     workload::{Finding, raw::uid},
 };
 
@@ -111,7 +112,35 @@ pub async fn execute(
     };
     // However it ended: the next run must not wait for a heartbeat.
     context.release_lock().await;
-    outcome
+    match outcome {
+        Err(Stop::Failed(error)) => Err(Stop::Failed(where_it_stands(context, error).await)),
+        other => other,
+    }
+}
+
+/// Says where an error that no report follows has left the migration, and adds how to
+/// go on. Nothing is said if that cannot be looked at.
+async fn where_it_stands(context: &RunContext<'_>, error: Error) -> Error {
+    if error.broken_pipe {
+        return error;
+    }
+    let session = context.session;
+    let read = read::world(&session.cluster, &context.journal);
+    let Ok(Ok(world)) = tokio::time::timeout(ANSWER_GRACE, read).await else { return error };
+    let Some(stored) = &world.stored_journal else { return error };
+    let standing = Standing::of(stored, &world, Timestamp::now());
+    if let Err(failed) = context.tell(&format!("it stands: {}", standing.sentence())) {
+        return failed.caused_by(error.headline());
+    }
+    let verb = standing.next.map_or("status", Next::word);
+    let line = session.command(verb, &context.journal);
+    let hint = match error.advice() {
+        None => line,
+        // It fails as long as the right is missing, and then nothing more is run.
+        Some(asks) if asks.starts_with("kubectl auth can-i ") => format!("{asks} && {line}"),
+        Some(first) => format!("{first}; to go on: {line}"),
+    };
+    error.hint(hint)
 }
 
 fn has_failed(end: &End) -> bool {

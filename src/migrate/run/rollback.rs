@@ -26,7 +26,7 @@ use crate::{
     },
     output::{Error, Exit, Look, Terminal, layout},
     steps::End,
-    workload::Finding,
+    workload::{Finding, Severity},
 };
 
 /// Runs `rollback`.
@@ -72,7 +72,9 @@ pub async fn rollback(
         return report_state(&session, &world, &stored, &end, None, &[]);
     }
     let loses = fates::rollback_loses(&world, journal);
-    if let Some(finding) = &loses {
+    let unread = rollback::claims_unread(&world, journal);
+    let unread = unread.map(|finding| finding.at(Severity::Warning));
+    for finding in loses.iter().chain(&unread) {
         let look = Look::plain(Timestamp::now());
         for line in layout::finding(finding, "stopped", look) {
             terminal.say(&line);
@@ -98,10 +100,6 @@ async fn in_the_way(
     journal: &Journal,
 ) -> Result<Option<Finding>, Error> {
     if let Some(finding) = rollback::blocked(world, journal) {
-        return Ok(Some(finding));
-    }
-    let claims = read::claims_of_set(&session.cluster, journal).await?.unwrap_or_default();
-    if let Some(finding) = rollback::claims_owned(world, journal, &claims) {
         return Ok(Some(finding));
     }
     let is_gone = journal.deployments.iter().any(|one| world.deployment(one).is_none());
