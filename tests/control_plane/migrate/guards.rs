@@ -226,6 +226,10 @@ fn names_must_be_free_and_short() {
         },
     });
     create(&place.namespace, &set);
+    wait_for(SOON, "its controller to have seen the set", || {
+        let set = place.namespace.get("apps/v1", "statefulsets", "mysql")?;
+        set["status"]["currentRevision"].is_string().then_some(())
+    });
     nothing_allows(&place, "MIGRATE-NAME-TAKEN");
     let path = place.namespace.path("apps/v1", "statefulsets", "mysql");
     place.namespace.cluster().api().delete(&path);
