@@ -174,7 +174,8 @@ impl Resource {
         Listing { resource: self, namespace, query: Vec::new() }
     }
 
-    fn with_group(self, name: &str) -> String {
+    /// A name of the kind with its group: `statefulset.apps`, as kubectl names it.
+    pub fn with_group(self, name: &str) -> String {
         if self.group.is_empty() { name.to_owned() } else { format!("{name}.{}", self.group) }
     }
 

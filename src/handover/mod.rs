@@ -66,6 +66,6 @@ pub use marks::{
 };
 pub use patch::{annotate, delete, label_gone, object, patch, test};
 pub use writes::{
-    claim_for, clean, finish_deletion, hold, hold_to_go, leave, let_go, let_go_with_volume, make,
-    protect, release, reserve, spare, swap, touch, withhold,
+    claim_for, clean, finish_deletion, hold, hold_for, hold_to_go, leave, let_go,
+    let_go_with_volume, make, protect, release, reserve, spare, swap, touch, withhold,
 };

@@ -138,6 +138,19 @@ pub fn hold(claim: &Value) -> Option<Write> {
     Some(patch(Resource::CLAIM, claim, vec![set_finalizers(all)], why))
 }
 
+/// The same for an operation that nothing else remembers: the claim gets its mark in
+/// the same write, so that whoever finds the claim held can tell why.
+pub fn hold_for(claim: &Value, op: &str) -> Option<Write> {
+    if is_leaving(claim) {
+        return None;
+    }
+    let all = items(claim, "/metadata/finalizers").cloned().chain([json!(HOLD)]);
+    let mut operations = annotate(claim, MIGRATION_MARK, Some(op));
+    operations.push(set_finalizers(all));
+    let why = "kept until the policy of its volume is restored";
+    Some(patch(Resource::CLAIM, claim, operations, why))
+}
+
 /// Keeps the claim, once it is deleted, until its volume was looked at again.
 /// `None` if it is being deleted.
 pub fn hold_to_go(claim: &Value) -> Option<Write> {

@@ -245,7 +245,11 @@ pub fn off_its_disk(world: &World, journal: &Journal, disk: &Disk) -> Finding {
     let has = text(found, "/spec/volumeName");
     if is_leaving(found) {
         let message = format!("claim {claim} is being deleted, and goes when its pod ends");
-        return rules::NOT_ARRIVED.found(on, message);
+        let finding = rules::NOT_ARRIVED.found(on, message);
+        // The claim is made again for the same volume, which has to outlive it.
+        let stays = held.is_some_and(|pv| policy(pv) == "Retain" && !is_leaving(pv));
+        let is_moved = !journal.fills() && has == Some(pv.as_str()) && world.set.is_some();
+        return if stays && is_moved { finding.hint(put_back(world, journal)) } else { finding };
     }
     if journal.fills() || has == Some(pv.as_str()) {
         let message = format!("claim {claim} is {}, not Bound", phase(found));
@@ -281,6 +285,11 @@ fn put_back(world: &World, journal: &Journal) -> String {
     lines.extend(
         off.iter().map(|claim| format!("kubectl delete pvc/{} -n {namespace}", name(claim))),
     );
+    let goes = journal.disks.iter().filter_map(|disk| world.new_claim(disk));
+    let goes = goes.filter(|claim| is_leaving(claim) && !off.contains(claim));
+    lines.extend(goes.map(|claim| {
+        format!("kubectl wait --for=delete pvc/{} --timeout=10m -n {namespace}", name(claim))
+    }));
     lines.push(format!("kubectl stateful migrate resume sts/{set} -n {namespace}"));
     let finishes =
         world.stored_journal.as_ref().is_some_and(|stored| stored.intent == Intent::Finish);
@@ -296,9 +305,7 @@ fn put_back(world: &World, journal: &Journal) -> String {
 /// ordinals that it was scaled up to are in no journal, and their volumes go with
 /// them. `scales` says whether it is still to be scaled down.
 pub fn claims_go(world: &World, journal: &Journal, set: &Value, scales: bool) -> Option<Finding> {
-    let has_claims = items(set, "/spec/volumeClaimTemplates").next().is_some();
-    let deletes = deletes_claims(set).filter(|_| has_claims && !is_leaving(set));
-    let (scaled, deleted) = deletes?;
+    let (scaled, deleted) = goes_with_claims(set)?;
     let when = match (scaled && scales, deleted) {
         (false, false) => return None,
         (true, false) => "is scaled down (whenScaled is Delete)",
@@ -322,6 +329,25 @@ pub fn claims_go(world: &World, journal: &Journal, set: &Value, scales: bool) ->
     let message = format!("StatefulSet {called} deletes its claims when it {when}: {which}");
     let on = format!("statefulset/{called}");
     Some(rules::CLAIMS_GO.found(on, message).hint(keep_claims(called, &journal.namespace)))
+}
+
+/// Why the set must not be scaled down to put a volume back: it deletes the claims of
+/// the ordinals that are stopped.
+pub fn claims_go_scaled(journal: &Journal, set: &Value) -> Option<Finding> {
+    let called = name(set);
+    goes_with_claims(set).filter(|(scaled, _)| *scaled)?;
+    let message = format!(
+        "StatefulSet {called} deletes its claims when it is scaled down (whenScaled is Delete), \
+         and it is scaled to {} for this: those of the ordinals that stop go with their data",
+        journal.down_to
+    );
+    let on = format!("statefulset/{called}");
+    Some(rules::CLAIMS_GO.found(on, message).hint(keep_claims(called, &journal.namespace)))
+}
+
+fn goes_with_claims(set: &Value) -> Option<(bool, bool)> {
+    let has_claims = items(set, "/spec/volumeClaimTemplates").next().is_some();
+    deletes_claims(set).filter(|_| has_claims && !is_leaving(set))
 }
 
 /// Whether the set deletes claims when it is scaled down, and when it is deleted;

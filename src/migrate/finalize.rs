@@ -185,11 +185,9 @@ pub fn not_ready(world: &World, journal: &Journal, now: Timestamp) -> Option<Fin
         }
     }
     for disk in &journal.disks {
-        let on = format!("persistentvolumeclaim/{}", disk.new);
         if journal.fills() {
             if !has_new_volume(world, disk) {
-                let message = format!("claim {} is not bound, or is being deleted", disk.new);
-                return Some(rules::NOT_ARRIVED.found(on, message));
+                return Some(off_its_disk(world, journal, disk));
             }
             continue;
         }
@@ -202,6 +200,7 @@ pub fn not_ready(world: &World, journal: &Journal, now: Timestamp) -> Option<Fin
             && phase(old) != "Lost"
         {
             let message = format!("claim {} is {}, not Lost", disk.old.name, phase(old));
+            let on = format!("persistentvolumeclaim/{}", disk.old.name);
             return Some(rules::NOT_ARRIVED.found(on, message));
         }
     }

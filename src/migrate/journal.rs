@@ -296,20 +296,6 @@ impl ScalerKind {
     }
 }
 
-/// The tag of a volume, if its journal is not among these.
-pub fn tag_without_journal<'a>(
-    volume: &Value,
-    journals: impl IntoIterator<Item = &'a Value>,
-) -> Option<Tag> {
-    // A scaling has none.
-    let tag = Tag::of(volume).filter(|tag| tag.scaled_set().is_none())?;
-    let is_its_journal = |config_map: &Value| {
-        text(config_map, "/metadata/namespace") == Some(tag.namespace.as_str())
-            && name(config_map) == tag.journal
-    };
-    (!journals.into_iter().any(is_its_journal)).then_some(tag)
-}
-
 /// The ConfigMap with the journal: the facts, and what changes during the
 /// migration.
 #[derive(Clone, Debug, PartialEq)]

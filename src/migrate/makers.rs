@@ -11,11 +11,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    journal::{Disk, Journal},
+    journal::{Disk, Journal, SourceDeployment},
     rules,
     world::World,
 };
-use crate::{output::text::list, workload::Finding};
+use crate::{
+    output::text::list,
+    workload::{Finding, raw::deployment_mounts},
+};
 
 /// What was deleted when the Deployment comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,8 @@ pub fn checklist(journal: &Journal, world: Option<&World>, moment: Moment) -> Ve
     let made = journal.deployments.iter().filter(|member| !member.makers.is_empty());
     let findings = made.map(|member| {
         let makers: Vec<&str> = member.makers.iter().map(String::as_str).collect();
-        let (moved, finished) = (while_moved(journal, world), once_finished(journal));
+        let moved = while_moved(journal, world, Some(member));
+        let finished = once_finished(journal);
         let then = match moment {
             Moment::Planned => format!("until finalize, {moved}; after finalize, {finished}"),
             Moment::Moved => format!("then {moved}; after finalize, {finished}"),
@@ -63,19 +67,32 @@ pub fn caution(journal: &Journal) -> Option<String> {
         format!(
             "if somebody applies the old manifest or scales {kinds} {} up, {}",
             list(&names),
-            while_moved(journal, None)
+            while_moved(journal, None, None)
         )
     })
 }
 
-fn while_moved(journal: &Journal, world: Option<&World>) -> String {
+/// What becomes of this Deployment, or of all, when it starts beside the set.
+fn while_moved(
+    journal: &Journal,
+    world: Option<&World>,
+    member: Option<&SourceDeployment>,
+) -> String {
     let set = journal.set_name();
+    // Of several Deployments each has its own claims.
+    let mounts: Option<BTreeSet<&str>> =
+        member.filter(|_| journal.deployments.len() > 1).map(|member| {
+            deployment_mounts(&member.object).into_iter().map(|(_, claim)| claim).collect()
+        });
+    let is_own = |claim: &str| mounts.as_ref().is_none_or(|mounts| mounts.contains(claim));
     // Pods that shared a claim have one each then, and the old one is the same.
     let mut seen = BTreeSet::new();
-    let old = journal.disks.iter().map(|disk: &Disk| disk.old.name.as_str());
+    let disks = || journal.disks.iter().filter(|disk| is_own(&disk.old.name));
+    let old = disks().map(|disk: &Disk| disk.old.name.as_str());
     let old: Vec<&str> = old.filter(|claim| seen.insert(*claim)).collect();
-    if !journal.kept.is_empty() {
-        let kept: Vec<&str> = journal.kept.iter().map(String::as_str).collect();
+    let kept: Vec<&str> =
+        journal.kept.iter().map(String::as_str).filter(|claim| is_own(claim)).collect();
+    if !kept.is_empty() {
         return format!("it starts beside StatefulSet {set}, on the same {}", list(&kept));
     }
     if old.is_empty() {
@@ -90,9 +107,8 @@ fn while_moved(journal: &Journal, world: Option<&World>) -> String {
     }
     // A claim that is Lost holds the pods back; one that is gone does not.
     let gone = |disk: &&Disk| world.is_some_and(|world| world.old_claim(disk).is_none());
-    let gone: BTreeSet<&str> =
-        journal.disks.iter().filter(gone).map(|disk| disk.old.name.as_str()).collect();
-    if gone.len() == old.len() || (!gone.is_empty() && journal.deployments.len() > 1) {
+    let gone: BTreeSet<&str> = disks().filter(gone).map(|disk| disk.old.name.as_str()).collect();
+    if gone.len() == old.len() {
         let gone: Vec<&str> = gone.into_iter().collect();
         let (are, volumes) =
             if gone.len() == 1 { ("is", "an empty volume") } else { ("are", "empty volumes") };
@@ -128,7 +144,7 @@ mod tests {
     use super::*;
     use crate::migrate::{
         convert::makers,
-        journal::{Held, Mode, SourceDeployment},
+        journal::{Held, Mode},
     };
 
     fn deployment(metadata: &Value) -> Value {
@@ -213,6 +229,27 @@ mod tests {
         let two = journal(Mode::Rebind, &["old", "logs"], &[]);
         let waits = said(&two, &["logs"]);
         assert!(waits.contains("its pods wait for logs, which has lost its volume"), "{waits}");
+    }
+
+    /// It named the claims of the others, too.
+    #[test]
+    fn each_of_several_deployments_waits_for_its_own_claim() {
+        let mut several = journal(Mode::Rebind, &["a-disk", "b-disk"], &[]);
+        several.deployments.push(several.deployments[0].clone());
+        for (member, claim) in several.deployments.iter_mut().zip(["a-disk", "b-disk"]) {
+            member.object = json!({"spec": {"template": {"spec": {"volumes": [
+                {"name": "data", "persistentVolumeClaim": {"claimName": claim}},
+            ]}}}});
+        }
+        let found = checklist(&several, None, Moment::Moved);
+        for (finding, (own, other)) in
+            found.iter().zip([("a-disk", "b-disk"), ("b-disk", "a-disk")])
+        {
+            let said = &finding.message;
+            assert!(said.contains(&format!("wait for {own}, which has lost")), "{said}");
+            assert!(!said.contains(other), "{said}");
+        }
+        assert_eq!(found.len(), 2);
     }
 
     #[test]

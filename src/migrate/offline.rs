@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
-    journal::{ANNOTATION, Journal, LABEL},
+    journal::{Journal, LABEL},
     plan::Surroundings,
     read::{Attachment, by_volume, is_around},
+    remains::{self, Found, Remains},
     volumes::ClusterStorage,
-    world::World,
+    world::{World, is_of_ordinal},
 };
 use crate::{
     cluster::{
@@ -18,10 +19,7 @@ use crate::{
     },
     manifests::{Bundle, Object, absent},
     output::Error,
-    workload::{
-        Pod, Snapshots, Unread,
-        raw::{self, annotation},
-    },
+    workload::{Pod, Snapshots, Unread, raw},
 };
 
 /// The objects around these Deployments, from files. If the files are a dump and
@@ -115,13 +113,29 @@ pub fn journals(input: &Bundle, namespace: Option<&str>) -> Vec<Value> {
     all.map(|object| &object.body).filter(is_journal).cloned().collect()
 }
 
-/// Volumes with the mark of a migration.
-pub fn marked_volumes(input: &Bundle) -> Vec<Value> {
-    input
-        .bodies(Resource::VOLUME)
-        .filter(|volume| annotation(volume, ANNOTATION).is_some())
-        .cloned()
-        .collect()
+/// What is left of migrations whose journal is not in the files, in one namespace or in
+/// all. Files without ConfigMaps say nothing about that.
+pub fn remains(input: &Bundle, namespace: Option<&str>) -> Vec<Remains> {
+    if input.all(Resource::CONFIG_MAP).is_none() {
+        return Vec::new();
+    }
+    let bodies = |kind: Resource| input.all(kind).into_iter().flatten().map(|one| one.body.clone());
+    let kinds = [
+        Resource::VOLUME,
+        Resource::SERVICE,
+        Resource::STATEFUL_SET,
+        Resource::JOB,
+        Resource::SNAPSHOT,
+    ];
+    let objects = kinds.into_iter().flat_map(|kind| bodies(kind).map(move |body| (kind, body)));
+    let found = Found {
+        objects: objects.collect(),
+        claims: bodies(Resource::CLAIM).collect(),
+        journals: journals(input, None),
+    };
+    let mut remains = remains::remains(&found);
+    remains.retain(|one| namespace.is_none_or(|namespace| one.namespace == namespace));
+    remains
 }
 
 /// The objects of one migration, and the kinds that the input does not have.
@@ -147,6 +161,8 @@ pub fn world(input: &Bundle, journal: &Journal) -> Result<(World, Vec<Unread>), 
             unread.push(absent(kind));
         }
     }
+    let claims = near.bodies(Resource::CLAIM).into_iter().flatten();
+    world.set_claims = claims.filter(|one| is_of_ordinal(one, journal)).cloned().collect();
     for wanted in world.more_wanted() {
         if let Some(found) = near.find(&wanted) {
             world.add(&wanted, found.clone());

@@ -24,7 +24,10 @@ use crate::{
     handover::{holds, is_waiting_for_us, may_go, needs_hold},
     workload::{
         Finding, Pod,
-        raw::{is_leaving, is_observed, items, name, phase, policy, replicas, text, uid},
+        raw::{
+            deployment_mounts, is_leaving, is_observed, items, name, phase, policy, replicas, text,
+            uid,
+        },
     },
 };
 
@@ -78,6 +81,10 @@ fn give_back(world: &World, journal: &Journal, memory: &Memory) -> Option<Move> 
             continue;
         }
         match old {
+            // Its name is free when the other claim is gone.
+            None if world.other_claim(disk).is_some() => {
+                return Some(Move::Wait { what: format!("claim {} to be gone", disk.old.name) });
+            }
             None => return Some(protect_before(index, world, journal, Act::CreateOldClaim(index))),
             Some(claim) if is_leaving(claim) => {
                 return Some(Move::Wait { what: format!("claim {} to be gone", disk.old.name) });
@@ -102,6 +109,9 @@ pub fn blocked(world: &World, journal: &Journal) -> Option<Finding> {
         let runs = replicas(set) > 0 || world.pods_of_set(uid(set)).next().is_some();
         claims_go(world, journal, set, runs)
     }) {
+        return Some(finding);
+    }
+    if let Some(finding) = claims_owned(world, journal) {
         return Some(finding);
     }
     let no_way = |on: String, message: String| rules::NO_WAY_BACK.found(on, message);
@@ -163,7 +173,7 @@ pub fn blocked(world: &World, journal: &Journal) -> Option<Finding> {
 
 /// A claim that goes when the set is deleted, although the set keeps its claims by
 /// now: the controller takes the owner only from claims that have a pod.
-pub fn claims_owned(world: &World, journal: &Journal, claims: &[Value]) -> Option<Finding> {
+fn claims_owned(world: &World, journal: &Journal) -> Option<Finding> {
     let set = world.own_set(journal).filter(|set| !is_leaving(set))?;
     let is_owned = |claim: &&Value| {
         let moved = journal.disks.iter().any(|disk| disk.new == name(claim));
@@ -171,7 +181,7 @@ pub fn claims_owned(world: &World, journal: &Journal, claims: &[Value]) -> Optio
             && items(claim, "/metadata/ownerReferences")
                 .any(|owner| text(owner, "/uid") == Some(uid(set)))
     };
-    let called = name(claims.iter().find(is_owned)?);
+    let called = name(world.set_claims.iter().find(is_owned)?);
     let message = format!(
         "StatefulSet {} owns claim {called}, which the migration did not move: a rollback deletes \
          the set, and the claim goes with its data",
@@ -184,6 +194,22 @@ pub fn claims_owned(world: &World, journal: &Journal, claims: &[Value]) -> Optio
     );
     let on = format!("persistentvolumeclaim/{called}");
     Some(rules::CLAIMS_GO.found(on, message).hint(hint))
+}
+
+/// Why a rollback brings the Deployment back and does not delete the set: nobody can
+/// tell which claims go with it.
+pub fn claims_unread(world: &World, journal: &Journal) -> Option<Finding> {
+    let set = world.own_set(journal).filter(|set| world.set_claims_unread && !is_leaving(set))?;
+    let (called, namespace) = (name(set), &journal.namespace);
+    let message = format!(
+        "you may not list persistentvolumeclaims, and claims that StatefulSet {called} owns would \
+         go with it: the rollback brings the Deployment back, and does not delete the set"
+    );
+    let hint = format!(
+        "who may list persistentvolumeclaims runs, to end it: kubectl stateful migrate resume \
+         sts/{called} -n {namespace}"
+    );
+    Some(rules::NO_RIGHTS.found(format!("namespace/{namespace}"), message).hint(hint))
 }
 
 /// A claim that is shared, and that someone has deleted, goes when the pods of the
@@ -213,7 +239,17 @@ fn claim_blocks(world: &World, journal: &Journal, disk: &Disk) -> Option<Finding
             "claim {claim} is another one by now, with volume {has} instead of {pv}; if nothing of \
              value is in it, delete it, and the rollback makes the original again"
         );
-        return Some(found(message).hint(format!("kubectl delete pvc/{claim} -n {namespace}")));
+        // As long as a pod uses it, it would not go.
+        let uses_it = |member: &&SourceDeployment| {
+            world.deployment(member).is_some_and(|one| {
+                replicas(one) > 0 && deployment_mounts(one).iter().any(|(_, used)| used == claim)
+            })
+        };
+        let stops = journal.deployments.iter().filter(uses_it);
+        let mut lines: Vec<String> =
+            stops.map(|member| scale_to_zero(&member.name, namespace)).collect();
+        lines.push(format!("kubectl delete pvc/{claim} -n {namespace}"));
+        return Some(found(message).hint(lines.join(" && ")));
     }
     let old = world.old_claim(disk);
     if !journal.rebinds() {
@@ -292,6 +328,9 @@ fn stop_set(world: &World, journal: &Journal) -> Option<Move> {
 /// Deletes what the migration created, and restores what it changed.
 fn clean_up(world: &World, journal: &Journal) -> Move {
     if let Some(set) = world.own_set(journal) {
+        if let Some(finding) = claims_unread(world, journal) {
+            return Move::stop(finding);
+        }
         return delete_or_wait(Act::DeleteSet, is_leaving(set), "the StatefulSet");
     }
     if let Some(service) = world.service.as_ref().filter(|service| is_ours(service, journal)) {

@@ -24,7 +24,7 @@ use crate::{
     output::text::one_line,
     workload::{
         Finding, Pod, Severity,
-        raw::{entries, is_leaving, replicas, uid},
+        raw::{entries, is_leaving, phase, replicas, text, uid},
     },
 };
 
@@ -135,6 +135,9 @@ pub struct Standing {
     pub next: Option<Next>,
     /// Whether a rollback would bring the Deployment back.
     pub is_way_back_open: bool,
+    /// Whether each claim of the set that is wrong still has its volume, and is only
+    /// being deleted.
+    is_losing_claims: bool,
     pub findings: Vec<Finding>,
 }
 
@@ -148,6 +151,7 @@ impl Standing {
             sources: sources(world, journal),
             next: None,
             is_way_back_open: false,
+            is_losing_claims: is_losing_claims(world, journal),
             findings: Vec::new(),
         };
         standing.stage = standing.stage(stored, world);
@@ -192,6 +196,7 @@ impl Standing {
             sources: sources(world, journal),
             next: None,
             is_way_back_open: false,
+            is_losing_claims: is_losing_claims(world, journal),
             findings: Vec::new(),
         }
     }
@@ -298,6 +303,9 @@ impl Standing {
                 "moved: the set has the disks, and 0 replicas as before".to_owned()
             }
             Stage::Arrived => "moved: the set runs on the disks".to_owned(),
+            Stage::Degraded if self.is_losing_claims && self.set.is_whole(1) => {
+                "moved, but a claim of the set is being deleted".to_owned()
+            }
             Stage::Degraded => format!("moved, but {}", self.set.what_is_wrong()),
             Stage::GoingBack => "rolling back to the Deployment".to_owned(),
             Stage::Finishing => "being finalized".to_owned(),
@@ -401,6 +409,18 @@ impl SetState {
 pub fn can_give_up(world: &World, journal: &Journal, now: Timestamp) -> bool {
     let next = forward::next(world, journal, Checks::default(), &Memory::default(), now);
     fates::set_has_data(world, journal) && !matches!(next, Move::Stop { .. })
+}
+
+/// Whether there is a claim that still has its volume and is being deleted, and every
+/// other one is as it should be.
+fn is_losing_claims(world: &World, journal: &Journal) -> bool {
+    let mut is_any = false;
+    journal.disks.iter().all(|disk| {
+        let Some(claim) = world.new_claim(disk) else { return false };
+        is_any |= is_leaving(claim);
+        let volume = text(claim, "/spec/volumeName");
+        phase(claim) == "Bound" && (journal.fills() || volume == Some(disk.pv.name.as_str()))
+    }) && is_any
 }
 
 fn sources(world: &World, journal: &Journal) -> Vec<SourceState> {

@@ -244,12 +244,14 @@ pub fn in_hand(volume: &Value, flags: &str) -> Option<Finding> {
                 format!("of a scaling of {set}, which sets claim {} aside as {new}", old.name);
             (whose, format!("kubectl stateful scale {set} --abort -n {namespace}{flags}"))
         }
-        Some(Tag { journal, namespace, new, .. }) => {
+        Some(tag) => {
+            let Tag { journal, namespace, new, .. } = &tag;
             let whose = format!(
                 "of a migration to claim {new} in namespace {namespace}, and names {journal} as its \
                  journal"
             );
-            (whose, look)
+            let set = tag.set();
+            (whose, format!("kubectl stateful migrate status sts/{set} -n {namespace}{flags}"))
         }
         None => ("of this program, which cannot be read".to_owned(), look),
     };

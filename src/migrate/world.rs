@@ -30,6 +30,11 @@ pub struct World {
     pub set: Option<Value>,
     pub service: Option<Value>,
     pub claims: BTreeMap<String, Value>,
+    /// Claims that have the name of an ordinal of the set, also of those that it was
+    /// scaled up to.
+    pub set_claims: Vec<Value>,
+    /// Whether these may not be listed.
+    pub set_claims_unread: bool,
     pub volumes: BTreeMap<String, Value>,
     pub jobs: BTreeMap<String, Value>,
     pub snapshots: BTreeMap<String, Value>,

@@ -325,12 +325,13 @@ pub fn record_arrival(
     Write::patch(config_map(journal), patch, "the set runs")
 }
 
-/// Deletes the journal: the migration is over.
-pub fn delete_journal(journal: &Journal, journal_uid: &str) -> Write {
+/// Deletes the journal: the migration is over. With the version at which our lock was
+/// seen in it, nobody else can have taken that since.
+pub fn delete_journal(journal: &Journal, journal_uid: &str, version: Option<String>) -> Write {
     Write::delete(
         config_map(journal),
         journal_uid,
-        None,
+        version,
         Propagation::Background,
         "the migration is over",
     )
@@ -348,7 +349,8 @@ fn object(journal: &Journal, resource: Resource, name: &str) -> Object {
     Object { resource, namespace: Some(journal.namespace.clone()), name: name.to_owned() }
 }
 
-fn scale_deployment(journal: &Journal, world: &World, index: usize, to: u32) -> Option<Write> {
+/// Scales a Deployment that has not been changed since it was read.
+pub fn scale_deployment(journal: &Journal, world: &World, index: usize, to: u32) -> Option<Write> {
     let member = journal.deployments.get(index)?;
     let found = world.deployment(member)?;
     let target = object(journal, Resource::DEPLOYMENT, &member.name);

@@ -244,7 +244,7 @@ impl Process {
             }
             migration::Move::Wait { what } => Next::Wait(what),
             migration::Move::Done => {
-                Next::Send(vec![writes::delete_journal(&journal, &stored.uid)])
+                Next::Send(vec![writes::delete_journal(&journal, &stored.uid, None)])
             }
             migration::Move::Stop { finding, .. } => Next::End(End::Stopped(finding.id)),
             other => panic!("{other:?}"),

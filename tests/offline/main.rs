@@ -20,6 +20,7 @@ mod house;
 mod lines;
 mod migrate;
 mod migrate_recover;
+mod migrate_remains;
 mod migrate_rules;
 mod migrate_standing;
 mod model;

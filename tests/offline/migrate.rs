@@ -338,7 +338,7 @@ impl Run<'_> {
                     writes::record_arrival(&hand.journal, &hand.uid, &self.name(), &arrived);
                 Decided::Last(write, end)
             }
-            _ => Decided::Last(writes::delete_journal(&hand.journal, &hand.uid), end),
+            _ => Decided::Last(writes::delete_journal(&hand.journal, &hand.uid, None), end),
         }
     }
 

@@ -438,6 +438,25 @@ fn no_claim_goes_before_both_volumes_stay_and_the_old_one_is_reserved() {
     assert_eq!(next(&world, &[]), Move::Act(Act::Protect(0)));
     protected(world.volumes.get_mut("old").expect("a volume"), &journal);
     assert_eq!(next(&world, &[]), Move::Act(Act::StopSet));
+    // Somebody makes the set delete its claims: they go as long as a pod is to stop.
+    for (replicas, has_pod) in [(1, false), (0, true), (0, false)] {
+        let mut careless = world.clone();
+        let mut set = set(replicas);
+        set["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenScaled": "Delete"});
+        careless.set = Some(set);
+        if has_pod {
+            let mut near = Before::default();
+            mounts(&mut near, "shop", "db-0", "data-db-0", "set-1");
+            careless.pods = near.pods.into_values().flatten().flatten().collect();
+        }
+        if replicas == 0 && !has_pod {
+            assert_eq!(next(&careless, &[]), Move::Act(Act::Reserve(0)));
+            continue;
+        }
+        let Move::Stop { exit, finding } = next(&careless, &[]) else { panic!("it goes on") };
+        assert_eq!((exit, finding.id), (Exit::Conflict, "MIGRATE-CLAIMS-GO"));
+        assert!(finding.hint.is_some_and(|hint| hint.starts_with("kubectl patch statefulset/db")));
+    }
     world.set = Some(set(0));
     assert_eq!(next(&world, &[]), Move::Act(Act::Reserve(0)));
     let reserve = writes::of(Act::Reserve(0), &journal, &world, now()).expect("a write");

@@ -322,6 +322,7 @@ fn stops() -> Vec<Case> {
         },
         Case { id: "MIGRATE-LEFT-OVER", found: left_over(&journal) },
         Case { id: "MIGRATE-JOURNAL-UNUSABLE", found: unusable() },
+        Case { id: "MIGRATE-REMAINS", found: remains() },
     ];
     // Before that stands what comes before the set.
     let mut model = taken;
@@ -371,6 +372,12 @@ fn old_claims_kept() -> Vec<Finding> {
 fn left_over(journal: &Journal) -> Vec<Finding> {
     let claim = json!({"metadata": {"name": "v0-db-1"}, "spec": {"volumeName": "pvc-1"}});
     rollback::left_over(&World::default(), journal, Some(&[claim]))
+}
+
+fn remains() -> Vec<Finding> {
+    use kubectl_stateful::migrate::remains::{Remains, remains};
+    let remains = remains(&super::migrate_remains::claim_without_a_journal());
+    remains.iter().flat_map(Remains::remnants).map(|one| one.finding("")).collect()
 }
 
 /// `migrate status` of a journal that is none.

@@ -3,8 +3,9 @@
 
 use kubectl_stateful::{
     migrate::{
+        forward::{Act, Memory, Move},
         journal::{Intent, StoredJournal},
-        rollback,
+        offline, rollback,
         standing::{Next, Presence, Stage, Standing},
         world::World,
     },
@@ -103,7 +104,7 @@ const CASES: [Case; 11] = [
         |model| model.delete(CLAIM, "v0-db-0"),
         (Stage::Degraded, None, true),
         &["MIGRATE-NOT-ARRIVED", "MIGRATE-TAKEN"],
-        "not on the disks that were moved",
+        "a claim of the set is being deleted",
     ),
     (
         "it is scaled to 0",
@@ -432,9 +433,16 @@ fn a_claim_that_the_set_still_owns_is_seen_before_a_rollback() {
     let stored = StoredJournal::read(model.all(BOOK).next().expect("it")).expect("ours");
     let set = model.get(SET, "db").expect("the set").clone();
     let owner = set["metadata"]["uid"].clone();
-    let world = World { set: Some(set), stored_journal: Some(stored.clone()), ..World::default() };
+    let (mut world, _) = offline::world(&model.bundle(), &stored.journal).expect("objects");
     let claim = |name: &str, owner: &Value| json!({"metadata": {"name": name, "ownerReferences": [{"uid": owner}]}});
-    let owned = |claims: &[Value]| rollback::claims_owned(&world, &stored.journal, claims);
+    let mut owned = |claims: &[Value]| {
+        world.set_claims = claims.to_vec();
+        let next = rollback::next(&world, &stored.journal, &Memory::default());
+        let blocked = rollback::blocked(&world, &stored.journal);
+        // Each step of a rollback is judged as its beginning is.
+        assert_eq!(matches!(next, Move::Stop { .. }), blocked.is_some(), "{next:?}");
+        blocked
+    };
     assert_eq!(owned(&[claim("v0-db-0", &owner), claim("v0-db-1", &json!("other"))]), None);
     let found = owned(&[claim("v0-db-2", &owner)]).expect("a finding");
     assert_eq!(
@@ -444,6 +452,35 @@ fn a_claim_that_the_set_still_owns_is_seen_before_a_rollback() {
     assert!(
         found.hint.is_some_and(|hint| hint.starts_with("kubectl patch pvc/v0-db-2 -n default"))
     );
+}
+
+/// Who may not list claims cannot know which the set owns: the Deployment comes back
+/// all the same, and the set stays.
+#[test]
+fn a_rollback_that_may_not_list_claims_stops_before_it_deletes_the_set() {
+    let next = |model: &Model, unread: bool| {
+        let stored = StoredJournal::read(model.all(BOOK).next().expect("it")).expect("ours");
+        let (mut world, _) = offline::world(&model.bundle(), &stored.journal).expect("objects");
+        world.set_claims_unread = unread;
+        assert_eq!(rollback::blocked(&world, &stored.journal), None);
+        rollback::next(&world, &stored.journal, &Memory::default())
+    };
+    let after = |moves| {
+        let mut model = arrived(&one());
+        is_killed(&mut model, &one(), Verb::Rollback, moves);
+        model
+    };
+    let comes_to_it = |model: &Model| {
+        let comes = next(model, false) == Move::Act(Act::DeleteSet);
+        assert!(comes || !matches!(next(model, true), Move::Stop { .. }));
+        comes
+    };
+    let model = (0..200).map(after).find(comes_to_it).expect("it comes to the set");
+    let deployment = model.all(DEPLOYMENT).next().expect("it");
+    assert_eq!(deployment["spec"]["replicas"], 1, "{deployment:#}");
+    let Move::Stop { exit, finding } = next(&model, true) else { panic!("it deletes the set") };
+    assert_eq!((exit, finding.id), (Exit::Manual, "MIGRATE-NO-RIGHTS"));
+    assert!(finding.message.contains("does not delete the set"), "{}", finding.message);
 }
 
 /// The line scaled the set to 0 while that deleted the claims of all ordinals, and

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     migrate::rules,
+    output::text::list,
     workload::{
-        Severity,
+        Severity, canonical_ordinal,
         raw::{below, entries, items, join, kind, kind_and_name, name, text, walk},
     },
 };
@@ -72,7 +73,7 @@ impl Converter<'_> {
         if moving.is_empty() {
             return Some(storage);
         }
-        self.check_shape(source, &moving, &storage);
+        self.check_shape(source, set, &moving, &storage);
         self.note_read_only(source, &mut storage);
         let mut complete = true;
         for (volume, template, claims) in moving {
@@ -136,11 +137,34 @@ impl Converter<'_> {
         }
     }
 
+    /// The claims that exist under the names of these ordinals.
+    fn claims_of_ordinals(
+        &self,
+        source: &Source,
+        set: &str,
+        moving: &[(&str, &str, &[String])],
+        ordinals: std::ops::Range<u64>,
+    ) -> Vec<String> {
+        let near = self.objects.iter().filter(|object| {
+            text(object, "/kind") == Some("PersistentVolumeClaim")
+                && self.namespace_of(object) == self.namespace_of(&source.body)
+        });
+        let is_one = |claim: &&str| {
+            moving.iter().any(|(_, template, _)| {
+                let ordinal = claim.strip_prefix(&format!("{template}-{set}-"));
+                let ordinal = ordinal.and_then(canonical_ordinal);
+                ordinal.is_some_and(|ordinal| ordinals.contains(&u64::from(ordinal)))
+            })
+        };
+        near.map(name).filter(is_one).map(|claim| format!("claim {claim}")).collect()
+    }
+
     /// Checks that there is a claim for every pod and a free name for every
     /// template.
     fn check_shape(
         &mut self,
         source: &Source,
+        set: &str,
         moving: &[(&str, &str, &[String])],
         storage: &Storage,
     ) {
@@ -149,8 +173,20 @@ impl Converter<'_> {
         let ordinals = source.ordinals;
         match self.options.replicas.map(u64::from) {
             Some(asked) if asked > ordinals as u64 => {
+                let left = self.claims_of_ordinals(source, set, moving, ordinals as u64..asked);
+                let but = if left.is_empty() {
+                    String::new()
+                } else {
+                    let (exist, them) = if left.len() == 1 {
+                        ("exists already, and its ordinal starts", "it")
+                    } else {
+                        ("exist already, and their ordinals start", "them")
+                    };
+                    format!(", but for {} that {exist} on what is on {them}", list(&left))
+                };
                 let message = format!(
-                    "{asked} replicas, but data for {ordinals}: the ordinals from {ordinals} on start empty"
+                    "{asked} replicas, but data for {ordinals}: the ordinals from {ordinals} on \
+                     start empty{but}"
                 );
                 self.findings.push(
                     rules::EMPTY_ORDINALS

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 pub use self::changes::MigrationChanges;
 use super::{
-    journal::{ANNOTATION, Journal, LABEL},
+    journal::{ANNOTATION, Intent, Journal, LABEL},
     plan::Surroundings,
     recover::Before,
+    remains::{self, Found, Remains},
     world::{World, is_of_ordinal},
 };
 use crate::{
@@ -22,8 +23,8 @@ use crate::{
         Cluster, Failure, Resource, objects::PodObject, read::api_groups, snapshots::snapshots,
     },
     workload::{
-        Pod,
-        raw::{annotation, deployment_mounts, items, name, text},
+        Pod, Unread,
+        raw::{deployment_mounts, items, name, text},
     },
 };
 
@@ -163,16 +164,29 @@ pub async fn world(cluster: &Cluster, journal: &Journal) -> Result<World, Failur
             world.add(object, found);
         }
     }
+    // Before a rollback: the set may own claims that no journal knows.
+    let may_go_back = world
+        .stored_journal
+        .as_ref()
+        .is_some_and(|stored| matches!(stored.intent, Intent::Forward | Intent::Back));
+    let has_set = may_go_back && world.own_set(journal).is_some() && !journal.disks.is_empty();
+    let claims =
+        async { if has_set { claims_of_set(cluster, journal).await.map(Some) } else { Ok(None) } };
     // What may not be read of these stays unknown; nothing is decided by it.
     let more = world.more_wanted();
     let reads = more.iter().map(|object| async move {
         let found = cluster.find_if_allowed::<Value>(object, &mut Vec::new()).await?;
         Ok::<_, Failure>((object, found))
     });
-    for (object, found) in try_join_all(reads).await? {
+    let (found, claims) = tokio::join!(try_join_all(reads), claims);
+    for (object, found) in found? {
         if let Some(found) = found {
             world.add(object, found);
         }
+    }
+    if let Some(claims) = claims? {
+        world.set_claims_unread = claims.is_none();
+        world.set_claims = claims.unwrap_or_default();
     }
     Ok(world)
 }
@@ -339,17 +353,51 @@ pub async fn journals(cluster: &Cluster, everywhere: bool) -> Result<Vec<Value>,
     cluster.list(&Resource::CONFIG_MAP.list(namespace).labelled(&format!("{LABEL}=migrate"))).await
 }
 
-/// Volumes with the mark of a migration; `None` if volumes may not be listed.
+/// What is left of migrations whose journal does not exist, in a namespace or in all;
+/// and the kinds that could not be read, among which there may be more.
 ///
 /// # Errors
-/// When the server fails.
-pub async fn marked_volumes(cluster: &Cluster) -> Result<Option<Vec<Value>>, Failure> {
-    match cluster.list::<Value>(&Resource::VOLUME.everywhere()).await {
-        Ok(all) => {
-            let marked = all.into_iter().filter(|volume| annotation(volume, ANNOTATION).is_some());
-            Ok(Some(marked.collect()))
-        }
-        Err(Failure::Forbidden(_)) => Ok(None),
-        Err(failure) => Err(failure),
+/// When the server fails, or the journals cannot be listed.
+pub async fn remains(
+    cluster: &Cluster,
+    everywhere: bool,
+) -> Result<(Vec<Remains>, Vec<Unread>), Failure> {
+    let namespace = (!everywhere).then_some(cluster.namespace());
+    let kinds = [Resource::VOLUME, Resource::SERVICE, Resource::STATEFUL_SET, Resource::JOB];
+    let lists = kinds.map(|kind| async move {
+        // Of the volumes, those of other namespaces are left out below.
+        let listing = if kind.namespaced { kind.list(namespace) } else { kind.everywhere() };
+        let listing = match kind {
+            Resource::STATEFUL_SET | Resource::JOB => listing.labelled(ANNOTATION),
+            _ => listing,
+        };
+        Ok::<_, Failure>((kind, cluster.list_if_allowed::<Value>(&listing).await?))
+    });
+    let claims = Resource::CLAIM.list(namespace);
+    let snapshots = Resource::SNAPSHOT.list(namespace);
+    let (lists, claims, snapshots) = tokio::join!(
+        try_join_all(lists),
+        cluster.list_if_allowed::<Value>(&claims),
+        cluster.list_if_allowed::<Value>(&snapshots),
+    );
+    let (mut found, mut unread) = (Found::default(), Vec::new());
+    found.claims = claims?.keep(&mut unread).unwrap_or_default();
+    for (kind, answer) in lists? {
+        let all = answer.keep(&mut unread).unwrap_or_default();
+        found.objects.extend(all.into_iter().map(|object| (kind, object)));
     }
+    match snapshots {
+        // Most servers have none.
+        Err(Failure::NoSuchApi(_)) => {}
+        other => {
+            let all = other?.keep(&mut unread).unwrap_or_default();
+            found.objects.extend(all.into_iter().map(|object| (Resource::SNAPSHOT, object)));
+        }
+    }
+    // A migration makes its journal before it marks anything: one that began while the
+    // objects were read has its journal in this list.
+    found.journals = journals(cluster, everywhere).await?;
+    let mut remains = remains::remains(&found);
+    remains.retain(|one| namespace.is_none_or(|namespace| one.namespace == namespace));
+    Ok((remains, unread))
 }

@@ -17,6 +17,7 @@ pub use self::{
     plan::{Before, Request, is_done, plan},
 };
 use super::{
+    disturbed::claims_go_scaled,
     forward::{Act, Memory, Move, name_taken, wait_for_binding, wait_for_ordinals, wait_for_pods},
     journal::{Disk, Held, Journal},
     rollback::{free_deleted_claims, release},
@@ -39,6 +40,15 @@ pub fn next(world: &World, journal: &Journal, memory: &Memory, now: Timestamp) -
     if let Some(stop) = changed(world, journal) {
         return stop;
     }
+    let swapped = journal.disks.iter().all(|disk| is_restored(world, journal, disk));
+    // Somebody may have changed this since the plan was made.
+    let stops = |set: &&Value| {
+        replicas(set) > journal.down_to || stopping_pods(world, journal, set).next().is_some()
+    };
+    let goes = world.own_set(journal).filter(stops).and_then(|set| claims_go_scaled(journal, set));
+    if let Some(finding) = goes.filter(|_| !swapped) {
+        return Move::stop(finding);
+    }
     for (index, disk) in journal.disks.iter().enumerate() {
         if disk.blank.is_some()
             && !is_restored(world, journal, disk)
@@ -50,7 +60,6 @@ pub fn next(world: &World, journal: &Journal, memory: &Memory, now: Timestamp) -
             return Move::Act(Act::Protect(index));
         }
     }
-    let swapped = journal.disks.iter().all(|disk| is_restored(world, journal, disk));
     if !swapped && let Some(next) = replace_claims(world, journal, memory) {
         return next;
     }
@@ -126,11 +135,7 @@ fn replace_claims(world: &World, journal: &Journal, memory: &Memory) -> Option<M
     if replicas(set) > journal.down_to {
         return Some(Move::Act(Act::StopSet));
     }
-    let first = start(set) + u64::from(journal.down_to);
-    let stops = |pod: &&Pod| {
-        ordinal(&pod.name, journal.set_name()).is_none_or(|ordinal| u64::from(ordinal) >= first)
-    };
-    if let Some(wait) = wait_for_pods(world.pods_of_set(uid(set)).filter(stops)) {
+    if let Some(wait) = wait_for_pods(stopping_pods(world, journal, set)) {
         return Some(wait);
     }
     let claims: Vec<&str> = journal.disks.iter().map(|disk| disk.new.as_str()).collect();
@@ -173,6 +178,18 @@ fn replace_claims(world: &World, journal: &Journal, memory: &Memory) -> Option<M
         }
     }
     None
+}
+
+/// The pods that are stopped for this and are still there.
+fn stopping_pods<'a>(
+    world: &'a World,
+    journal: &'a Journal,
+    set: &'a Value,
+) -> impl Iterator<Item = &'a Pod> {
+    let first = start(set) + u64::from(journal.down_to);
+    world.pods_of_set(uid(set)).filter(move |pod| {
+        ordinal(&pod.name, journal.set_name()).is_none_or(|ordinal| u64::from(ordinal) >= first)
+    })
 }
 
 /// Waits until neither the blank volume nor the old one is attached.

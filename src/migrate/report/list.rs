@@ -6,18 +6,17 @@ use serde_json::Value;
 
 use crate::{
     migrate::{
-        journal::{Intent, StoredJournal, tag_without_journal},
+        journal::{Intent, StoredJournal},
+        remains::{Remains, Remnant},
+        rules,
         standing::{Stage, Standing},
     },
     output::{
-        Envelope, Error, Exit, Format, Look,
+        Envelope, Error, Exit, Format, Look, layout,
         table::{self, Give, NAME},
         text::one_line,
     },
-    workload::{
-        Severity,
-        raw::{name, text},
-    },
+    workload::{Finding, Severity, Unread, raw::text},
 };
 
 /// The payload of `migrate status -o json` without a name.
@@ -27,12 +26,12 @@ pub struct ListView {
     items: Vec<Listed>,
 }
 
-/// A migration in a list, or a volume whose journal is gone.
+/// A migration in a list, or an object whose journal does not exist.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    /// `StatefulSet`, or `PersistentVolume` if the journal is gone.
+    /// `StatefulSet`, or the kind of an object whose journal does not exist.
     kind: &'static str,
     namespace: String,
     name: String,
@@ -43,14 +42,19 @@ pub struct Listed {
     arrived: Option<Timestamp>,
     /// Why its journal cannot be read.
     unreadable: Option<String>,
-    /// For a volume whose journal is gone: its original policy.
-    policy: Option<String>,
+    /// For an object whose journal does not exist: what it is.
+    left: Option<String>,
+    /// The line that clears it.
+    command: Option<String>,
     /// Where it stands; absent if its objects could not be read.
     stage: Option<Stage>,
     /// Its findings that are no notes.
     wrong: Vec<&'static str>,
     #[serde(skip)]
     ready: Option<String>,
+    /// `statefulset.apps`, as kubectl names it.
+    #[serde(skip)]
+    group: String,
 }
 
 /// A journal, and where its migration stands if its objects could be read.
@@ -69,6 +73,7 @@ impl Listed {
         match StoredJournal::read(config_map) {
             Ok(stored) => Listed {
                 kind: "StatefulSet",
+                group: "statefulset.apps".to_owned(),
                 namespace,
                 name: stored.journal.set_name().to_owned(),
                 deployments: stored.journal.deployments.into_iter().map(|one| one.name).collect(),
@@ -76,7 +81,8 @@ impl Listed {
                 holder: stored.holder,
                 arrived: stored.arrived.map(|arrived| arrived.at),
                 unreadable: None,
-                policy: None,
+                left: None,
+                command: None,
                 stage: standing.map(|standing| standing.stage),
                 wrong: standing.map_or_else(Vec::new, |standing| {
                     let all = standing.findings.iter();
@@ -87,6 +93,7 @@ impl Listed {
             },
             Err(why) => Listed {
                 kind: "StatefulSet",
+                group: "statefulset.apps".to_owned(),
                 namespace,
                 name: word("/metadata/name"),
                 deployments: Vec::new(),
@@ -94,7 +101,8 @@ impl Listed {
                 holder: None,
                 arrived: None,
                 unreadable: Some(why.0),
-                policy: None,
+                left: None,
+                command: None,
                 stage: None,
                 wrong: Vec::new(),
                 ready: None,
@@ -102,35 +110,38 @@ impl Listed {
         }
     }
 
-    /// A volume with a mark, if its journal is not among these.
-    fn without_journal(
-        volume: &Value,
-        journals: &[&Value],
-        within: Option<&str>,
-    ) -> Option<Listed> {
-        let tag = tag_without_journal(volume, journals.iter().copied())?;
-        if within.is_some_and(|namespace| namespace != tag.namespace) {
-            return None;
-        }
-        Some(Listed {
-            kind: "PersistentVolume",
-            namespace: tag.namespace,
-            name: name(volume).to_owned(),
+    /// An object whose journal does not exist.
+    fn left(remnant: &Remnant, flags: &str) -> Listed {
+        Listed {
+            kind: remnant.resource.kind,
+            group: remnant.resource.with_group(remnant.resource.singular),
+            namespace: remnant.namespace.clone(),
+            name: remnant.name.clone(),
             deployments: Vec::new(),
             intent: None,
             holder: None,
             arrived: None,
             unreadable: None,
-            policy: Some(tag.policy),
+            left: Some(remnant.what.clone()),
+            command: Some(format!("{}{flags}", remnant.line)),
             stage: None,
-            wrong: Vec::new(),
+            wrong: vec![rules::REMAINS.id],
             ready: None,
-        })
+        }
+    }
+
+    /// Its name in a table: what is no migration has its kind with it.
+    fn called(&self) -> String {
+        if self.left.is_none() {
+            self.name.clone()
+        } else {
+            format!("{}/{}", self.group, self.name)
+        }
     }
 
     fn state(&self) -> &'static str {
-        if self.policy.is_some() {
-            return "volume without a journal";
+        if self.left.is_some() {
+            return "without a journal";
         }
         match (self.intent, self.stage) {
             (None, _) => "unreadable",
@@ -148,60 +159,75 @@ impl Listed {
     }
 }
 
-/// All migrations of a namespace, or of all, and the volumes whose journal is
-/// gone.
+/// What a list is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Lists<'a> {
+    pub journals: &'a [Looked],
+    /// What is left of migrations whose journal does not exist.
+    pub left: &'a [Remains],
+    /// The kinds that could not be read.
+    pub unread: &'a [Unread],
+    /// The flags of the connection, for the lines to paste.
+    pub flags: &'a str,
+}
+
+/// All migrations of a namespace, or of all, and what is left of those without a
+/// journal.
 ///
 /// # Errors
 /// When it cannot be serialized, which is a bug.
 pub fn render_list(
-    journals: &[Looked],
-    volumes: &[Value],
-    within: Option<&str>,
+    lists: Lists<'_>,
     exit: Exit,
     format: Format,
     look: Look,
 ) -> Result<String, Error> {
-    let config_maps: Vec<&Value> = journals.iter().map(|one| &one.config_map).collect();
-    let marked =
-        volumes.iter().filter_map(|volume| Listed::without_journal(volume, &config_maps, within));
-    let items: Vec<Listed> = journals.iter().map(Listed::of).chain(marked).collect();
+    let Lists { journals, left, unread, flags } = lists;
+    let remnants: Vec<Remnant> = left.iter().flat_map(Remains::remnants).collect();
+    let findings: Vec<Finding> = remnants.iter().map(|one| one.finding(flags)).collect();
+    let left = remnants.iter().map(|remnant| Listed::left(remnant, flags));
+    let items: Vec<Listed> = journals.iter().map(Listed::of).chain(left).collect();
     match format {
         Format::Name => {
-            let name = |item: &Listed| match item.kind {
-                "StatefulSet" => format!("statefulset.apps/{}\n", item.name),
-                _ => format!("persistentvolume/{}\n", item.name),
-            };
+            let name = |item: &Listed| format!("{}/{}\n", item.group, item.name);
             Ok(items.iter().map(name).collect())
         }
         Format::Table | Format::Wide if items.is_empty() => {
             Ok("no migration is under way\n".to_owned())
         }
         Format::Table | Format::Wide => {
-            let head =
-                ["NAME", "NAMESPACE", "FROM", "STATE", "READY", "WRONG", "LOCK"].map(str::to_owned);
-            let mut rows = vec![head.to_vec()];
-            for item in &items {
-                rows.push(vec![
-                    one_line(&item.name),
-                    one_line(&item.namespace),
-                    one_line(&item.deployments.join(",")),
-                    item.state().to_owned(),
-                    item.ready.as_deref().map_or_else(|| "<none>".to_owned(), one_line),
-                    item.wrong.first().map_or("<none>", |id| id).to_owned(),
-                    item.holder.as_deref().map_or_else(|| "<none>".to_owned(), one_line),
-                ]);
-            }
-            let gives = [
-                Give::Cut("LOCK", NAME),
-                Give::Cut("FROM", NAME),
-                Give::Drop("LOCK"),
-                Give::Drop("FROM"),
-            ];
             let look = Look { wide: format == Format::Wide, ..look };
-            Ok(table::fitted(rows, &gives, look.room()).join("\n") + "\n")
+            let mut lines = rows(&items, look);
+            if !findings.is_empty() {
+                lines.push(String::new());
+            }
+            lines.extend(findings.iter().flat_map(|one| layout::finding(one, "wrong", look)));
+            Ok(lines.join("\n") + "\n")
         }
-        _ => Envelope::new("migrate-list", exit, &[], &[], ListView { items }).render(format),
+        _ => {
+            let payload = ListView { items };
+            Envelope::new("migrate-list", exit, &findings, unread, payload).render(format)
+        }
     }
+}
+
+fn rows(items: &[Listed], look: Look) -> Vec<String> {
+    let head = ["NAME", "NAMESPACE", "FROM", "STATE", "READY", "WRONG", "LOCK"].map(str::to_owned);
+    let mut rows = vec![head.to_vec()];
+    for item in items {
+        rows.push(vec![
+            one_line(&item.called()),
+            one_line(&item.namespace),
+            one_line(&item.deployments.join(",")),
+            item.state().to_owned(),
+            item.ready.as_deref().map_or_else(|| "<none>".to_owned(), one_line),
+            item.wrong.first().map_or("<none>", |id| id).to_owned(),
+            item.holder.as_deref().map_or_else(|| "<none>".to_owned(), one_line),
+        ]);
+    }
+    let gives =
+        [Give::Cut("LOCK", NAME), Give::Cut("FROM", NAME), Give::Drop("LOCK"), Give::Drop("FROM")];
+    table::fitted(rows, &gives, look.room())
 }
 
 /// The answer when no migration is under way that could be rolled back or

@@ -10,7 +10,7 @@ mod recovery;
 pub use self::{
     convert::{Document, document, notes},
     emit::emit,
-    list::{ListView, Looked, render_list, render_nothing},
+    list::{ListView, Lists, Looked, render_list, render_nothing},
     moving::{View, render},
     plan::{PlanView, plan_text, render_plan},
     recovery::{CandidatesView, RecoveryView},

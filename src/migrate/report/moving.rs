@@ -304,6 +304,9 @@ fn disks(items: &[DiskState], look: Look) -> Vec<String> {
         Give::Cut("OLD CLAIM", NAME),
         Give::Cut("NEW CLAIM", NAME),
         Give::Drop("DISK"),
+        // The finding about it names it.
+        Give::Drop("NEW DISK"),
+        Give::Cut("OLD CLAIM", NAME / 2),
     ];
     table::fitted(rows, &gives, look.room())
 }
@@ -323,4 +326,39 @@ fn put_back(items: &[DiskState], look: Look) -> Vec<String> {
     }
     let gives = [Give::Cut("KEPT", NAME), Give::Cut("DISK", NAME), Give::Cut("CLAIM", NAME)];
     table::fitted(rows, &gives, look.room())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::text::width;
+
+    #[test]
+    fn the_table_of_disks_fits() {
+        let long = "elasticsearch-data-elasticsearch-master-0".to_owned();
+        let mut item = DiskState {
+            kind: "PersistentVolume",
+            namespace: None,
+            name: "pvc-3f9a1c0b-7d1e-4c43-9a4e-5b0b6f6d0a01".to_owned(),
+            old_claim: long.clone(),
+            old_phase: Some("Terminating".to_owned()),
+            new_claim: long.clone(),
+            new_phase: Some("Terminating".to_owned()),
+            new_disk: None,
+            filled: None,
+            held_by: None,
+            policy_now: Some("Retain".to_owned()),
+            policy: "Recycle".to_owned(),
+            put_aside: Some(long.clone()),
+        };
+        let plain = Look::plain(Timestamp::UNIX_EPOCH);
+        for new_disk in [None, Some(long)] {
+            item.new_disk = new_disk;
+            let look = Look { columns: 80, ..plain };
+            let both = [disks, put_back].map(|table| table(std::slice::from_ref(&item), look));
+            for lines in both {
+                assert!(lines.iter().all(|line| width(line) <= 80), "{lines:#?}");
+            }
+        }
+    }
 }

@@ -139,7 +139,8 @@ rule!(
     Error,
     "There are more ordinals than claims: the ordinals without one start with an empty disk. Many \
      applications then initialize a second, empty database.",
-    "--replicas is above the number of claims that are converted.",
+    "--replicas is above the number of claims that are converted. Claims that have the names of these \
+     ordinals already are named: a set takes such a claim as it is, with its data.",
     "Ask for fewer replicas; or allow it if the application fills a new member by itself."
 );
 rule!(

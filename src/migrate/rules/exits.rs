@@ -2,8 +2,9 @@
 //! pages of docs/findings.md all ask here, so that they agree.
 
 use super::moving::{
-    ADMIN_STEP, CHANGED, CLAIMS_GO, COPY_FAILED, DEADLINE, JOURNAL_UNUSABLE, LOCKED, NO_WAY_BACK,
-    NOT_ARRIVED, OTHER_DISK, POD_BROKEN, SOAKING, TAKEN, TAKEN_OVER, UNDER_WAY, VERIFY_FAILED,
+    ADMIN_STEP, CHANGED, CLAIMS_GO, COPY_FAILED, DEADLINE, JOURNAL_UNUSABLE, LOCKED, NO_RIGHTS,
+    NO_WAY_BACK, NOT_ARRIVED, OTHER_DISK, POD_BROKEN, REMAINS, SOAKING, TAKEN, TAKEN_OVER,
+    UNDER_WAY, VERIFY_FAILED,
 };
 use crate::{
     output::Exit,
@@ -26,7 +27,7 @@ const fn refused_or(rule: &'static Rule, stopped: Exit) -> Ends {
 }
 
 /// Whatever is not in here only refuses.
-const ENDS: [Ends; 16] = [
+const ENDS: [Ends; 18] = [
     always(&LOCKED, Exit::Conflict),
     always(&JOURNAL_UNUSABLE, Exit::Manual),
     always(&CHANGED, Exit::Conflict),
@@ -41,7 +42,9 @@ const ENDS: [Ends; 16] = [
     refused_or(&NOT_ARRIVED, Exit::Failed),
     refused_or(&OTHER_DISK, Exit::Failed),
     refused_or(&NO_WAY_BACK, Exit::Manual),
+    refused_or(&NO_RIGHTS, Exit::Manual),
     refused_or(&CLAIMS_GO, Exit::Conflict),
+    refused_or(&REMAINS, Exit::Manual),
     // As a guard of a plan it refuses; to a run, another one has the lock.
     refused_or(&UNDER_WAY, Exit::Conflict),
 ];

@@ -66,6 +66,7 @@ pub const STOPS: &[&Rule] = &[
     &VOLUME_GOES,
     &ROLLBACK_LOSES,
     &LEFT_OVER,
+    &REMAINS,
 ];
 
 rule!(
@@ -168,7 +169,9 @@ rule!(
     "MIGRATE-NO-RIGHTS",
     Error,
     "The user lacks a right that will be needed half way.",
-    "SelfSubjectAccessReviews, sent before the first write.",
+    "SelfSubjectAccessReviews, sent before the first write. Who may not list claims cannot see \
+     whether the set owns some that would go with it: a rollback brings the Deployment back, and \
+     stops before it deletes the set.",
     "Ask for the rights that are named. Without rights on volumes: --mode keep, which touches \
      none, or --print-admin-steps, which stops where an administrator has a command to run."
 );
@@ -310,8 +313,10 @@ rule!(
      it has to be scaled down; a rollback also deletes it, and the claims of ordinals that it was \
      scaled up to would go, with their data.",
     "spec.persistentVolumeClaimRetentionPolicy.whenScaled is Delete; for a rollback also \
-     whenDeleted.",
-    "Set it to Retain first; the hint is the command."
+     whenDeleted, and a claim of the set that the migration did not move and that the set owns. It \
+     is looked at before each step, because somebody may change it in the middle.",
+    "Set it to Retain first, or take the owner from the claim; the hint is the command. Then \
+     resume."
 );
 rule!(
     pub BLANK_IS_KEPT,
@@ -357,7 +362,7 @@ rule!(
     Error,
     "The journal of the migration cannot be read: without it, the original state is not known.",
     "data.journal of the ConfigMap is missing, is not ours, or was written by a newer version; or \
-     a volume has the mark of a migration whose journal is gone.",
+     somebody has deleted the ConfigMap, and something still holds it.",
     "Use the version that wrote it. The volumes carry the essentials: kubectl get pv -o yaml, \
      annotation kubectl-stateful.dev/migration, has the policy and the old claim."
 );
@@ -367,7 +372,10 @@ rule!(
     Error,
     "Someone else changed what the plan was made from.",
     "A uid, a generation, a reservation or a number of replicas is not the one in the journal, or \
-     an object is being deleted.",
+     an object is gone or being deleted: a Deployment, a volume, a claim that has data or that both \
+     use. Once the set has the data, a Deployment that is scaled up (finalize deletes none that \
+     runs), and, as a warning, a moved volume whose policy is no longer Retain. Pods of the \
+     Deployment that run already beside the set are MIGRATE-BOTH-RUN.",
     "Find out who it was (managedFields). If a Deployment was scaled up in the middle: kubectl \
      scale it to 0 and resume; once its claim has lost the volume, its pods cannot start. \
      Otherwise roll back and plan again."
@@ -429,8 +437,9 @@ rule!(
     "Another run has taken the lock while this one was working, or the journal is gone; this run \
      stopped.",
     "data.holder of the journal is another run, or the ConfigMap is gone or has another uid.",
-    "Nothing, if another run has the lock: it continues. If the journal is gone, migrate status says \
-     what is left."
+    "Nothing, if another run has the lock: it continues. If the journal is gone, the last write of \
+     this run may have come too late; the message says whether it was taken back. migrate status \
+     says what is left, with the line that clears it."
 );
 rule!(
     pub NOT_ARRIVED,
@@ -472,7 +481,7 @@ rule!(
      apply of the old manifest. In the modes that give the set its own volumes, its pods run on \
      the old claims: two applications behind one Service, with different data.",
     "Pods that have the labels of the Deployment, and are not those of the set, run while the set has \
-     replicas.",
+     replicas. A Deployment that is only scaled up, and has no such pod yet, is MIGRATE-CHANGED.",
     "Stop the Deployment with the command in the hint, and remove it from whatever applies it. \
      What was written to its claims since is not on the disks of the set."
 );
@@ -481,8 +490,10 @@ rule!(
     "MIGRATE-OTHER-DISK",
     Error,
     "The set runs on another disk than the one that was moved: someone deleted its claim, and the \
-     set has made a new one, which got an empty volume.",
-    "spec.volumeName of the claim is not the volume in the journal.",
+     set has made a new one, which got an empty volume. Before it has a volume, that claim is \
+     Pending and says the same.",
+    "spec.volumeName of the claim is not the volume in the journal, or is empty. The hint is missing \
+     when a moved volume is gone: then resume would stop the set for nothing.",
     "The commands in the hint put the moved volume back and keep the other one, under Retain, with \
      what was written to it. migrate rollback brings the Deployment back on the moved volume."
 );
@@ -519,6 +530,22 @@ rule!(
      rollback; or a Deployment has the name of one that was moved, after finalize.",
     "Look at what is in it, and delete it if nobody needs it. kubectl stateful orphans says what \
      deleting a claim would destroy."
+);
+rule!(
+    pub REMAINS,
+    "MIGRATE-REMAINS",
+    Warning,
+    "An object has the mark of a migration whose journal does not exist. A run was killed, or \
+     stopped for some time, at the moment at which another one rolled back; or somebody deleted \
+     the journal. A volume stays under policy Retain, and no new migration can begin with it, or \
+     under the name of the object.",
+    "The object has the mark kubectl-stateful.dev/migration, and no ConfigMap with the same mark \
+     is in its namespace. Everything else is read from the objects: which claim has the volume, \
+     whether a claim holds any, whether the set has pods.",
+    "The hint is the line that clears it. rollback deletes what holds no data, and gives a volume \
+     that is bound to its old claim the policy that its mark records. finalize takes the marks \
+     from what the set uses, and gives its volumes their policy back. What neither can judge is \
+     left, and has a line of its own."
 );
 rule!(
     pub ADMIN_STEP,

@@ -7,13 +7,18 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::Session;
+use super::{
+    Session,
+    fresh::{Freshness, Judged},
+};
 use crate::{
     cluster::{Failure, Mode, Write, logs},
     migrate::{
         forward::{Act, Memory},
         journal::{Intent, Journal, StoredJournal},
+        late::LastWrite,
         read::{self, MigrationChanges},
         rules,
         world::World,
@@ -59,6 +64,10 @@ pub struct RunContext<'a> {
     /// The wait that was printed last.
     last_wait: Option<String>,
     last_heartbeat: Instant,
+    /// Whether a write may be sent on what was read.
+    fresh: Freshness,
+    /// The last write, until a look at the lock shows that it came in time.
+    pub last_write: Option<LastWrite>,
     /// When the log of a copy was last read, and its last line.
     log_read_at: Option<Instant>,
     last_log_line: String,
@@ -229,6 +238,8 @@ impl<'a> RunContext<'a> {
             sender: Sender::new(&session.cluster, confirmed, progress),
             last_wait: None,
             last_heartbeat: Instant::now(),
+            fresh: Freshness::new(),
+            last_write: None,
             log_read_at: None,
             last_log_line: String::new(),
         }
@@ -262,6 +273,7 @@ impl<'a> RunContext<'a> {
     pub async fn read_world(&mut self) -> Result<World, Stop> {
         loop {
             let cluster = self.session.cluster.clone();
+            self.fresh.reads();
             let read = read::world(&cluster, &self.journal);
             let outcome = tokio::select! {
                 outcome = read => outcome,
@@ -289,16 +301,41 @@ impl<'a> RunContext<'a> {
     /// # Errors
     /// When the server refuses for good, or again and again, and after a signal.
     pub async fn write(&mut self, write: &Write) -> Result<WriteOutcome, Stop> {
-        match self.sender.write(write).await? {
-            Reply::Done(_) => return Ok(WriteOutcome::Done),
+        Ok(match self.send(write).await? {
+            Sent::Done(_) => WriteOutcome::Done,
+            Sent::Refused | Sent::Unanswered => WriteOutcome::LookAgain,
+        })
+    }
+
+    async fn send(&mut self, write: &Write) -> Result<Sent, Stop> {
+        let sent = match self.sender.write(write).await? {
+            Reply::Done(object) => return Ok(Sent::Done(object)),
             // The object is gone; the next read shows what that means.
             Reply::Failed(Failure::NotFound(_)) if self.sender.may_try_again() => {
-                return Ok(WriteOutcome::LookAgain);
+                return Ok(Sent::Refused);
             }
-            Reply::Failed(failure) => self.sender.look_again_after(failure)?,
-        }
+            Reply::Failed(failure) => {
+                let sent = if failure.is_conflict() { Sent::Refused } else { Sent::Unanswered };
+                self.sender.look_again_after(failure)?;
+                sent
+            }
+        };
         self.sender.pause().await?;
-        Ok(WriteOutcome::LookAgain)
+        Ok(sent)
+    }
+
+    /// Whether what was read is recent enough to write on it.
+    fn is_fresh(&mut self) -> Result<bool, Error> {
+        match self.fresh.judge() {
+            Judged::Fresh => Ok(true),
+            Judged::Stale => Ok(false),
+            Judged::Hopeless => {
+                let message = "the server takes so long to answer that what was read is out of \
+                               date each time: nothing is written on it";
+                let hint = self.session.command("status", &self.journal);
+                Err(Error::new(Exit::Error, message).hint(hint))
+            }
+        }
     }
 
     /// Carries out an act. If it has several writes, only the first has to
@@ -324,11 +361,19 @@ impl<'a> RunContext<'a> {
             _ => {}
         }
         for (place, write) in writes.iter().enumerate() {
-            match self.write(write).await? {
-                WriteOutcome::Done => {}
+            let sent = if self.is_fresh()? { self.send(write).await? } else { Sent::Refused };
+            match sent {
+                Sent::Done(object) if place == 0 => {
+                    self.last_write = Some(LastWrite::new(act, world, &self.journal, object));
+                }
+                Sent::Done(_) => {}
                 // The next move touches the claims that were left out.
-                WriteOutcome::LookAgain if place > 0 => return Ok(WriteOutcome::Done),
-                WriteOutcome::LookAgain => return Ok(WriteOutcome::LookAgain),
+                Sent::Refused | Sent::Unanswered if place > 0 => return Ok(WriteOutcome::Done),
+                Sent::Unanswered => {
+                    self.last_write = Some(LastWrite::new(act, world, &self.journal, None));
+                    return Ok(WriteOutcome::LookAgain);
+                }
+                Sent::Refused => return Ok(WriteOutcome::LookAgain),
             }
         }
         if let Act::CreateJob(index, pass) = act {
@@ -459,6 +504,12 @@ impl<'a> RunContext<'a> {
         }
     }
 
+    /// Notes that the lock was ours when the objects were read: what was written before
+    /// that came in time.
+    pub fn holds_lock(&mut self) {
+        self.last_write = None;
+    }
+
     pub fn journal_uid(&self) -> &str {
         &self.journal_uid
     }
@@ -493,6 +544,16 @@ impl<'a> RunContext<'a> {
     }
 }
 
+/// What became of a write.
+enum Sent {
+    /// The object as the server has it now.
+    Done(Option<Value>),
+    /// It was not made.
+    Refused,
+    /// It may have been made.
+    Unanswered,
+}
+
 /// The end after a signal that came while the journal was being created. It may be
 /// there; then it is deleted, because nothing else was done. Without an answer, it may
 /// still come to be there.
@@ -514,7 +575,8 @@ async fn not_begun(
             "interrupted; the journal may have been created, and nothing else was changed"
         }
         Some(Some(stored)) => {
-            let write = writes::delete_journal(journal, &stored.uid);
+            let version = Some(stored.resource_version.clone());
+            let write = writes::delete_journal(journal, &stored.uid, version);
             let deleted = session.cluster.write_quietly(&write, confirmed);
             let _ = tokio::time::timeout(ANSWER_GRACE, deleted).await;
             if let Some(None) = look().await {

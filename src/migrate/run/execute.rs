@@ -6,15 +6,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::context::{RunContext, journal_lost};
+use super::{
+    context::{RunContext, journal_lost},
+    late,
+};
 use crate::{
-    cluster::ExecOutcome,
+    cluster::{ExecOutcome, Write},
     migrate::{
         args::{OnArgs, RunArgs},
         finalize,
         forward::{self, Act, Checks, Move},
         journal::{Arrived, Intent, StoredJournal, Wishes},
-        recover, rollback, rules,
+        read, recover, rollback, rules,
+        standing::{Next, Standing},
         wording::Wording,
         world::{self, World},
         writes,
@@ -23,7 +27,7 @@ use crate::{
         Error, Exit,
         text::{age, one_line},
     },
-    steps::{End, Stop, WriteOutcome},
+    steps::{ANSWER_GRACE, End, Stop, WriteOutcome},
     workload::{Finding, raw::uid},
 };
 
@@ -108,7 +112,35 @@ pub async fn execute(
     };
     // However it ended: the next run must not wait for a heartbeat.
     context.release_lock().await;
-    outcome
+    match outcome {
+        Err(Stop::Failed(error)) => Err(Stop::Failed(where_it_stands(context, error).await)),
+        other => other,
+    }
+}
+
+/// Says where an error that no report follows has left the migration, and adds how to
+/// go on. Nothing is said if that cannot be looked at.
+async fn where_it_stands(context: &RunContext<'_>, error: Error) -> Error {
+    if error.broken_pipe {
+        return error;
+    }
+    let session = context.session;
+    let read = read::world(&session.cluster, &context.journal);
+    let Ok(Ok(world)) = tokio::time::timeout(ANSWER_GRACE, read).await else { return error };
+    let Some(stored) = &world.stored_journal else { return error };
+    let standing = Standing::of(stored, &world, Timestamp::now());
+    if let Err(failed) = context.tell(&format!("it stands: {}", standing.sentence())) {
+        return failed.caused_by(error.headline());
+    }
+    let verb = standing.next.map_or("status", Next::word);
+    let line = session.command(verb, &context.journal);
+    let hint = match error.advice() {
+        None => line,
+        // It fails as long as the right is missing, and then nothing more is run.
+        Some(asks) if asks.starts_with("kubectl auth can-i ") => format!("{asks} && {line}"),
+        Some(first) => format!("{first}; to go on: {line}"),
+    };
+    error.hint(hint)
 }
 
 fn has_failed(end: &End) -> bool {
@@ -146,7 +178,10 @@ async fn run_moves(
     let mut acted: Option<(Act, u32)> = None;
     loop {
         let world = context.read_world().await?;
-        check_lock(context, &world)?;
+        if let Err(stop) = check_lock(context, &world) {
+            return Err(late::stopped(context, &world, stop).await);
+        }
+        context.holds_lock();
         let now = Timestamp::now();
         let (journal, memory) = (&context.journal, &context.memory);
         let next = match intent {
@@ -315,7 +350,7 @@ async fn record_end(
     options: &RunOptions,
 ) -> Result<End, Stop> {
     let mut set_uid = String::new();
-    let write = match intent {
+    let mut write = match intent {
         Intent::Forward => {
             let stored = world.stored_journal.as_ref();
             let arrived = stored.and_then(|stored| stored.arrived.as_ref());
@@ -337,9 +372,7 @@ async fn record_end(
             let (uid, holder) = (context.journal_uid(), &context.session.holder);
             writes::record_arrival(&context.journal, uid, holder, &arrived)
         }
-        Intent::Back | Intent::Finish | Intent::Recover => {
-            writes::delete_journal(&context.journal, context.journal_uid())
-        }
+        Intent::Back | Intent::Finish | Intent::Recover => close(context, world),
     };
     loop {
         match context.write(&write).await? {
@@ -362,7 +395,16 @@ async fn record_end(
             }
             _ => check_lock(context, &world)?,
         }
+        if intent != Intent::Forward {
+            write = close(context, &world);
+        }
     }
+}
+
+/// Deletes the journal in which our lock was seen.
+fn close(context: &RunContext<'_>, world: &World) -> Write {
+    let version = world.stored_journal.as_ref().map(|stored| stored.resource_version.clone());
+    writes::delete_journal(&context.journal, context.journal_uid(), version)
 }
 
 /// The end of a migration whose journal is deleted.

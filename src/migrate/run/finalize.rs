@@ -9,7 +9,8 @@ use super::{
     context::RunContext,
     end::{report, report_and_finalize, report_state},
     execute::{RunOptions, execute, signed},
-    find,
+    find::{self, Found},
+    remains,
 };
 use crate::{
     cluster::{ConnectionArgs, DryRun, Mode, Resource},
@@ -19,7 +20,9 @@ use crate::{
         forward::{self, Checks},
         journal::{Intent, StoredJournal},
         preview::{PreviewEnd, preview},
-        read, rules, standing,
+        read,
+        remains::Way,
+        rules, standing,
         world::World,
         writes,
     },
@@ -39,11 +42,20 @@ pub async fn finalize(
     let session = Session::open(args.on.output.format, connection, terminal).await?;
     let found =
         find::journal_unless_over(&session, &args.on.target, Resource::STATEFUL_SET).await?;
-    let Some(stored) = found else {
-        return find::nothing_to_do(
-            &session,
-            "no migration is under way, and the set exists: nothing to finalize",
-        );
+    let stored = match found {
+        Found::Journal(stored) => *stored,
+        Found::Remains(left) if args.confirmation.dry_run != DryRun::None => {
+            return remains::show(&session, &left, Exit::Done);
+        }
+        Found::Remains(left) => {
+            return remains::clear(&session, left, Way::On, &args.confirmation.consent).await;
+        }
+        Found::Over => {
+            return find::nothing_to_do(
+                &session,
+                "no migration is under way, and the set exists: nothing to finalize",
+            );
+        }
     };
     let world = read::world(&session.cluster, &stored.journal).await?;
     if let Some(end) = too_early(&session, &stored, &world, args.soak) {
@@ -101,7 +113,7 @@ async fn show(
         }
     });
     if preview.end == PreviewEnd::Done && !gives_up {
-        preview.writes.push(writes::delete_journal(journal, &stored.uid));
+        preview.writes.push(writes::delete_journal(journal, &stored.uid, None));
     }
     let mode = if dry_run == DryRun::Server { Mode::ServerDryRun } else { Mode::ClientDryRun };
     let (mut shown, mut end) = (Vec::new(), End::done());

@@ -6,11 +6,13 @@ use super::Session;
 use crate::{
     cluster::{Resource, read as lists},
     migrate::{
-        journal::{StoredJournal, Unusable, config_map_name, tag_without_journal},
-        read, report, rules,
+        journal::{StoredJournal, Unusable, config_map_name},
+        read,
+        remains::Remains,
+        report, rules,
     },
     output::{Error, Exit},
-    workload::{Reference, WrongReference, raw::name},
+    workload::{Finding, Reference, WrongReference, raw::name},
 };
 
 /// The journal of a migration of one of these Deployments.
@@ -39,27 +41,74 @@ fn unusable(called: &str, why: &Unusable) -> Error {
     Error::new(rules::refused_for(&finding), message).because(vec![finding])
 }
 
-/// The journal that these arguments mean; `None` when there is none because the
-/// migration is over: then `workload` has an object of this name.
+/// What the name of a migration means.
+pub enum Found {
+    Journal(Box<StoredJournal>),
+    /// The journal is gone, and this is left.
+    Remains(Vec<Remains>),
+    /// There is no migration because it is over.
+    Over,
+}
+
+/// What these arguments mean. The migration is over when `workload` has an object of
+/// this name, and nothing is left.
 pub async fn journal_unless_over(
     session: &Session,
     words: &[String],
     workload: Resource,
-) -> Result<Option<StoredJournal>, Error> {
+) -> Result<Found, Error> {
     let missing = match journal(session, words).await {
-        Ok(stored) => return Ok(Some(stored)),
+        Ok(stored) => return Ok(Found::Journal(Box::new(stored))),
         Err(error) if error.exit != Exit::Refused => return Err(error),
         Err(missing) => missing,
     };
+    let remains = remains_of(session, words).await?;
+    if !remains.is_empty() {
+        return Ok(Found::Remains(remains));
+    }
     let reference = set_or_deployment(words)?;
     let names = lists::workload_names(&session.cluster, workload).await?;
-    if !names.contains(&reference.name) {
-        return Err(missing);
+    if names.contains(&reference.name) { Ok(Found::Over) } else { Err(missing) }
+}
+
+/// What is left of a migration to the set of this name, without a journal. A Deployment
+/// is in no mark: its name stands for the set of the same name.
+pub async fn remains_of(session: &Session, words: &[String]) -> Result<Vec<Remains>, Error> {
+    let reference = set_or_deployment(words)?;
+    let (mut remains, _) = read::remains(&session.cluster, false).await?;
+    remains.retain(|one| one.is_of(&reference.name));
+    Ok(remains)
+}
+
+/// The journal that these arguments mean.
+///
+/// # Errors
+/// When there is none; what is left of a migration without one is named.
+pub async fn journal_or_remains(
+    session: &Session,
+    words: &[String],
+) -> Result<StoredJournal, Error> {
+    let missing = match journal(session, words).await {
+        Err(error) if error.exit == Exit::Refused && error.reasons.is_empty() => error,
+        other => return other,
+    };
+    let remains = remains_of(session, words).await?;
+    if remains.is_empty() { Err(missing) } else { Err(without_journal(session, &remains)) }
+}
+
+/// The refusal of a verb that needs the journal, where only marks are left.
+pub fn without_journal(session: &Session, remains: &[Remains]) -> Error {
+    let remnants = remains.iter().flat_map(Remains::remnants);
+    let flags = session.cluster.flags();
+    let findings: Vec<Finding> = remnants.map(|one| one.finding(&flags)).collect();
+    let mut error = Error::new(Exit::Refused, "the journal of this migration does not exist");
+    for finding in &findings {
+        error = error.caused_by(format!("{} {}", finding.id, finding.message));
     }
-    match lost_journal(session).await? {
-        Some(error) => Err(error),
-        None => Ok(None),
+    if let Some(hint) = findings.iter().find_map(|finding| finding.hint.clone()) {
+        error = error.hint(hint);
     }
+    error.because(findings)
 }
 
 /// Says that there is nothing to do; a program gets its document, too.
@@ -68,26 +117,6 @@ pub fn nothing_to_do(session: &Session, why: &str) -> Result<Exit, Error> {
     let text = report::render_nothing(session.output)?;
     session.terminal.conclude(&text)?;
     Ok(Exit::Done)
-}
-
-/// The error when a volume of this namespace has the mark of a migration whose
-/// journal is gone: that migration is not over.
-async fn lost_journal(session: &Session) -> Result<Option<Error>, Error> {
-    let journals = read::journals(&session.cluster, false).await?;
-    let volumes = read::marked_volumes(&session.cluster).await?.unwrap_or_default();
-    Ok(volumes.iter().find_map(|volume| {
-        let tag = tag_without_journal(volume, &journals)?;
-        if tag.namespace != session.cluster.namespace() {
-            return None;
-        }
-        let volume = name(volume);
-        let message =
-            format!("volume {volume} belongs to a migration whose journal {} is gone", tag.journal);
-        let on = format!("persistentvolume/{volume}");
-        let finding = rules::JOURNAL_UNUSABLE.found(on, message.clone());
-        let hint = format!("kubectl get persistentvolume/{volume} -o yaml");
-        Some(Error::new(rules::refused_for(&finding), message).hint(hint).because(vec![finding]))
-    }))
 }
 
 /// The journal that these arguments mean: by the name of the set, or of a

@@ -16,6 +16,7 @@ use crate::{
         offline,
         plan::{self, Plan, Request},
         read,
+        remains::Remains,
         report::{self, PlanView},
         rules,
         world::World,
@@ -128,6 +129,7 @@ pub async fn make_plan(
     plan::check_deployments_exist(&surroundings, &request.options)?;
     let now = Timestamp::now();
     let mut plan = plan::plan(&surroundings, request, &new_operation_id(), now)?;
+    name_remains(cluster, &mut plan.findings).await?;
     if tries {
         // Whatever else refuses: nobody should ask for rights twice.
         let missing = missing_rights(cluster, &required_rights(&plan, admin_steps)).await?;
@@ -141,6 +143,36 @@ pub async fn make_plan(
         plan.findings.sort_by_key(|finding| finding.severity);
     }
     Ok(plan)
+}
+
+/// Gives the findings about objects that are left of a migration without a journal the
+/// line that clears these.
+async fn name_remains(cluster: &Cluster, findings: &mut [Finding]) -> Result<(), Error> {
+    let ids = [rules::UNDER_WAY.id, rules::NAME_TAKEN.id, rules::SERVICE_UNFIT.id];
+    if !findings.iter().any(|finding| ids.contains(&finding.id)) {
+        return Ok(());
+    }
+    // Without the right to list the journals the plan is refused anyway.
+    let left = match read::remains(cluster, false).await {
+        Err(Failure::Forbidden(_)) => return Ok(()),
+        other => other?.0,
+    };
+    for remnant in left.iter().flat_map(Remains::remnants) {
+        let on = format!("{}/{}", remnant.resource.singular, remnant.name);
+        // A name that is taken is found on the object that would get it.
+        let kind = match remnant.resource {
+            Resource::CLAIM => "claim",
+            other => other.kind,
+        };
+        let taken = format!("{kind} {} already exists", remnant.name);
+        for finding in findings.iter_mut().filter(|finding| ids.contains(&finding.id)) {
+            if finding.object.to_lowercase() == on || finding.message.starts_with(&taken) {
+                finding.message = format!("{}: {}", finding.message, remnant.what);
+                finding.hint = Some(format!("{}{}", remnant.line, cluster.flags()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A new id for a migration, made from the time and the process.

@@ -21,7 +21,7 @@ pub async fn resume(
     terminal: Terminal,
 ) -> Result<Exit, Error> {
     let session = Session::open(args.on.output.format, connection, terminal).await?;
-    let stored = find::journal(&session, &args.on.target).await?;
+    let stored = find::journal_or_remains(&session, &args.on.target).await?;
     let intent = stored.intent;
     let wishes = args.wishes.over(&stored.journal.wishes);
     let text = match intent {

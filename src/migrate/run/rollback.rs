@@ -7,7 +7,8 @@ use super::{
     context::RunContext,
     end::{report, report_state},
     execute::{RunOptions, execute},
-    find,
+    find::{self, Found},
+    remains,
 };
 use crate::{
     cluster::{
@@ -18,12 +19,14 @@ use crate::{
         args::RollbackArgs,
         fates,
         journal::{Intent, Journal},
-        read, rollback, rules,
+        read,
+        remains::Way,
+        rollback, rules,
         world::World,
     },
     output::{Error, Exit, Look, Terminal, layout},
     steps::End,
-    workload::Finding,
+    workload::{Finding, Severity},
 };
 
 /// Runs `rollback`.
@@ -34,11 +37,17 @@ pub async fn rollback(
 ) -> Result<Exit, Error> {
     let session = Session::open(args.on.output.format, connection, terminal).await?;
     let found = find::journal_unless_over(&session, &args.on.target, Resource::DEPLOYMENT).await?;
-    let Some(stored) = found else {
-        return find::nothing_to_do(
-            &session,
-            "no migration is under way, and the Deployment exists: nothing to roll back",
-        );
+    let stored = match found {
+        Found::Journal(stored) => *stored,
+        Found::Remains(left) => {
+            return remains::clear(&session, left, Way::Back, &args.consent).await;
+        }
+        Found::Over => {
+            return find::nothing_to_do(
+                &session,
+                "no migration is under way, and the Deployment exists: nothing to roll back",
+            );
+        }
     };
     let journal = &stored.journal;
     if matches!(stored.intent, Intent::Finish | Intent::Recover) {
@@ -63,7 +72,9 @@ pub async fn rollback(
         return report_state(&session, &world, &stored, &end, None, &[]);
     }
     let loses = fates::rollback_loses(&world, journal);
-    if let Some(finding) = &loses {
+    let unread = rollback::claims_unread(&world, journal);
+    let unread = unread.map(|finding| finding.at(Severity::Warning));
+    for finding in loses.iter().chain(&unread) {
         let look = Look::plain(Timestamp::now());
         for line in layout::finding(finding, "stopped", look) {
             terminal.say(&line);
@@ -89,10 +100,6 @@ async fn in_the_way(
     journal: &Journal,
 ) -> Result<Option<Finding>, Error> {
     if let Some(finding) = rollback::blocked(world, journal) {
-        return Ok(Some(finding));
-    }
-    let claims = read::claims_of_set(&session.cluster, journal).await?.unwrap_or_default();
-    if let Some(finding) = rollback::claims_owned(world, journal, &claims) {
         return Ok(Some(finding));
     }
     let is_gone = journal.deployments.iter().any(|one| world.deployment(one).is_none());

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Session, end::report_state, find};
+use super::{Session, end::report_state, find, remains};
 use crate::{
     cluster::{ConnectionArgs, Failure},
     manifests::Bundle,
@@ -10,11 +10,11 @@ use crate::{
         args::StatusArgs,
         journal::StoredJournal,
         offline, read,
-        report::{self, Looked, View},
+        report::{self, Lists, Looked, View},
         rules,
         standing::{Stage, Standing},
     },
-    output::{Error, Exit, Look, Terminal},
+    output::{Error, Exit, Look, Terminal, text::list as list_of},
     steps::End,
     workload::{Finding, Severity, Unread},
 };
@@ -32,7 +32,16 @@ pub async fn status(
     if args.target.is_empty() {
         return list(args, &session).await;
     }
-    let stored = find::journal(&session, &args.target).await?;
+    let stored = match find::journal(&session, &args.target).await {
+        Err(missing) if missing.exit == Exit::Refused => {
+            let left = find::remains_of(&session, &args.target).await?;
+            if left.is_empty() {
+                return Err(missing);
+            }
+            return remains::show(&session, &left, found_if_asked(args));
+        }
+        stored => stored?,
+    };
     let world = read::world(&session.cluster, &stored.journal).await?;
     let standing = Standing::of(&stored, &world, Timestamp::now());
     let end = End { exit: judged(args, &[&standing]), findings: Vec::new() };
@@ -54,22 +63,29 @@ async fn list(args: &StatusArgs, session: &Session) -> Result<Exit, Error> {
         };
         journals.push(Looked { config_map, standing });
     }
-    let volumes = read::marked_volumes(&session.cluster).await?;
-    if volumes.is_none() {
-        session
-            .terminal
-            .say("volumes may not be listed: one whose journal is gone would not be shown here");
+    let (left, unread) = read::remains(&session.cluster, args.all_namespaces).await?;
+    if !unread.is_empty() {
+        let kinds: Vec<&str> = unread.iter().map(|one| one.resource.as_str()).collect();
+        session.terminal.say(&format!(
+            "{} may not be listed: those whose journal is gone would not be shown here",
+            list_of(&kinds)
+        ));
     }
-    let namespace = (!args.all_namespaces).then(|| session.cluster.namespace());
-    let exit = match (judged_all(args, &journals), &volumes) {
-        (Exit::Done, None) => Exit::Incomplete,
-        (exit, _) => exit,
+    let exit = match judged_all(args, &journals) {
+        Exit::Done if !left.is_empty() && args.exit_code => Exit::Found,
+        Exit::Done if !unread.is_empty() => Exit::Incomplete,
+        exit => exit,
     };
-    let volumes = volumes.unwrap_or_default();
     let (format, look) = (args.output.format, session.look());
-    let text = report::render_list(&journals, &volumes, namespace, exit, format, look)?;
+    let flags = session.cluster.flags();
+    let lists = Lists { journals: &journals, left: &left, unread: &unread, flags: &flags };
+    let text = report::render_list(lists, exit, format, look)?;
     session.terminal.conclude(&text)?;
     Ok(exit)
+}
+
+fn found_if_asked(args: &StatusArgs) -> Exit {
+    if args.exit_code { Exit::Found } else { Exit::Done }
 }
 
 /// The exit code, if the user asked for a judgement.
@@ -102,7 +118,7 @@ fn status_of_files(
     let namespace = namespace.filter(|_| !args.all_namespaces);
     let journals = offline::journals(&bundle, namespace);
     if args.target.is_empty() {
-        let volumes = offline::marked_volumes(&bundle);
+        let left = offline::remains(&bundle, namespace);
         let mut looked = Vec::new();
         for config_map in journals {
             let standing = match StoredJournal::read(&config_map) {
@@ -115,9 +131,13 @@ fn status_of_files(
             };
             looked.push(Looked { config_map, standing });
         }
-        let exit = judged_all(args, &looked);
+        let exit = match judged_all(args, &looked) {
+            Exit::Done if !left.is_empty() => found_if_asked(args),
+            exit => exit,
+        };
         let (format, look) = (args.output.format, Look::of(terminal, Timestamp::now()));
-        let text = report::render_list(&looked, &volumes, namespace, exit, format, look)?;
+        let lists = Lists { journals: &looked, left: &left, unread: &[], flags: "" };
+        let text = report::render_list(lists, exit, format, look)?;
         terminal.conclude(&text)?;
         return Ok(exit);
     }

@@ -226,6 +226,10 @@ fn names_must_be_free_and_short() {
         },
     });
     create(&place.namespace, &set);
+    wait_for(SOON, "its controller to have seen the set", || {
+        let set = place.namespace.get("apps/v1", "statefulsets", "mysql")?;
+        set["status"]["currentRevision"].is_string().then_some(())
+    });
     nothing_allows(&place, "MIGRATE-NAME-TAKEN");
     let path = place.namespace.path("apps/v1", "statefulsets", "mysql");
     place.namespace.cluster().api().delete(&path);
@@ -423,6 +427,44 @@ fn types_every_line(place: &Place, first: Run, user: &Path) -> usize {
         output = resume.kubeconfig(user).output();
     }
     panic!("it never ends\n{output}");
+}
+
+/// A right that is missing in the middle: where it stands is said, and the line goes on.
+#[test]
+fn a_no_in_the_middle_of_a_run_says_where_it_stands() {
+    let place = Place::make(Story { name: "denied", ..STATIC });
+    let proxy = place.namespace.cluster().proxy();
+    let no = Answer::status(403, "Forbidden", "deployments.apps \"mysql\" is forbidden");
+    proxy.when(|seen| seen.changes() && seen.path.contains("/deployments/"), Fault::Answer(no));
+    let output = through(&place, &proxy)(place.run("-o json")).output().expect(1);
+    let stands = "it stands: begun: the Deployment runs, and its disks are handed over";
+    assert!(output.stderr.contains(stands), "{output}");
+    let line = document(&output)["hint"].as_str().expect("a line").to_owned();
+    assert!(line.starts_with("kubectl auth can-i patch deployments"), "{line}");
+    assert!(line.contains(" && kubectl stateful migrate resume sts/mysql"), "{line}");
+    support::follow(&place.namespace, &line);
+    place.is_moved();
+}
+
+/// Claims that the set owns would go with it: nobody can tell, and the Deployment comes
+/// back all the same.
+#[test]
+fn a_rollback_that_may_not_list_claims_brings_the_deployment_back() {
+    let place = Place::make(Story { name: "unlisted", ..STATIC });
+    place.moves();
+    let mut rights = rights_without(&["persistentvolumeclaims"]);
+    let verbs = ["get", "watch", "create", "patch", "delete"];
+    let claims =
+        json!({"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": verbs});
+    rights.as_array_mut().expect("a list").push(claims);
+    let user = place.namespace.user("unlisted", &rights, &volumes(&["get", "patch"]));
+    let output = place.on("rollback", "-o json").kubeconfig(&user).output().expect(11);
+    assert_eq!(error_ids(&output), ["MIGRATE-NO-RIGHTS"], "{output}");
+    let deployment = place.namespace.get("apps/v1", "deployments", "mysql").expect("it");
+    assert_eq!(deployment["spec"]["replicas"], 1, "{deployment:#}");
+    assert!(place.picture().has("statefulsets", "mysql"), "{output}");
+    place.on("resume", "").output().expect(0);
+    place.is_home();
 }
 
 /// Who may only look is told every right that is missing, at once.

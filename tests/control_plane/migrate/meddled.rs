@@ -2,7 +2,7 @@
 //! is printed leads out, and nothing ends in a circle.
 
 use super::{
-    super::support::{follow, hint_of},
+    super::support::{Answer, Fault, follow, hint_of},
     *,
 };
 
@@ -72,6 +72,7 @@ fn a_rollback_looks_before_it_begins() {
     place.moves();
     place.delete("v1", "persistentvolumeclaims", "mysql-pv-claim");
     create(&place.namespace, &claim("mysql-pv-claim", "standard", "ReadWriteOnce"));
+    wait_for(SOON, "the other claim to be bound", || are_bound(&place.namespace).then_some(()));
     let before = place.picture();
     let output = place.on("rollback", "-o json").output().expect(4);
     assert_eq!(error_ids(&output), ["MIGRATE-NO-WAY-BACK"], "{output}");
@@ -82,6 +83,47 @@ fn a_rollback_looks_before_it_begins() {
     follow(&place.namespace, &hint_of(&status, "MIGRATE-NO-WAY-BACK"));
     place.on("rollback", "").output().expect(0);
     place.is_back();
+}
+
+/// The Deployment runs on the claim that is in the way, which would not go.
+#[test]
+fn a_claim_in_the_way_that_is_in_use_makes_way() {
+    let place = Place::make(Story { name: "used", ..STATIC });
+    place.moves();
+    let proxy = place.namespace.cluster().proxy();
+    let no = Answer::status(403, "Forbidden", "statefulsets.apps \"mysql\" is forbidden");
+    proxy.when(|seen| seen.changes() && seen.path.contains("/statefulsets/"), Fault::Answer(no));
+    let through = place.namespace.kubeconfig_through(&proxy);
+    let begun = place.on("rollback", "").kubeconfig(through).output().expect(1);
+    assert!(begun.stderr.contains("it stands: rolling back to the Deployment"), "{begun}");
+    place.delete("v1", "persistentvolumeclaims", "mysql-pv-claim");
+    create(&place.namespace, &claim("mysql-pv-claim", "standard", "ReadWriteOnce"));
+    place.edit_deployment(&json!({"spec": {"replicas": 1}}));
+    wait_for(SOON, "it to run on the other claim", || runs(&place.namespace).then_some(()));
+    let output = place.on("resume", "-o json").output().expect(11);
+    let line = hint_of(&document(&output), "MIGRATE-NO-WAY-BACK");
+    assert!(line.starts_with("kubectl scale deployment/mysql --replicas=0"), "{line}");
+    // The claim is still going when the next verb comes.
+    follow(&place.namespace, &line.replace("kubectl delete ", "kubectl delete --wait=false "));
+    place.on("resume", "").output().expect(0);
+    place.is_back();
+}
+
+/// As long as its pod runs, the claim is there.
+#[test]
+fn a_claim_that_is_being_deleted_is_made_again() {
+    let mut place = Place::make(Story { name: "terminating", ..WAIT });
+    place.moves();
+    let path = place.namespace.path("v1", "persistentvolumeclaims", "data-mysql-0");
+    place.namespace.cluster().api().delete(&path);
+    let text = place.on("status", "").output().success();
+    assert!(text.contains("moved, but a claim of the set is being deleted"), "{text}");
+    let output = place.on("finalize", "-o json").output().expect(4);
+    follow(&place.namespace, &hint_of(&document(&output), "MIGRATE-NOT-ARRIVED"));
+    place.is_moved();
+    place.watch_anew();
+    place.on("finalize", "").output().expect(0);
+    place.is_finished();
 }
 
 /// It was 5 for ever: the journal had the uid of the first set.

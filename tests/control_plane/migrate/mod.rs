@@ -13,6 +13,7 @@ use super::support::{
 mod faults;
 mod guards;
 mod hash;
+mod late;
 mod meddled;
 mod modes;
 mod outages;

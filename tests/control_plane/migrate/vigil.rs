@@ -10,8 +10,23 @@ use super::*;
 /// The volumes of a namespace, from a moment on.
 pub struct Vigil {
     since: u64,
-    /// Policies by name.
-    volumes: BTreeMap<String, String>,
+    /// By name.
+    volumes: BTreeMap<String, Kept>,
+}
+
+/// What becomes of a volume when its claim goes.
+#[derive(Clone, Debug)]
+struct Kept {
+    policy: String,
+    /// The uid of the claim that has it.
+    holder: String,
+}
+
+impl Kept {
+    fn of(volume: &Value) -> Kept {
+        let policy = word(volume, "/spec/persistentVolumeReclaimPolicy");
+        Kept { policy, holder: word(volume, "/spec/claimRef/uid") }
+    }
 }
 
 impl Vigil {
@@ -19,7 +34,7 @@ impl Vigil {
         let list = namespace.cluster().api().get("/api/v1/persistentvolumes").expect("a list");
         let of_ours = |volume: &&Value| volume["spec"]["claimRef"]["namespace"] == namespace.name();
         let volumes = list["items"].as_array().into_iter().flatten().filter(of_ours);
-        let volumes = volumes.map(|volume| (word(volume, "/metadata/name"), policy(volume)));
+        let volumes = volumes.map(|volume| (word(volume, "/metadata/name"), Kept::of(volume)));
         Vigil { since: version(&list), volumes: volumes.collect() }
     }
 
@@ -50,7 +65,7 @@ impl Vigil {
 
     #[track_caller]
     fn check_each(&self, namespace: &Namespace, is_held: impl Fn(&Value)) {
-        let mut policies = self.volumes.clone();
+        let mut volumes = self.volumes.clone();
         let claims = namespace.path("v1", "persistentvolumeclaims", "");
         let mut events = self.events(namespace, &claims);
         events.extend(wait_for(SOON, "all changes of the volumes", || self.of_volumes(namespace)));
@@ -59,18 +74,21 @@ impl Vigil {
             let object = &event["object"];
             let name = word(object, "/metadata/name");
             if object["kind"] == "PersistentVolume" {
-                assert!(policies.contains_key(&name), "another volume was made: {event:#}");
+                assert!(volumes.contains_key(&name), "another volume was made: {event:#}");
                 assert_ne!(event["type"], "DELETED", "{event:#}");
                 is_held(object);
-                policies.insert(name, policy(object));
+                volumes.insert(name, Kept::of(object));
                 continue;
             }
             let goes = event["type"] == "DELETED"
                 || object.pointer("/metadata/deletionTimestamp").is_some();
-            let kept = policies.get(&word(object, "/spec/volumeName"));
+            // A claim that names a volume need not have it.
+            let uid = word(object, "/metadata/uid");
+            let kept = volumes.get(&word(object, "/spec/volumeName"));
+            let kept = kept.filter(|kept| kept.holder == uid);
             assert!(
-                !goes || kept.is_none_or(|policy| policy == "Retain"),
-                "{policies:?} {event:#}"
+                !goes || kept.is_none_or(|kept| kept.policy == "Retain"),
+                "{volumes:?} {event:#}"
             );
         }
     }
@@ -115,10 +133,6 @@ impl Vigil {
 
 fn word(object: &Value, pointer: &str) -> String {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn policy(volume: &Value) -> String {
-    word(volume, "/spec/persistentVolumeReclaimPolicy")
 }
 
 fn version(object: &Value) -> u64 {
