@@ -62,7 +62,9 @@ rule!(
     "The selector requires a label that the pods, or the pod template if there are no pods, do \
      not have; the finding names the first such label. Or the Service is headless and has neither \
      a selector nor endpoints.",
-    "Correct the Service's selector. This is possible at any time and takes effect at once."
+    "Correct the Service's selector. This is possible at any time and takes effect at once. If the \
+     Service serves other pods, which would lose it, the set needs a Service of its own: serviceName \
+     cannot be changed, so the set has to be made again (`kubectl delete --cascade=orphan`)."
 );
 
 rule!(
@@ -198,8 +200,8 @@ rule!(
     Warning,
     "A pod that is not of the set has the labels that the governing Service selects, so it is an \
      endpoint of the Service, and clients of the Service's own name are sent there as well.",
-    "The pod's labels match the set's selector, its controller is another one, and an EndpointSlice of \
-     the Service names it.",
+    "An EndpointSlice of the Service names a pod that is not of the set. Its hostname is not its own \
+     name, as that of a pod of another set would be, or it has all labels of the set's selector.",
     "Find out whose pod it is. Labels of its own, for it or for the Service's selector, keep the two \
      apart."
 );

@@ -233,20 +233,20 @@ pub fn in_use(item: &Ordinal, disk: &Disk, users: &[&Pod]) -> Finding {
     rules::CLAIM_IN_USE.found(on(disk), message)
 }
 
-/// The line that gives a volume without a claim to the ordinal whose `claim` had it.
-/// `at` are the flags that say where.
+/// The line that gives its data back to the ordinal whose `claim` had it: `object` is
+/// the volume, `pv/NAME`, or the claim that has it now. `at` are the flags that say where.
 pub fn line_to_adopt(
     set: &StatefulSet,
     ordinal: u32,
     claim: &str,
-    volume: &str,
+    object: &str,
     at: &str,
 ) -> String {
     let mut templates = set.claim_templates.iter();
     let template = templates.find(|template| set.claim_name(template, ordinal) == claim);
     let template = template.map_or_else(String::new, |one| format!(" --template {}", one.name));
     let name = &set.name;
-    format!("kubectl stateful orphans adopt pv/{volume} --to {name}/{ordinal}{template}{at}")
+    format!("kubectl stateful orphans adopt {object} --to {name}/{ordinal}{template}{at}")
 }
 
 /// What is lost at [`Fate::loss`].

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    data,
+    data, fresh,
     plan::broken,
     preview::{self, Disk, Fate, Ordinal, Preview, ScaleRequest, Way},
     record::{ANNOTATION, Record},
@@ -13,7 +13,7 @@ use crate::{
     output::text::{age, list},
     workload::{
         Budget, Claim, Finding, MIGRATION_MARK, Manager, ManagerKind, Pod, PodManagement, Severity,
-        Snapshots, Survey, Unusable, VolumeSeen, has_volume, managers, remove_annotation,
+        Snapshots, Survey, Unusable, Volume, VolumeSeen, has_volume, managers, remove_annotation,
     },
 };
 
@@ -35,7 +35,7 @@ pub fn check(
         leaving(survey, request, &mut found);
         numbers(survey, request, &mut found);
     } else if request.to > survey.set.replicas {
-        coming(survey, preview, request, pods, &mut found);
+        coming(survey, preview, request, record, pods, &mut found);
     }
     if request.to != survey.set.replicas {
         state(survey, request, record, &mut found);
@@ -233,6 +233,7 @@ fn coming(
     survey: &Survey,
     preview: &Preview,
     request: &ScaleRequest,
+    record: Option<&Record>,
     pods: &[Pod],
     found: &mut Vec<Finding>,
 ) {
@@ -240,7 +241,13 @@ fn coming(
     for (item, disk) in preview.disks() {
         let on = format!("persistentvolumeclaim/{}", disk.claim);
         let Some(claim) = survey.facts.claim(&disk.claim) else {
-            found.extend(starts_empty(survey, item, disk).filter(|_| !request.fresh));
+            match reserved(survey, item, disk) {
+                // Going back, the ordinals are those that have just left.
+                Some(finding) if request.aborts => found.push(finding.at(Severity::Warning)),
+                Some(finding) => found.push(finding),
+                None if request.fresh => {}
+                None => found.extend(starts_empty(survey, item, disk, record)),
+            }
             continue;
         };
         if claim.deleting.is_some() {
@@ -269,45 +276,83 @@ fn coming(
     }
 }
 
+/// The volumes whose `spec.claimRef` names this claim, whether it is there or not.
+fn volumes_of<'a>(survey: &'a Survey, claim: &'a str) -> impl Iterator<Item = &'a Volume> {
+    survey.facts.volumes.iter().flatten().filter(move |volume| {
+        let named = volume.claim.as_ref();
+        named.is_some_and(|named| named.namespace == survey.set.namespace && named.name == claim)
+    })
+}
+
+/// The finding for an ordinal without a claim for which a volume is reserved: its new
+/// claim gets that volume, with what is on it.
+fn reserved(survey: &Survey, item: &Ordinal, disk: &Disk) -> Option<Finding> {
+    let claim = &disk.claim;
+    let volume = volumes_of(survey, claim)
+        .find(|volume| volume.phase == "Available" && volume.deleting.is_none())?;
+    let message = format!(
+        "{} would mount volume {} with what is on it: the volume is Available, and reserved for \
+         claim {claim}, also with --fresh; --allow {} uses it",
+        item.name,
+        volume.name,
+        rules::READOPTS_DATA.id
+    );
+    let finding = rules::READOPTS_DATA.found(format!("persistentvolumeclaim/{claim}"), message);
+    Some(finding.hint(format!("kubectl describe pv {}{}", volume.name, survey.facts.flags)))
+}
+
 /// The finding for an ordinal without a claim, where the data of its former claim is
-/// on a volume that is left.
-fn starts_empty(survey: &Survey, item: &Ordinal, disk: &Disk) -> Option<Finding> {
+/// on a volume that is left, or under the name with which it was set aside. What the
+/// scaling of `record` has set aside has a finding of its own.
+fn starts_empty(
+    survey: &Survey,
+    item: &Ordinal,
+    disk: &Disk,
+    record: Option<&Record>,
+) -> Option<Finding> {
     let (set, claim) = (survey.set, &disk.claim);
     let on = format!("persistentvolumeclaim/{claim}");
-    let Some(volumes) = &survey.facts.volumes else {
+    let say = |what: &str, hint: String| {
+        let message = format!(
+            "{} would start on an empty disk: {what} the data of its former claim {claim}; --allow \
+             {} leaves that where it is, and so does --fresh",
+            item.name,
+            rules::STARTS_EMPTY.id
+        );
+        Some(rules::STARTS_EMPTY.found(on.clone(), message).hint(hint))
+    };
+    let adopt = |object: &str| {
+        data::line_to_adopt(set, item.ordinal, claim, object, &format!(" {}", survey.at()))
+    };
+    let every = format!("kubectl stateful orphans {} {} -o wide", set.name, survey.at());
+    let of_record = record.map(|record| fresh::aside(claim, record));
+    let aside: Vec<&str> = fresh::set_aside(survey.facts, claim)
+        .map(|aside| aside.name.as_str())
+        .filter(|aside| of_record.as_deref() != Some(aside))
+        .collect();
+    match aside.as_slice() {
+        [] => {}
+        [one] => return say(&format!("claim {one} has"), adopt(&format!("pvc/{one}"))),
+        several => return say(&format!("claims {} have", list(several)), every),
+    }
+    if survey.facts.volumes.is_none() {
         let message = format!(
             "persistentvolumes could not be read: whether one has data of a former claim {claim}, \
              without which {} starts on an empty disk, is not checked",
             item.name
         );
         return Some(rules::UNREAD.found(on, message).at(Severity::Warning));
-    };
-    let left = volumes.iter().filter(|volume| {
-        let held = volume.claim.as_ref();
-        let is_its =
-            held.is_some_and(|held| held.namespace == set.namespace && held.name == *claim);
+    }
+    let left = volumes_of(survey, claim).filter(|volume| {
         let is_left = matches!(volume.phase.as_str(), "Released" | "Failed");
-        is_its && is_left && volume.reclaim_policy == "Retain" && volume.deleting.is_none()
+        is_left && volume.reclaim_policy == "Retain" && volume.deleting.is_none()
     });
     let names: Vec<&str> = left.map(|volume| volume.name.as_str()).collect();
-    let (what, hint) = match names.as_slice() {
-        [] => return None,
-        [one] => {
-            let at = format!(" {}", survey.at());
-            (format!("volume {one} has"), data::line_to_adopt(set, item.ordinal, claim, one, &at))
-        }
-        several => {
-            let hint = format!("kubectl stateful orphans {} {} -o wide", set.name, survey.at());
-            (format!("volumes {} have", list(several)), hint)
-        }
-    };
-    let message = format!(
-        "{} would start on an empty disk: {what} the data of its former claim {claim}; --allow {} \
-         leaves that where it is, and so does --fresh",
-        item.name,
-        rules::STARTS_EMPTY.id
-    );
-    Some(rules::STARTS_EMPTY.found(on, message).hint(hint))
+    match names.as_slice() {
+        [] => None,
+        [one] => say(&format!("volume {one} has"), adopt(&format!("pv/{one}"))),
+        several => say(&format!("volumes {} have", list(several)), every),
+    }
 }
 
 /// The finding for a claim of before that an ordinal would mount. One that never

@@ -261,6 +261,7 @@ fn comes(survey: &Survey, request: &ScaleRequest, index: u32) -> Ordinal {
         let fate = match (claim, request.fresh) {
             (None, _) => Fate::New,
             (Some(_), true) => Fate::SetAside,
+            (Some(claim), false) if claim.volume.is_none() => Fate::NoVolume,
             (Some(_), false) => Fate::Mounted,
         };
         disk(&SlotClaim { name, claim, volume }, fate)

@@ -379,7 +379,11 @@ fn cells(disk: &Disk, look: Look) -> Vec<String> {
         one_line(&disk.claim),
         cell(disk.volume.as_deref()),
         cell(disk.size.as_deref()),
-        cell(disk.reclaim_policy.as_deref()),
+        // A volume that could not be read has a policy all the same.
+        match (&disk.reclaim_policy, &disk.volume) {
+            (None, Some(_)) => "<unknown>".to_owned(),
+            (policy, _) => cell(policy.as_deref()),
+        },
         disk.fate.label().to_owned(),
     ];
     if look.wide {

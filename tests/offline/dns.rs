@@ -1155,6 +1155,21 @@ fn a_foreign_pod_with_the_name_of_an_ordinal_is_not_the_sets() {
 /// Labels make a pod an endpoint, and its owner makes it a pod of the set.
 #[test]
 fn a_pod_of_somebody_else_with_the_labels_is_told_apart() {
+    // It need not have all labels of the set: the Service may select fewer.
+    let with_labels_of_its_own = Facts { strangers: Vec::new(), ..stranger() };
+    let found = findings(&with_labels_of_its_own, &RowOptions::default());
+    assert_eq!(ids(&found), ["DNS-STRANGER"], "{found:#?}");
+    // Another set behind the Service has names of its own, and would lose them with a
+    // selector for this set.
+    let mut its = endpoint(0);
+    its["targetRef"]["name"] = json!("other-0");
+    its["hostname"] = json!("other-0");
+    let selects = with(service(), "/spec/selector", json!({"app": "other"}));
+    let shared = facts(changed(&[selects, slice("nginx-a", &[its])]));
+    let found = findings(&shared, &RowOptions::default());
+    assert_eq!(ids(&found), ["DNS-SELECTS-NOTHING"], "{found:#?}");
+    assert!(found[0].message.contains("web needs a Service of its own"), "{found:#?}");
+    assert!(!found[0].hint.as_deref().expect("a line").contains("set selector"), "{found:#?}");
     // Nobody is told to delete it, which has no subdomain.
     assert_eq!(stranger().pods.map(|pods| pods.len()), Some(3));
     // With the name of an ordinal it is not that ordinal's pod.

@@ -505,10 +505,26 @@ fn a_volume_that_a_claim_has_left_is_asked_about() {
     for other in [
         leaving(with(keeps(volume(2)), "/status/phase", json!("Released"))),
         with(volume(2), "/status/phase", json!("Released")),
-        with(keeps(volume(2)), "/status/phase", json!("Available")),
     ] {
         assert_eq!(ids(&replace(released(), vec![other]), &to(3)), Vec::<&str>::new());
     }
+    // The binder gives a volume that is reserved by name to the new claim.
+    let reserved = with(keeps(volume(2)), "/status/phase", json!("Available"));
+    let reserved = replace(released(), vec![reserved]);
+    assert_eq!(ids(&reserved, &to(3)), ["SCALE-READOPTS-DATA"]);
+    assert_eq!(ids(&reserved, &fresh), ["SCALE-READOPTS-DATA"]);
+    // An earlier scaling has set the claim aside; this one of ours has its own finding.
+    let record = Record::begin(&facts(&at_two()).set, 3, "me", now());
+    let aside = with(claim(2), "/metadata/name", json!(fresh::aside("www-web-2", &record)));
+    let aside = replace(without(at_two(), &["PersistentVolumeClaim/www-web-2"]), vec![aside]);
+    let line = "kubectl stateful orphans adopt pvc/www-web-2-aside-";
+    let found = refused(&aside, &to(3)).remove(0);
+    assert_eq!(found.id, "SCALE-STARTS-EMPTY");
+    assert!(found.hint.as_deref().is_some_and(|hint| hint.starts_with(line)), "{found:?}");
+    assert_eq!(ids(&aside, &fresh), Vec::<&str>::new());
+    let note = json!({ANNOTATION: record.text()});
+    let own = replace(aside, vec![with(at_two().remove(0), "/metadata/annotations", note)]);
+    assert_eq!(ids(&own, &to(3)), Vec::<&str>::new());
     let one = refused(&released(), &to(3)).remove(0);
     let line = "kubectl stateful orphans adopt pv/pv-2 --to web/2 --template www -n default";
     assert_eq!(one.hint.as_deref(), Some(line));

@@ -1,5 +1,7 @@
 //! The pods and their endpoints.
 
+use std::collections::BTreeSet;
+
 use super::{View, names_are, names_have};
 use crate::{
     dns::{
@@ -204,18 +206,25 @@ impl View<'_> {
         }
     }
 
-    /// Endpoints with the labels of the set that are not its pods.
+    /// Endpoints that are not pods of the set. Those of another set behind the same
+    /// Service have names of their own: their hostname is the name of the pod.
     pub(super) fn strangers(&mut self) {
         let facts = self.facts;
         let (Some(name), Some(set)) = (facts.service.as_deref(), facts.governed_set()) else {
             return;
         };
-        let listed = |stranger: &&String| {
-            let mut endpoints = facts.slices_of(name).flat_map(|slice| &slice.endpoints);
-            endpoints.any(|one| one.pod.as_deref() == Some(stranger.as_str()))
-        };
-        let served = facts.strangers.iter().filter(listed);
-        let served: Vec<&str> = served.map(String::as_str).collect();
+        let Some(pods) = &facts.pods else { return };
+        let endpoints = facts.slices_of(name).flat_map(|slice| &slice.endpoints);
+        let served = endpoints.filter_map(|endpoint| {
+            let pod = endpoint.pod.as_deref()?;
+            let is_own = pods.iter().any(|own| own.name == pod);
+            let has_its_own_name = endpoint.hostname.as_deref() == Some(pod);
+            let has_our_labels = facts.strangers.iter().any(|stranger| stranger == pod);
+            (!is_own && (has_our_labels || !has_its_own_name)).then_some(pod)
+        });
+        // A pod has an endpoint in the slice of each address family.
+        let served: BTreeSet<&str> = served.collect();
+        let served: Vec<&str> = served.into_iter().collect();
         let Some(first) = served.first() else { return };
         let (are, endpoints) = match served.as_slice() {
             [_] => ("is not a pod", "it is an endpoint"),

@@ -184,6 +184,17 @@ impl View<'_> {
                 format!("Service {name} selects {key}={value}, but the pods of {} {has}", set.name)
             }
         };
+        let others = self.facts.slices_of(name).any(|slice| !slice.endpoints.is_empty());
+        if others && wrong.is_some() {
+            let message = format!(
+                "{message}; it serves other pods, which would lose it: {} needs a Service of its own",
+                set.name
+            );
+            let hint =
+                format!("kubectl get endpointslices {at} -l kubernetes.io/service-name={name}");
+            self.add(rules::SELECTS_NOTHING.found(object, message).hint(hint));
+            return;
+        }
         let pairs = set.selector.labels.iter();
         let right: Vec<String> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
         let hint = format!("kubectl set selector service {name} '{}' {at}", right.join(","));

@@ -108,11 +108,16 @@ pub async fn facts(cluster: &Cluster, namespace: Option<&str>) -> Result<Facts, 
     }
 }
 
-/// The migrations with a note on a volume whose journal is gone. Without such notes,
-/// nothing is read; what may not be read is not here.
+/// The migrations with a note on a volume whose journal is gone, in the namespace that
+/// is read or in all. Without such notes, nothing is read; what may not be read is not
+/// here.
 async fn abandoned(cluster: &Cluster, facts: &Facts) -> Result<BTreeSet<String>, Failure> {
     let notes = facts.volumes.iter().filter_map(|volume| Tag::read(volume.mark.as_deref()?));
-    let migrations = notes.filter(|tag| !is_of_scaling(&tag.op));
+    // Volumes are of no namespace: all of the cluster are among them.
+    let within = facts.namespace.as_deref();
+    let migrations = notes.filter(|tag| {
+        !is_of_scaling(&tag.op) && within.is_none_or(|namespace| namespace == tag.namespace)
+    });
     // Each has a note on many volumes.
     let by_op: BTreeMap<String, Tag> = migrations.map(|tag| (tag.op.clone(), tag)).collect();
     let asks = by_op.into_iter().map(|(op, tag)| async move {

@@ -22,7 +22,7 @@ use crate::{
         is_of_scaling, is_tagged,
     },
     workload::{
-        Facts, Finding, MIGRATION_MARK, Severity, StatefulSet,
+        Claim, Facts, Finding, MIGRATION_MARK, Severity, StatefulSet,
         raw::{annotation, name, text, uid},
     },
 };
@@ -117,6 +117,14 @@ pub fn of_record(facts: &Facts, record: &Record) -> Vec<Names> {
         })
     });
     aside.collect()
+}
+
+/// The claims that have the data of this claim, because a scaling has set it aside.
+pub fn set_aside<'a>(facts: &'a Facts, claim: &'a str) -> impl Iterator<Item = &'a Claim> {
+    facts.claims.iter().flatten().filter(move |aside| {
+        let tail = aside.name.strip_prefix(claim).and_then(|rest| rest.strip_prefix(ASIDE));
+        tail.is_some() && aside.volume.is_some() && aside.deleting.is_none()
+    })
 }
 
 /// What runs on this set have begun and not finished, according to the marks on

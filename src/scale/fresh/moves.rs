@@ -223,17 +223,24 @@ impl<'a> Stand<'a> {
     }
 
     /// The pods that use the claim, under either name. A pod without a node does
-    /// not use a claim that has lost its volume, and cannot get a node with it.
+    /// not use a claim that has lost its volume, and cannot get a node with it. One that
+    /// has finished keeps the claim from being deleted until it is deleted itself.
     pub(super) fn users(&self) -> Option<String> {
         let uses = |pod: &&Pod, claim: &String| {
             let counts = |old: &Value| phase(old) != "Lost" || pod.node.is_some();
             claim == self.new_name || (*claim == self.disk.old.name && self.old.is_some_and(counts))
         };
         let pods = self.world.pods.iter();
-        let users: Vec<&str> = pods
-            .filter(|pod| !pod.is_finished() && pod.claims.iter().any(|claim| uses(pod, claim)))
-            .map(|pod| pod.name.as_str())
+        let keeps = |pod: &&Pod| !pod.is_finished() || pod.node.is_some();
+        let users: Vec<String> = pods
+            .filter(keeps)
+            .filter(|pod| pod.claims.iter().any(|claim| uses(pod, claim)))
+            .map(|pod| match pod.is_finished() {
+                true => format!("{} (finished, and to be deleted first)", pod.name),
+                false => pod.name.clone(),
+            })
             .collect();
+        let users: Vec<&str> = users.iter().map(String::as_str).collect();
         (!users.is_empty()).then(|| list(&users))
     }
 

@@ -25,7 +25,8 @@ rule!(
     "A claim with the name that a new ordinal looks for is left from before. The controller \
      mounts it without checking what is on it: an old member may come back, with old data, into \
      a cluster that has removed it.",
-    "The claim TEMPLATE-SET-ORDINAL exists, and has a volume. The age is that of the volume: the \
+    "The claim TEMPLATE-SET-ORDINAL exists, and has a volume; or it does not exist, and a volume \
+     that is Available names it in `spec.claimRef`, so that a new claim gets that volume. The age is that of the volume: the \
      claim can be younger than its data. The idle time is known if the server keeps the condition \
      Unused of claims (alpha in 1.36, on by default from 1.37).",
     "If the old data is wanted, for example to undo a scale-down: `--allow SCALE-READOPTS-DATA`. \
@@ -40,7 +41,8 @@ rule!(
      deleted, and the data was kept. The controller makes a new claim with an empty disk, and does \
      not look for that volume.",
     "The claim TEMPLATE-SET-ORDINAL does not exist. A volume that is Released or Failed names it in \
-     `spec.claimRef`, has the policy Retain, and is not being deleted.",
+     `spec.claimRef`, has the policy Retain, and is not being deleted; or a claim has its data under \
+     the name with which an earlier `--fresh` has set it aside.",
     "If the data is wanted, `kubectl stateful orphans adopt` gives the volume to the ordinal first. \
      If not: `--fresh`, or `--allow SCALE-STARTS-EMPTY`. The volume stays as it is."
 );
@@ -240,7 +242,8 @@ rule!(
     "Something that might be a reason to refuse could not be read.",
     "The server refused a list, or does not serve the kind in the version that this program \
      knows; its message is shown.",
-    "Get the right to read it, or check by hand. To scale anyway: `--allow SCALE-UNREAD`."
+    "Get the right to read it, or check by hand. To scale anyway: `--allow SCALE-UNREAD`. As a \
+     warning, for volumes: whether one has the data of an ordinal without a claim is not known."
 );
 
 rule!(

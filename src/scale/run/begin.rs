@@ -176,14 +176,27 @@ fn signed(duration: Duration) -> Option<SignedDuration> {
 /// command began; `--abort` of nothing changes nothing.
 fn goal(args: &ScaleArgs, set: &StatefulSet, record: Option<&Record>) -> Result<u32, Error> {
     let from = record.map_or(set.replicas, |record| record.from);
-    match (args.replicas, args.by) {
-        (Some(replicas), _) => Ok(replicas),
+    let to = match (args.replicas, args.by) {
+        (Some(replicas), _) => replicas,
         (None, Some(by)) => u32::try_from(i64::from(from).saturating_add(by)).map_err(|_| {
             Error::usage(format!("{} has {from} replicas: {by} is too many", set.name))
-        }),
-        (None, None) => Ok(record.map_or(set.replicas, |record| record.to)),
+        })?,
+        (None, None) => record.map_or(set.replicas, |record| record.to),
+    };
+    let steps = to.abs_diff(set.replicas);
+    if steps > MOST_STEPS {
+        return Err(Error::usage(format!(
+            "from {} to {to} replicas is {steps} ordinals, one after the other: at most \
+             {MOST_STEPS} are taken at once",
+            set.replicas
+        )));
     }
+    Ok(to)
 }
+
+/// How many ordinals one scaling may change. Each is looked at and has a line in the
+/// plan; nobody means a number beyond that.
+const MOST_STEPS: u32 = 10_000;
 
 /// Refuses flags that have no effect in this direction. Where nothing is left to
 /// do, they are those of a command that has done its work.

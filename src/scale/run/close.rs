@@ -197,7 +197,8 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
 fn line_to_adopt(set: &StatefulSet, item: &Ordinal, disk: &Disk, at: &str) -> Option<String> {
     let volume = disk.volume.as_ref().filter(|_| disk.fate == Fate::ClaimGoes)?;
     let is_gone = item.class == Way::Leaves && !set.ordinals().contains(&item.ordinal);
-    is_gone.then(|| data::line_to_adopt(set, item.ordinal, &disk.claim, volume, at))
+    is_gone
+        .then(|| data::line_to_adopt(set, item.ordinal, &disk.claim, &format!("pv/{volume}"), at))
 }
 
 async fn look(context: &RunContext<'_>, items: &[&Ordinal]) -> Result<(Now, Vec<Claim>), Failure> {
