@@ -235,9 +235,10 @@ impl<'a> Stand<'a> {
         let users: Vec<String> = pods
             .filter(keeps)
             .filter(|pod| pod.claims.iter().any(|claim| uses(pod, claim)))
-            .map(|pod| match pod.is_finished() {
-                true => format!("{} (finished, and to be deleted first)", pod.name),
-                false => pod.name.clone(),
+            .map(|pod| {
+                let what =
+                    if pod.is_finished() { " (finished, and to be deleted first)" } else { "" };
+                format!("{}{what}", pod.name)
             })
             .collect();
         let users: Vec<&str> = users.iter().map(String::as_str).collect();
