@@ -149,7 +149,10 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::{canary::diff::differences, output::Exit};
+    use crate::{
+        canary::diff::{differences, tests::template},
+        output::Exit,
+    };
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -159,29 +162,6 @@ mod tests {
 
     fn args(words: &[&str]) -> ChangeArgs {
         Cli::try_parse_from(["start"].iter().chain(words)).unwrap().change
-    }
-
-    fn template() -> Value {
-        json!({
-            "metadata": {"labels": {"app": "db"}, "creationTimestamp": null},
-            "spec": {
-                "initContainers": [{"name": "init", "image": "busybox:1"}],
-                "containers": [
-                    {
-                        "name": "mysql", "image": "mysql:5.7",
-                        "env": [
-                            {"name": "A", "value": "1"},
-                            {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
-                        ],
-                        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}},
-                        "ports": [{"containerPort": 3306, "name": "mysql"}],
-                        "args": ["--one"],
-                    },
-                    {"name": "backup", "image": "backup:1"},
-                ],
-                "volumes": [{"name": "conf", "emptyDir": {}}],
-            },
-        })
     }
 
     fn no_file(name: &str) -> Result<String, Error> {

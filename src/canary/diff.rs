@@ -204,10 +204,11 @@ fn clipped(text: &str, from: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn template() -> Value {
+    /// A pod template, for the tests of changes as well.
+    pub(in crate::canary) fn template() -> Value {
         json!({
             "metadata": {"labels": {"app": "db"}, "creationTimestamp": null},
             "spec": {

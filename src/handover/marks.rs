@@ -87,6 +87,18 @@ pub fn is_of_scaling(op: &str) -> bool {
     op.starts_with(SCALING)
 }
 
+/// What stands between the name of a claim and the time at which a scaling has set
+/// it aside.
+pub const ASIDE: &str = "-aside-";
+
+/// Whether a ConfigMap of the namespace is the journal of the migration `op`, with
+/// this tag on a volume. One whose mark somebody has removed still has its name; the
+/// next migration to the same set has a journal of that name, and another mark.
+pub fn is_journal_of(config_map: &Value, op: &str, tag: Option<&Tag>) -> bool {
+    annotation(config_map, MIGRATION_MARK)
+        .map_or_else(|| tag.is_some_and(|tag| tag.journal == name(config_map)), |mark| mark == op)
+}
+
 const BOOK: &str = "kubectl-stateful-migrate-";
 
 /// The name of the ConfigMap that is the journal of a migration to a set.

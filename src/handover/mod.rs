@@ -61,8 +61,8 @@ pub use look::{
     is_waiting_for_us, may_go, needs_hold, reserved,
 };
 pub use marks::{
-    BOUND_BY_CONTROLLER, CLAIM_DELETED, HOLD, Held, KEEPS, KEPT_POLICY, Original, SCALING, TOUCHED,
-    Tag, book_name, is_of_scaling,
+    ASIDE, BOUND_BY_CONTROLLER, CLAIM_DELETED, HOLD, Held, KEEPS, KEPT_POLICY, Original, SCALING,
+    TOUCHED, Tag, book_name, is_journal_of, is_of_scaling,
 };
 pub use patch::{annotate, delete, label_gone, object, patch, test};
 pub use writes::{

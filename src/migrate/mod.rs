@@ -29,6 +29,9 @@
 //!
 //! How a volume goes from one claim to another is in [`crate::handover`].
 //!
+//! A write that came after somebody else had ended the migration is taken back by
+//! [`late`]; what is left without a journal is judged by [`remains`].
+//!
 //! [`recover`] is for sets that were moved by hand and run on an empty volume.
 //!
 //! `files` splits manifests into documents, and `comments` keeps the comments in

@@ -126,13 +126,8 @@ pub fn remains(found: &Found) -> Vec<Remains> {
         let space = tag.as_ref().map(|tag| tag.namespace.as_str()).or_else(|| namespace(object));
         let space = space.unwrap_or_default().to_owned();
         let has_journal = found.journals.iter().any(|journal| {
-            let here = namespace(journal) == Some(space.as_str());
-            // One whose mark somebody has removed still has its name.
-            let by_name = || {
-                tag.as_ref().is_some_and(|tag| tag.journal == name(journal))
-                    && annotation(journal, ANNOTATION).is_none()
-            };
-            here && (annotation(journal, ANNOTATION) == Some(op.as_str()) || by_name())
+            namespace(journal) == Some(space.as_str())
+                && handover::is_journal_of(journal, &op, tag.as_ref())
         });
         if !has_journal {
             groups.entry((space, op)).or_default().push((resource, object.clone()));

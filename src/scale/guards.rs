@@ -291,8 +291,8 @@ fn reserved(survey: &Survey, item: &Ordinal, disk: &Disk) -> Option<Finding> {
     let volume = volumes_of(survey, claim)
         .find(|volume| volume.phase == "Available" && volume.deleting.is_none())?;
     let message = format!(
-        "{} would mount volume {} with what is on it: the volume is Available, and reserved for \
-         claim {claim}, also with --fresh; --allow {} uses it",
+        "{} would mount volume {} and whatever is on it, also with --fresh: the volume is Available \
+         and reserved for claim {claim}; --allow {} accepts that",
         item.name,
         volume.name,
         rules::READOPTS_DATA.id

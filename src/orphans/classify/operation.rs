@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Judge;
 use crate::{
-    handover::{Tag, is_of_scaling},
+    handover::{ASIDE, Tag, is_of_scaling},
     orphans::{
         model::{Set, Text},
         row::Class,
@@ -57,7 +57,7 @@ impl Judge<'_> {
             };
         }
         // Without its note, the name of the claim tells the set.
-        let named = || self.candidates(namespace, claim.split("-aside-").next()?).pop();
+        let named = || self.candidates(namespace, claim.split(ASIDE).next()?).pop();
         let set = match &tag {
             Some(tag) => tag.set().to_owned(),
             None => named().map(|(one, _)| one.set.name.to_string()).unwrap_or_default(),

@@ -30,7 +30,7 @@ use self::{item::Item, objects::DiskObject};
 use super::model::{Facts, Kind};
 use crate::{
     cluster::{Cluster, Failure, Resource, pages::Page, read::api_groups},
-    handover::{Tag, is_of_scaling},
+    handover::{Tag, is_journal_of, is_of_scaling},
     workload::{Unread, pool::Pool},
 };
 
@@ -123,8 +123,7 @@ async fn abandoned(cluster: &Cluster, facts: &Facts) -> Result<BTreeSet<String>,
     let asks = by_op.into_iter().map(|(op, tag)| async move {
         let journal = Resource::CONFIG_MAP.object(&tag.namespace, &tag.journal);
         match cluster.find::<serde_json::Value>(&journal).await {
-            // The next migration to the same set has a journal of the same name.
-            Ok(Some(found)) if found.to_string().contains(&op) => Ok(None),
+            Ok(Some(found)) if is_journal_of(&found, &op, Some(&tag)) => Ok(None),
             Ok(_) => Ok(Some(op)),
             Err(Failure::Forbidden(_)) => Ok(None),
             Err(failure) => Err(failure),

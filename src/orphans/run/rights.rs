@@ -34,7 +34,7 @@ pub async fn lacking(
         Err(failure @ (Failure::Forbidden(_) | Failure::NoSuchApi(_))) => {
             let why = Error::from(failure);
             terminal.warn(&format!(
-                "whether you may run the lines of this report could not be asked: {}",
+                "your rights to run the lines of this report could not be checked: {}",
                 why.headline()
             ));
             Ok(Lacking::default())

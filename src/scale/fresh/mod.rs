@@ -18,8 +18,8 @@ use super::{preview::Preview, record::Record, rules};
 use crate::{
     cluster::claims::Claims,
     handover::{
-        self, BOUND_BY_CONTROLLER, Held, Original, SCALING, Tag, book_name, is_bound, is_marked,
-        is_of_scaling, is_tagged,
+        self, ASIDE, BOUND_BY_CONTROLLER, Held, Original, SCALING, Tag, book_name, is_bound,
+        is_marked, is_of_scaling, is_tagged,
     },
     workload::{
         Claim, Facts, Finding, MIGRATION_MARK, Severity, StatefulSet,
@@ -68,9 +68,6 @@ pub struct Names {
     /// Its volume, where an earlier run has begun with it.
     pub volume: Option<String>,
 }
-
-/// What stands between the name of a claim and the time at which it was set aside.
-const ASIDE: &str = "-aside-";
 
 /// What the names of all claims end in that this scaling sets aside.
 fn tail(record: &Record) -> String {
@@ -122,8 +119,10 @@ pub fn of_record(facts: &Facts, record: &Record) -> Vec<Names> {
 /// The claims that have the data of this claim, because a scaling has set it aside.
 pub fn set_aside<'a>(facts: &'a Facts, claim: &'a str) -> impl Iterator<Item = &'a Claim> {
     facts.claims.iter().flatten().filter(move |aside| {
-        let tail = aside.name.strip_prefix(claim).and_then(|rest| rest.strip_prefix(ASIDE));
-        tail.is_some() && aside.volume.is_some() && aside.deleting.is_none()
+        let rest = aside.name.strip_prefix(claim);
+        rest.is_some_and(|rest| rest.starts_with(ASIDE))
+            && aside.volume.is_some()
+            && aside.deleting.is_none()
     })
 }
 

@@ -186,16 +186,16 @@ fn goal(args: &ScaleArgs, set: &StatefulSet, record: Option<&Record>) -> Result<
     let steps = to.abs_diff(set.replicas);
     if steps > MOST_STEPS {
         return Err(Error::usage(format!(
-            "from {} to {to} replicas is {steps} ordinals, one after the other: at most \
-             {MOST_STEPS} are taken at once",
+            "scaling from {} to {to} replicas changes {steps} ordinals; the limit is {MOST_STEPS} in \
+             one run",
             set.replicas
         )));
     }
     Ok(to)
 }
 
-/// How many ordinals one scaling may change. Each is looked at and has a line in the
-/// plan; nobody means a number beyond that.
+/// How many ordinals one run may change. The plan has a line for each, so a number that
+/// was mistyped must not fill the memory.
 const MOST_STEPS: u32 = 10_000;
 
 /// Refuses flags that have no effect in this direction. Where nothing is left to

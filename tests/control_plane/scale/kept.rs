@@ -27,7 +27,7 @@ fn document(output: &Output) -> Value {
 }
 
 /// Someone deletes the claim of a pod that runs: only the pod keeps it.
-fn delete_claim(namespace: &Namespace, name: &str) {
+pub(super) fn delete_claim(namespace: &Namespace, name: &str) {
     namespace.kubectl(["delete", "pvc", name, "--wait=false"]).output().expect(0);
     assert!(
         claim(namespace, name).expect("its pod keeps it")["metadata"]["deletionTimestamp"]

@@ -3,7 +3,7 @@
 
 use super::{
     super::support::{self, document},
-    kept::{delete_with, follow, volume},
+    kept::{delete_claim, delete_with, follow, volume},
     *,
 };
 
@@ -142,4 +142,75 @@ fn after_a_change_only_lines_that_work_are_printed() {
     support::follow(&namespace, hint);
     ends(&namespace, "--replicas 1 --retain", 0);
     assert_eq!(Picture::of(&namespace).replicas, 1);
+}
+
+/// An earlier `--fresh` has given the data to a claim of another name, and the claim of
+/// the new disk is gone: the ordinal does not start empty, and the line gives it the data.
+#[test]
+fn data_that_was_set_aside_long_ago_is_asked_about() {
+    let namespace = made("scale-aside-before", 3, |_| {});
+    let disk = Picture::of(&namespace).claims["www-web-2"].1.clone();
+    ends(&namespace, "--replicas 2", 0);
+    ends(&namespace, "--replicas 3 --fresh", 0);
+    ends(&namespace, "--replicas 2", 0);
+    delete_claim(&namespace, "www-web-2");
+    claims_are_gone(&namespace, &["www-web-2"]);
+    let refused = ends(&namespace, "--replicas 3 -o json", 4);
+    assert_eq!(reason_ids(&refused), ["SCALE-STARTS-EMPTY"], "{refused}");
+    let end = document(&refused);
+    follow(&namespace, told(&end, "SCALE-STARTS-EMPTY")[0]["hint"].as_str().expect("a line"));
+    assert_eq!(Picture::of(&namespace).claims["www-web-2"].1, disk);
+}
+
+/// A volume that somebody has made Available again, for the claim of this name: the new
+/// claim would get it, and no flag calls that a new disk.
+#[test]
+fn a_volume_that_is_reserved_is_no_new_disk() {
+    let namespace = made("scale-reserved", 3, keeps_volumes);
+    let disk = Picture::of(&namespace).claims["www-web-2"].1.clone();
+    ends(&namespace, "--replicas 2", 0);
+    delete_claim(&namespace, "www-web-2");
+    claims_are_gone(&namespace, &["www-web-2"]);
+    let free = json!({"spec": {"claimRef": {"uid": null, "resourceVersion": null}}});
+    namespace.cluster().api().patch(&format!("/api/v1/persistentvolumes/{disk}"), &free);
+    wait_for(SOON, "the volume to be Available", || {
+        (volume(&namespace, &disk)?["status"]["phase"] == "Available").then_some(())
+    });
+    for flags in ["", " --fresh"] {
+        let refused = ends(&namespace, &format!("--replicas 3 -o json{flags}"), 4);
+        assert_eq!(reason_ids(&refused), ["SCALE-READOPTS-DATA"], "{flags}: {refused}");
+        let end = document(&refused);
+        follow(&namespace, told(&end, "SCALE-READOPTS-DATA")[0]["hint"].as_str().expect("a line"));
+    }
+    ends(&namespace, "--replicas 3 --allow SCALE-READOPTS-DATA", 0);
+    assert_eq!(Picture::of(&namespace).claims["www-web-2"].1, disk, "as was said");
+}
+
+/// A finished pod keeps its claim from being deleted, so that setting it aside would
+/// wait without end.
+#[test]
+fn a_claim_that_a_finished_pod_keeps_is_not_set_aside() {
+    let namespace = made("scale-finished", 3, |_| {});
+    ends(&namespace, "--replicas 2", 0);
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "backup"},
+        "spec": {
+            "containers": [{"name": "backup", "image": "backup:1"}],
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "www-web-2"}}],
+        },
+    });
+    let api = namespace.cluster().api();
+    api.create(&namespace.path("v1", "pods", ""), &pod);
+    namespace.wait("pod/backup", "condition=Ready");
+    let status = format!("{}/status", namespace.path("v1", "pods", "backup"));
+    api.patch(&status, &json!({"status": {"phase": "Succeeded"}}));
+    let before = Picture::of(&namespace);
+    let refused = ends(&namespace, "--replicas 3 --fresh -o json", 4);
+    assert_eq!(reason_ids(&refused), ["SCALE-NOT-ASIDE"], "{refused}");
+    let end = document(&refused);
+    let message = told(&end, "SCALE-NOT-ASIDE")[0]["message"].as_str().expect("a message");
+    assert!(message.contains("backup (finished, and to be deleted first)"), "{message}");
+    assert_eq!(Picture::of(&namespace), before);
+    namespace.kubectl(["delete", "pod", "backup", "--now"]).output().expect(0);
+    ends(&namespace, "--replicas 3 --fresh", 0);
 }
