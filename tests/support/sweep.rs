@@ -137,7 +137,9 @@ pub fn sweep_concurrently<P: fmt::Display + Sync>(
         failures.len(),
         began.elapsed(),
     );
-    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n\n"));
+    // tests/run reads the seed from here.
+    let how_many = format!("{} failed, {SEED}={seed}", failures.len());
+    assert!(failures.is_empty(), "{how_many}:\n{}", failures.join("\n\n"));
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -388,7 +388,24 @@ impl<'a> Shop<'a> {
     #[track_caller]
     pub fn takes_writes(&self) {
         let before = self.diary().len();
-        wait_for(SOON, "new rows", || (self.diary().len() > before + 2).then_some(()));
+        let told = || format!("new rows after {before}:\n{}", self.scene());
+        wait_or_explain(SOON, told, || (self.diary().len() > before + 2).then_some(()));
+    }
+
+    /// What there is to see where the writer gets nowhere.
+    fn scene(&self) -> String {
+        let seen = |words: &[&str]| {
+            let output = self.app.namespace.kubectl(words).output();
+            format!("$ kubectl {}\n{}{}", words.join(" "), output.stdout, output.stderr)
+        };
+        [
+            seen(&["get", "pods,endpointslices,pvc", "-o", "wide"]),
+            seen(&["logs", "writer", "--tail=4"]),
+            seen(&["logs", "-l", "app=mysql", "--tail=25", "--prefix"]),
+            seen(&["exec", "writer", "--", "getent", "hosts", "mysql"]),
+            seen(&["get", "events", "--sort-by=.lastTimestamp"]),
+        ]
+        .join("\n")
     }
 
     /// Every acknowledged row is there, once; how many.
