@@ -8,6 +8,7 @@ use crate::{
     canary::args::CanaryArgs,
     cluster::ConnectionArgs,
     dns::args::DnsArgs,
+    explain::ExplainArgs,
     migrate::{self, args::MigrateArgs},
     orphans::args::OrphansArgs,
     output::{Exit, Format},
@@ -66,6 +67,7 @@ pub enum Command {
     Scale(Box<ScaleArgs>),
     Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
+    Explain(ExplainArgs),
     Completion(CompletionArgs),
     Version(version::VersionArgs),
     #[command(name = "__complete", hide = true)]
@@ -93,6 +95,7 @@ impl Command {
             Command::Orphans(args) => args.format(),
             Command::Scale(args) => args.output.format,
             Command::Migrate(args) => args.verb.format(),
+            Command::Explain(args) => args.output.format,
             Command::Version(args) => args.output.format,
             Command::Completion(_) | Command::Complete(_) => Format::Table,
         }

@@ -24,7 +24,7 @@ use crate::{
     canary,
     cli::{Cli, CompleteArgs, CompletionArgs, Shell},
     cluster::{Cluster, ConnectionArgs, Failure, Resource, read},
-    migrate,
+    explain, migrate,
     output::{Error, Exit, Terminal},
     scale,
     workload::{Reference, Rule},
@@ -160,18 +160,18 @@ fn completer(arg: &Arg, guards: &[&'static Rule]) -> Option<ArgValueCompleter> {
         ("image", _) => containers("="),
         ("container", _) => containers(""),
         ("revision" | "against", _) => revisions(),
-        ("allow", _) => ids(guards.to_vec()),
+        ("allow", _) => ids(guards.iter().map(|rule| rule.id).collect()),
+        ("finding", _) => ids(explain::pages().iter().map(explain::Page::id).collect()),
         ("via", _) => views(),
         _ => return None,
     })
 }
 
-/// The ids of guards; case does not matter.
-fn ids(guards: Vec<&'static Rule>) -> ArgValueCompleter {
+/// Ids of findings; case does not matter.
+fn ids(known: Vec<&'static str>) -> ArgValueCompleter {
     ArgValueCompleter::new(move |current: &OsStr| {
         let typed = current.to_string_lossy().to_ascii_uppercase();
-        let known = guards.iter().filter(|rule| rule.id.starts_with(&typed));
-        known.map(|rule| CompletionCandidate::new(rule.id)).collect()
+        known.iter().filter(|id| id.starts_with(&typed)).map(CompletionCandidate::new).collect()
     })
 }
 

@@ -13,19 +13,15 @@ use serde_json::{Value, json};
 
 use crate::{
     canary::gates::spec::Gates,
-    canary::{
-        report::{HistoryView, PlanView, View},
-        rules,
-    },
+    canary::report::{HistoryView, PlanView, View},
     cli::Shell,
     completion::registration,
-    dns, migrate, orphans,
+    dns, explain, migrate, orphans,
     output::{Envelope, Exit, Failure, watch_printer::Change},
     scale,
-    status::{list::report::View as StatusList, plan::Picture, stuck},
+    status::{list::report::View as StatusList, plan::Picture},
     steps::Event,
     version::Version,
-    workload::{Rule, Severity},
 };
 
 const GENERATED: &str = "<!-- Generated from the code by UPDATE_DOCS=1 cargo test --lib docs -->";
@@ -61,56 +57,15 @@ fn findings() {
          that it works today and will surprise\nsomeone, `note` that it is normal. Terms are in the \
          [glossary](glossary.md).\n"
     );
-    page += "\n## status\n";
-    for rule in stuck::rules() {
-        page += &rule_page(rule);
-    }
-    page += "\n## canary\n";
-    for rule in rules::all() {
-        page += &rule_page(rule);
-        if rules::ALLOWABLE.contains(&rule) {
-            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
+    let mut command = "";
+    for finding in explain::pages() {
+        if finding.command() != command {
+            command = finding.command();
+            page += &format!("\n## {command}\n");
         }
-    }
-    page += "\n## dns\n";
-    for rule in dns::rules::all() {
-        page += &rule_page(rule);
-    }
-    page += "\n## scale\n";
-    for rule in scale::rules::all() {
-        page += &rule_page(rule);
-        if scale::rules::ALLOWABLE.contains(&rule) {
-            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
-        }
-    }
-    page += "\n## migrate\n";
-    for rule in migrate::rules::all() {
-        page += &rule_page(rule);
-        if let Some(codes) = migrate::rules::exit_codes(rule) {
-            page += &format!("\n**Exit code.** {codes}\n");
-        }
-        if migrate::rules::allowable().contains(&rule) {
-            page += &format!("\n**Override.** `--allow {}`\n", rule.id);
-        }
-    }
-    page += "\n## orphans\n";
-    for rule in orphans::rules::all() {
-        page += &rule_page(rule);
+        page += &finding.markdown();
     }
     check("docs/findings.md", &page);
-}
-
-fn rule_page(rule: &Rule) -> String {
-    let severity = match rule.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
-    let Rule { id, means, evidence, remedy, .. } = rule;
-    format!(
-        "\n### {id}\n\nSeverity: {severity}\n\n{means}\n\n**How we know.** {evidence}\n\n**What to \
-         do.** {remedy}\n"
-    )
 }
 
 fn schema<T: JsonSchema>() -> String {
@@ -181,6 +136,7 @@ fn schemas() {
     );
     check("docs/schemas/orphans-delete-event-v1.json", &schema::<Event<'static>>());
     check("docs/schemas/orphans-adopt-event-v1.json", &schema::<Event<'static>>());
+    check("docs/schemas/explain-v1.json", &schema::<Envelope<'static, explain::Pages>>());
     check("docs/schemas/version-v1.json", &schema::<Envelope<'static, Version>>());
     check("docs/schemas/error-v1.json", &schema::<Envelope<'static, Failure>>());
     check("docs/schemas/gates-v1.json", &schema::<Gates>());

@@ -70,6 +70,8 @@ fn helps() {
         &["orphans", "adopt", "--help"],
         &["migrate", "--help"],
         &["migrate", "convert", "--help"],
+        &["explain", "-h"],
+        &["explain", "scale-destroys-data"],
         &["completion", "-h"],
         &["version", "-h"],
         &["version"],

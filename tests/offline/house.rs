@@ -9,13 +9,14 @@ use std::{
 
 /// From the ground up. What stands on a floor may import what stands below it,
 /// and nothing that stands beside it.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["workload"],
     &["output"],
     &["cluster"],
     &["manifests", "steps", "diagnosis"],
     &["flags", "handover"],
     &["status", "canary", "dns", "migrate", "orphans", "scale", "version"],
+    &["explain"],
     &["cli"],
     &["completion"],
     &["program", "docs"],
