@@ -7,6 +7,7 @@ use super::support::TestCluster;
 
 const PAGES: &[&str] = &[
     "README.md",
+    "docs/tour.md",
     "docs/canary.md",
     "docs/dns.md",
     "docs/findings.md",

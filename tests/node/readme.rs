@@ -1,23 +1,33 @@
-//! Every transcript of the README, typed in its order on a real node: what
-//! stands there must be what happens.
+//! Every transcript of the README and of the tour, typed in its order on a real
+//! node: what stands there must be what happens. The pictures are what a terminal
+//! shows then; `UPDATE_DOCS=1` takes them again.
 
 use std::{fs, path::Path, time::Duration};
 
+use anstyle::RgbColor;
+use anstyle_svg::{Term, WIN10_CONSOLE};
+
 use super::support::{Namespace, Run, TestCluster, until_found};
 
-/// What `mysql-pv-volume` of the README is called here.
+/// What `mysql-pv-volume` of the tour is called here.
 const VOLUME: &str = "readme-pv-volume";
 
-/// A command of a transcript and what the README says it prints.
+/// A command of a transcript and what the page says it prints.
+#[derive(Clone)]
 struct Step {
     command: String,
     output: Vec<String>,
 }
 
-fn steps(readme: &str) -> Vec<Step> {
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(path).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
-    for line in readme.lines() {
+    for line in page.lines() {
         match (inside, line.strip_prefix("$ ")) {
             (false, _) => inside = line == "```console",
             (true, _) if line == "```" => inside = false,
@@ -77,10 +87,55 @@ fn shell(namespace: &Namespace, command: &str) -> super::support::Output {
         .output()
 }
 
+/// The width of the terminal in the pictures.
+const COLUMNS: usize = 100;
+/// The colours for readers whose screen is light.
+const LIGHT: &str = "    @media (prefers-color-scheme: light) {
+      .fg { fill: #1f2328 }
+      .bg { fill: #f6f8fa }
+      .fg-red { fill: #b3261e }
+      .fg-yellow { fill: #7a5b00 }
+      .fg-green { fill: #1a6b32 }
+      .fg-cyan { fill: #0b6470 }
+    }
+";
+
+/// Holds a picture to what a terminal shows after this command now.
+fn holds_the_picture(name: &str, command: &str, namespace: &Namespace) {
+    // As wide as it would be in the namespace that is shown.
+    let columns = COLUMNS + namespace.name().len() - "default".len();
+    let screen = format!("stty cols {columns} rows 40; exec {command}");
+    let line = format!("TERM=xterm-256color script -qec '{screen}' /dev/null");
+    let shown = shell(namespace, &line).success().replace('\r', "");
+    let shown = shown.replace(namespace.name(), "default");
+    let term = Term::new()
+        .palette(WIN10_CONSOLE)
+        .fg_color(RgbColor(0xd1, 0xd7, 0xe0).into())
+        .bg_color(RgbColor(0x0d, 0x11, 0x17).into());
+    let picture = term.render_svg(&format!("\u{1b}[1m$ {command}\u{1b}[0m\n{shown}"));
+    let picture = picture.replacen("  </style>", &format!("{LIGHT}  </style>"), 1);
+    let path = format!("docs/pictures/{name}.svg");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
+        fs::create_dir_all(whole.parent().expect("a folder")).expect("it can be made");
+        fs::write(whole, &picture).expect("it can be written");
+    }
+    let text = |picture: &str| words(&text_of(picture), "default");
+    assert_eq!(text(&page(&path)), text(&picture), "{path}: take it again with UPDATE_DOCS=1");
+}
+
+/// What there is to read in a picture.
+fn text_of(picture: &str) -> String {
+    let (_, body) = picture.split_once("</style>").expect("a picture has styles");
+    let text: String = body.split('<').filter_map(|part| Some(part.split_once('>')?.1)).collect();
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text, |text, (escaped, letter)| text.replace(escaped, letter))
+}
+
 #[test]
 fn every_transcript_is_what_happens() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let steps = steps(&fs::read_to_string(readme).expect("the README"));
+    let steps = [steps(&page("README.md")), steps(&page("docs/tour.md"))].concat();
     assert!(steps.len() > 5, "the transcripts were not found");
     let namespace = TestCluster::shared_node().namespace("readme");
     let nginx = format!("{}/tests/apps/nginx.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -89,11 +144,12 @@ fn every_transcript_is_what_happens() {
     let canary = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}},"template":{"spec":{"containers":[{"name":"nginx","image":"nginx:1.99"}]}}}}"#;
     namespace.kubectl(["patch", "sts", "web", "-p", canary]).output().success();
     until_found(&namespace, "web", &["STATUS-IMAGE-PULL", "STATUS-PARTITION-HELD"]);
-    // The first refusal is ErrImagePull; the README shows the state that stays.
+    // The first refusal is ErrImagePull; the pages show the state that stays.
     namespace.wait(
         "pod/web-2",
         "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
     );
+    holds_the_picture("status", "kubectl stateful status web", &namespace);
     // Volumes are of no namespace, and others have this one too.
     let mysql = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/mysql-deployment.yaml");
     let mysql = fs::read_to_string(mysql).expect("the application");
@@ -119,6 +175,9 @@ fn every_transcript_is_what_happens() {
             namespace.kubectl(seen).output().success();
         }
         let output = shell(&namespace, &step.command);
+        if step.command.contains("canary start") {
+            holds_the_picture("canary", "kubectl stateful canary status web", &namespace);
+        }
         let judged = if step.command.contains("--exit-code") { 3 } else { 0 };
         let output = output.expect(judged);
         if !step.output.is_empty() {

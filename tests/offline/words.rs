@@ -72,6 +72,7 @@ fn read(line: &str) {
 fn every_command_of_the_pages_is_read_as_it_stands() {
     let pages = [
         "README.md",
+        "docs/tour.md",
         "docs/canary.md",
         "docs/migrate.md",
         "docs/orphans.md",
@@ -149,10 +150,13 @@ fn every_flag_of_a_command_is_on_its_page() {
 fn no_link_of_the_pages_is_dead() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    let pages =
-        ["canary", "dns", "migrate", "orphans", "scale", "status", "architecture", "glossary"]
-            .map(|page| format!("docs/{page}.md"));
-    for page in pages.iter().map(String::as_str).chain(["README.md", "CONTRIBUTING.md"]) {
+    let pages = ["README", "tour", "canary", "dns", "migrate", "orphans", "scale", "status"]
+        .into_iter()
+        .chain(["architecture", "glossary"])
+        .map(|page| format!("docs/{page}.md"))
+        .collect::<Vec<_>>();
+    let root_pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
+    for page in pages.iter().map(String::as_str).chain(root_pages) {
         for link in file(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
                 continue;
