@@ -272,8 +272,14 @@ impl Process {
             all_volumes: Some(Vec::new()),
             ..Before::default()
         };
-        let (journal, findings) =
-            recover::plan(&before, wish, "op-1", model.now).expect("a plan can be made");
+        let (journal, findings) = match recover::plan(&before, wish, "op-1", model.now) {
+            Ok(plan) => plan,
+            // Somebody has set its policy to Delete. That it was not us: is_safe.
+            Err(_) if model.get(VOLUME, "pv-1").is_none() => {
+                return Next::End(End::Stopped("no such volume"));
+            }
+            Err(error) => panic!("no plan can be made: {error}"),
+        };
         if let Some(finding) = findings.iter().find(|one| one.severity == Severity::Error) {
             return Next::End(End::Stopped(finding.id));
         }
