@@ -15,8 +15,8 @@ use super::{
     error::RequestLine,
     objects::{
         AnyObject, AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject,
-        EventObject, Meta, NodeObject, PodObject, RevisionObject, ServiceObject, SetObject,
-        VolumeObject,
+        EventObject, Meta, NodeObject, PodObject, QuotaObject, RevisionObject, ServiceObject,
+        SetObject, VolumeObject,
     },
 };
 use crate::workload::{
@@ -156,6 +156,12 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
     let taken = status && events.iter().flatten().any(is_multi_attach);
     let attachments =
         if taken { attachments(cluster, &mut unread).await? } else { Some(Vec::new()) };
+    let quotas = if status && is_short_of_quota(&set, pods.as_deref(), events.as_deref()) {
+        let listing = Resource::QUOTA.within(namespace);
+        domain(cluster.list_if_allowed::<QuotaObject>(&listing).await?.keep(&mut unread))
+    } else {
+        None
+    };
     if let Some(pods) = pods.as_mut().filter(|_| status) {
         let others = others(cluster, &set, |name| pods.iter().any(|pod| pod.name == name)).await?;
         pods.extend(others);
@@ -176,12 +182,21 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         events,
         nodes,
         attachments,
+        quotas,
         namespace_deleting,
         server_version,
         unread,
         flags: cluster.flags(),
     };
     Ok(Reading { facts, versions })
+}
+
+/// Whether a pod is not there, and a quota was said to have no room for it.
+fn is_short_of_quota(set: &StatefulSet, pods: Option<&[Pod]>, events: Option<&[Event]>) -> bool {
+    let replicas = usize::try_from(set.replicas).unwrap_or(usize::MAX);
+    let mut of_set = events.unwrap_or_default().iter().filter(|one| one.object_uid == set.uid);
+    let lacks = |pods: &[Pod]| pods.iter().filter(|pod| set.owns(pod)).count() < replicas;
+    pods.is_some_and(lacks) && of_set.any(Event::exceeds_quota)
 }
 
 /// Whether this set may be one that goes with its namespace.

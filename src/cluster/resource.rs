@@ -29,6 +29,8 @@ impl Resource {
     pub const SERVICE: Resource = Resource::v1("", "services", "service", "Service");
     pub const CONFIG_MAP: Resource = Resource::v1("", "configmaps", "configmap", "ConfigMap");
     pub const EVENT: Resource = Resource::v1("", "events", "event", "Event");
+    pub const QUOTA: Resource =
+        Resource::v1("", "resourcequotas", "resourcequota", "ResourceQuota");
     pub const CLAIM: Resource = Resource::v1(
         "",
         "persistentvolumeclaims",

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use clap::{Args, Command, Subcommand};
 
-use super::{expected::Kind, read::Target};
+use super::{
+    expected::{Kind, range_of},
+    read::Target,
+};
 use crate::{
     cluster::parse_timeout,
     flags::{FileArgs, Given, OutputArg, RowsArg, SetArg},
     output::{Error, Format},
-    workload::{Reference, canonical_ordinal},
+    workload::{Reference, StatefulSet, WrongReference, canonical_ordinal},
 };
 
 /// Show the names of a set: what should be served, what is, and why they differ
@@ -183,6 +186,11 @@ impl Output {
     pub fn is_list(self) -> bool {
         matches!(self, Output::Name | Output::Hosts | Output::SrvList)
     }
+
+    /// Whether it is for other programs, and has no room for what could not be read.
+    pub fn is_bare(self) -> bool {
+        self.is_list() || self == Output::Dig
+    }
 }
 
 /// Where answers come from.
@@ -311,8 +319,27 @@ impl TargetArgs {
             }
             return Ok((Target::Service(service.name), None));
         }
-        let set = Reference::parse(&words, "StatefulSet").map_err(Error::usage)?;
+        let set = Reference::parse(&words, "StatefulSet").map_err(|wrong| {
+            let ordinal = self.wrong_ordinal();
+            ordinal.map_or_else(|| Error::usage(wrong), |ordinal| ordinal.error(None))
+        })?;
         Ok((Target::Set(set.name), ordinal))
+    }
+
+    /// `db/x`, `sts/db/-1`, `sts db/007`: a set, and behind it what is no ordinal.
+    pub fn wrong_ordinal(&self) -> Option<WrongOrdinal> {
+        let mut words = self.set.words.clone();
+        let (front, last) = words.last()?.rsplit_once('/')?;
+        let (front, word) = (front.to_owned(), last.to_owned());
+        // What names an object, or an object of another kind, is meant so.
+        let meant = Reference::parse(&words, "StatefulSet");
+        if matches!(meant, Ok(_) | Err(WrongReference::WrongKind { .. })) {
+            return None;
+        }
+        *words.last_mut()? = front;
+        let set = Reference::parse(&words, "StatefulSet").ok()?.name;
+        let is_wrong = !word.is_empty() && canonical_ordinal(&word).is_none();
+        is_wrong.then_some(WrongOrdinal { set, word })
     }
 
     /// `web/2`, `sts/web/2` and `sts web/2` name an ordinal; `sts/2` is a set
@@ -335,6 +362,36 @@ impl TargetArgs {
             }
             None => (words, None),
         }
+    }
+}
+
+/// A word behind a set that is no ordinal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongOrdinal {
+    pub set: String,
+    word: String,
+}
+
+impl WrongOrdinal {
+    /// The error, with the ordinals of the set if it could be read.
+    pub fn error(&self, found: Option<&StatefulSet>) -> Error {
+        let WrongOrdinal { set, word } = self;
+        let (message, first) = match found {
+            Some(found) => {
+                let range = range_of(found);
+                (format!("\"{word}\" is not an ordinal of {set}, which has {range}"), found.start)
+            }
+            None => (
+                format!(
+                    "\"{set}/{word}\" names no object: \"{word}\" is not an ordinal, and \"{set}\" is \
+                     not a kind"
+                ),
+                0,
+            ),
+        };
+        Error::usage(message).hint(format!(
+            "an ordinal is the number at the end of a pod's name, without a leading zero: {set}/{first}"
+        ))
     }
 }
 
@@ -396,7 +453,14 @@ mod tests {
         assert_eq!(parse(&["service", "nginx"]), Ok((Target::Service("nginx".to_owned()), None)));
         assert!(parse(&["svc/nginx/2"]).unwrap_err().contains("no ordinals"));
         assert!(parse(&["deploy/web"]).unwrap_err().contains("takes a StatefulSet"));
-        assert!(parse(&["web/x"]).unwrap_err().contains("no name for that kind"));
+        for wrong in ["x", "-1", "007", "99999999999"] {
+            let name = format!("web/{wrong}");
+            for words in [&[&*name][..], &["sts", &name], &[&format!("sts/{name}")]] {
+                let said = parse(words).unwrap_err();
+                assert!(said.contains(&format!("\"{wrong}\" is not an ordinal")), "{said}");
+            }
+        }
+        assert!(parse(&["svc/nginx/x"]).unwrap_err().contains("a single resource and name"));
     }
 
     #[test]

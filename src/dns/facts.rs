@@ -12,6 +12,8 @@ pub struct Facts {
     pub namespace: String,
     /// The set that was named, or the one that the named Service governs.
     pub set: Option<StatefulSet>,
+    /// The ports that the pods of the set's template have.
+    pub template_ports: Vec<Port>,
     /// The name of the Service that was named, or of the set's governing
     /// Service.
     pub service: Option<String>,
@@ -26,6 +28,8 @@ pub struct Facts {
     pub taken: Vec<String>,
     /// The pods with the labels of the set that are not its own.
     pub strangers: Vec<String>,
+    /// Namespaces that are known to exist, from files.
+    pub namespaces: Vec<String>,
     /// The namespace's own labels, read if a Corefile filters by them.
     pub namespace_labels: Option<Labels>,
     pub servers: Servers,
@@ -62,6 +66,26 @@ pub struct Port {
     pub number: Option<u16>,
     /// `targetPort` of a Service, a number or a name.
     pub target: Option<String>,
+}
+
+impl Port {
+    /// The name of a container's port that `targetPort` gives instead of a number.
+    pub fn target_name(&self) -> Option<&str> {
+        self.target.as_deref().filter(|target| target.parse::<u16>().is_err())
+    }
+
+    /// The port that a pod with these container ports has for this port of a Service,
+    /// by the rule of the EndpointSlice controller. `None`: the name is of no container
+    /// port with this protocol, and then the pod's endpoint lacks the port.
+    pub fn number_in(&self, containers: &[Port]) -> Option<u16> {
+        let Some(wanted) = self.target_name() else {
+            let target = self.target.as_deref().and_then(|target| target.parse().ok());
+            return target.or(self.number);
+        };
+        let is_it =
+            |port: &&Port| port.name.as_deref() == Some(wanted) && port.protocol == self.protocol;
+        containers.iter().find(is_it)?.number
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +134,8 @@ pub struct Member {
     pub host_network: bool,
     pub dns_policy: String,
     pub containers: Vec<String>,
+    /// The ports that endpoints may have, in the order in which names are looked up.
+    pub ports: Vec<Port>,
     /// The uid of the owner that controls it.
     pub controller_uid: Option<String>,
 }
@@ -207,6 +233,24 @@ impl Facts {
 
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.pods.iter().flatten().find(|pod| pod.name == name)
+    }
+
+    /// The container ports of a pod of the set; of one that is not there, those that the
+    /// template gives it.
+    pub fn ports_of(&self, pod: &str) -> &[Port] {
+        self.member(pod).map_or(&self.template_ports, |member| &member.ports)
+    }
+
+    /// The ports of a pod's endpoint, as the slices of this Service have it; `None` if it
+    /// has no endpoint there.
+    pub fn endpoint_ports<'a>(&'a self, service: &'a str, pod: &str) -> Option<Vec<&'a Port>> {
+        let is_its = |endpoint: &Endpoint| match &endpoint.pod {
+            Some(name) => name == pod,
+            None => endpoint.hostname.as_deref() == Some(pod),
+        };
+        let slices = self.slices_of(service);
+        let its: Vec<&Slice> = slices.filter(|slice| slice.endpoints.iter().any(is_its)).collect();
+        (!its.is_empty()).then(|| its.into_iter().flat_map(|slice| &slice.ports).collect())
     }
 
     /// Takes out the pods that have the labels of the set and are not its own. They

@@ -152,7 +152,7 @@ pub(super) fn srv_list(picture: &Picture, options: &ListOptions) -> Result<Strin
     let (set, service) = set_and_service(facts)?;
     let format = options.format.as_deref().unwrap_or("{host}:{port}");
     let port =
-        if format.contains("{port}") { Some(port_of(facts, service, options)?) } else { None };
+        format.contains("{port}").then(|| wanted_port(facts, service, options)).transpose()?;
     let mut entries = Vec::new();
     for ordinal in ordinals(set, options) {
         let pod = set.pod_name(ordinal);
@@ -161,8 +161,9 @@ pub(super) fn srv_list(picture: &Picture, options: &ListOptions) -> Result<Strin
             .replace("{host}", &host)
             .replace("{pod}", &pod)
             .replace("{ordinal}", &ordinal.to_string());
-        if let Some(port) = port {
-            entry = entry.replace("{port}", &port.to_string());
+        if let Some(port) = &port {
+            let number = port.of_pod(facts, service, &pod)?;
+            entry = entry.replace("{port}", &number.to_string());
         }
         if entry.contains("{ip}") {
             let address = address_of(picture, &host).ok_or_else(|| {
@@ -188,13 +189,57 @@ fn address_of(picture: &Picture, host: &str) -> Option<IpAddr> {
     })
 }
 
-/// The port to which clients of the pods connect. For a headless Service that
-/// is the pods' own port.
-fn port_of(facts: &Facts, service: &str, options: &ListOptions) -> Result<u16, Error> {
+/// The port of the entries.
+enum WantedPort<'a> {
+    /// As it was given.
+    Number(u16),
+    /// Of the Service.
+    Named(&'a Port),
+}
+
+impl WantedPort<'_> {
+    /// The port to which clients of a pod connect, which is the pod's own: the number in
+    /// its SRV record. A named targetPort may differ from pod to pod.
+    fn of_pod(&self, facts: &Facts, service: &str, pod: &str) -> Result<u16, Error> {
+        let port = match self {
+            WantedPort::Number(number) => return Ok(*number),
+            WantedPort::Named(port) => port,
+        };
+        let of_containers = port.number_in(facts.ports_of(pod));
+        let number = match facts.endpoint_ports(service, pod) {
+            Some(own) => {
+                let is_it = |one: &&&Port| one.name == port.name && one.protocol == port.protocol;
+                own.iter().find(is_it).and_then(|one| one.number)
+            }
+            None => of_containers,
+        };
+        number.ok_or_else(|| {
+            let lacks = match port.target_name().filter(|_| of_containers.is_none()) {
+                Some(target) => {
+                    format!("its containers have no {} port named {target}", port.protocol)
+                }
+                None => "its endpoint has no such port".to_owned(),
+            };
+            let name = port.name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+            let message =
+                format!("the port{name} of Service {service} does not lead to {pod}: {lacks}");
+            let again = facts.set.as_ref().map_or("", |set| &set.name);
+            Error::new(Exit::Found, one_line(&message))
+                .hint(format!("kubectl stateful dns explain {again} {}", facts.at()))
+        })
+    }
+}
+
+/// The port that the entries are to have.
+fn wanted_port<'a>(
+    facts: &'a Facts,
+    service: &str,
+    options: &ListOptions,
+) -> Result<WantedPort<'a>, Error> {
     let governing = facts.services.iter().flatten().find(|one| one.name == service);
     let ports: Vec<&Port> = governing.iter().flat_map(|one| &one.ports).collect();
     if let Some(number) = options.port.as_deref().and_then(|port| port.parse::<u16>().ok()) {
-        return Ok(number);
+        return Ok(WantedPort::Number(number));
     }
     let found = match &options.port {
         Some(name) => ports.iter().find(|port| port.name.as_deref() == Some(name)).copied(),
@@ -211,7 +256,7 @@ fn port_of(facts: &Facts, service: &str, options: &ListOptions) -> Result<u16, E
     }
     let known: BTreeSet<&str> = ports.iter().filter_map(|port| port.name.as_deref()).collect();
     let known: Vec<&str> = known.into_iter().collect();
-    let port = found.ok_or_else(|| {
+    found.map(WantedPort::Named).ok_or_else(|| {
         let error = match &options.port {
             Some(name) => format!("Service {service} has no port named {name}"),
             None if ports.is_empty() => format!("no port of Service {service} is known"),
@@ -223,17 +268,5 @@ fn port_of(facts: &Facts, service: &str, options: &ListOptions) -> Result<u16, E
             format!("choose one with --port: {}", known.join(", "))
         };
         Error::usage(error).hint(hint)
-    })?;
-    // The pods' own port, if the EndpointSlices have it. A named targetPort may
-    // differ from pod to pod.
-    let of_slices = facts.slices_of(service).flat_map(|slice| &slice.ports);
-    let mut own = of_slices.filter(|one| one.name == port.name && one.protocol == port.protocol);
-    let target = || {
-        let target = port.target.as_deref()?;
-        let of_template = || facts.set.as_ref().and_then(|set| set.template.port(target));
-        target.parse().ok().or_else(of_template)
-    };
-    own.find_map(|port| port.number).or_else(target).or(port.number).ok_or_else(|| {
-        Error::usage("the number of that port is not known").hint("give it with --port")
     })
 }

@@ -193,6 +193,7 @@ impl SliceObject {
 pub struct MemberObject {
     pod: PodObject,
     naming: Naming,
+    ports: Vec<Port>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -244,8 +245,29 @@ impl TryFrom<Value> for MemberObject {
 
     fn try_from(raw: Value) -> Result<MemberObject, serde_json::Error> {
         let naming = Naming::deserialize(&raw)?;
-        Ok(MemberObject { pod: PodObject::deserialize(&raw)?, naming })
+        Ok(MemberObject {
+            pod: PodObject::deserialize(&raw)?,
+            naming,
+            ports: container_ports(&raw["spec"]),
+        })
     }
+}
+
+/// The ports in the spec of a pod, or of a template, that endpoints may have: those of
+/// the containers, then those of the sidecars. Other init containers serve nothing.
+pub fn container_ports(spec: &Value) -> Vec<Port> {
+    let all = |key: &str| spec[key].as_array().into_iter().flatten();
+    let sidecars = all("initContainers").filter(|one| one["restartPolicy"] == "Always");
+    let ports = all("containers").chain(sidecars).filter_map(|one| one["ports"].as_array());
+    ports
+        .flatten()
+        .map(|port| Port {
+            name: port["name"].as_str().map(str::to_owned),
+            protocol: port["protocol"].as_str().unwrap_or("TCP").to_owned(),
+            number: port["containerPort"].as_u64().and_then(|number| u16::try_from(number).ok()),
+            target: None,
+        })
+        .collect()
 }
 
 impl MemberObject {
@@ -261,7 +283,7 @@ impl MemberObject {
 }
 
 impl From<MemberObject> for Member {
-    fn from(MemberObject { pod, naming }: MemberObject) -> Member {
+    fn from(MemberObject { pod, naming, ports }: MemberObject) -> Member {
         let pod = Pod::from(pod);
         let NamingStatus { pod_ip, pod_ips } = naming.status;
         let mut ips: Vec<IpAddr> =
@@ -289,6 +311,7 @@ impl From<MemberObject> for Member {
                 .filter(|container| !container.is_init())
                 .map(|container| container.name.clone())
                 .collect(),
+            ports,
             name: pod.name,
         }
     }

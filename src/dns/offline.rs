@@ -78,6 +78,8 @@ pub fn facts(input: &Bundle, target: &Target, namespace: Option<&str>) -> Result
             facts.servers.corefiles.extend(corefiles_in(map, &system));
         }
     }
+    let namespaces = input.all(Resource::NAMESPACE).into_iter().flatten();
+    facts.namespaces = namespaces.map(|one| one.name().to_owned()).collect();
     let mut own = input.all(Resource::NAMESPACE).into_iter().flatten();
     facts.namespace_labels = own
         .find(|one| one.name() == namespace)

@@ -9,7 +9,9 @@ use serde::de::IgnoredAny;
 use super::{
     corefile::Corefile,
     facts::{Config, Facts, Member, NodeLocal, Server, Servers, Service, Slice},
-    objects::{ConfigMapObject, LabelledObject, MemberObject, NamedService, SliceObject},
+    objects::{
+        ConfigMapObject, LabelledObject, MemberObject, NamedService, SliceObject, container_ports,
+    },
 };
 use crate::{
     cluster::{
@@ -133,7 +135,7 @@ pub(super) fn resolve_target(
     target: &Target,
     sets: Vec<StatefulSet>,
 ) -> Option<String> {
-    match target {
+    let selector = match target {
         Target::Set(name) => {
             facts.set = sets.into_iter().find(|set| set.name == *name);
             facts.service = facts
@@ -162,7 +164,10 @@ pub(super) fn resolve_target(
                 }
             }
         }
-    }
+    };
+    let template = facts.set.as_ref().map(|set| &set.template.raw["spec"]);
+    facts.template_ports = template.map(container_ports).unwrap_or_default();
+    selector
 }
 
 fn wants_namespace_labels(servers: &Servers) -> bool {
@@ -335,6 +340,29 @@ pub async fn has_service(
         Err(Failure::Forbidden(_)) => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+/// The set with this name.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn set(cluster: &Cluster, name: &str) -> Result<StatefulSet, Failure> {
+    let set = Resource::STATEFUL_SET.object(cluster.namespace(), name);
+    Ok(cluster.read::<SetObject>(&set).await?.into())
+}
+
+/// Whether there is a namespace of this name; `None` without the right to read it.
+///
+/// # Errors
+/// When the server fails.
+pub async fn has_namespace(
+    cluster: &Cluster,
+    name: &str,
+    unread: &mut Vec<Unread>,
+) -> Result<Option<bool>, Failure> {
+    let namespace = Resource::NAMESPACE.object("", name);
+    let found = cluster.find_if_allowed::<IgnoredAny>(&namespace, unread).await?;
+    Ok(unread.is_empty().then_some(found.is_some()))
 }
 
 /// Reads the pod in which commands are to run.

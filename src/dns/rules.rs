@@ -125,6 +125,19 @@ rule!(
 );
 
 rule!(
+    pub TARGET_PORT,
+    "DNS-TARGET-PORT",
+    Warning,
+    "A port of the Service has a targetPort whose name no container of the pods has, with the same \
+     protocol. The EndpointSlice controller leaves such a port out without an error: a headless \
+     Service has no SRV record for it, and behind the address of another nothing listens.",
+    "The Service's spec.ports, and the ports of the pods' containers and sidecars (of the template \
+     if there are no pods). Other init containers do not count.",
+    "Correct targetPort, which takes effect at once; or name the port in the container, for which \
+     the set replaces its pods."
+);
+
+rule!(
     pub DENIALS_CACHED,
     "DNS-DENIALS-CACHED",
     Note,
@@ -146,6 +159,17 @@ rule!(
     "The search path and ndots that a kubelet gives a pod in that namespace, simulated, and the \
      Services that exist under the names it tries.",
     "Use the form that the finding names: with the namespace, or in full."
+);
+
+rule!(
+    pub FROM_NAMESPACE,
+    "DNS-FROM-NAMESPACE",
+    Warning,
+    "The namespace that --from-ns names does not exist, so no pod asks from there. As a note: it is \
+     not known whether it exists.",
+    "The API server's answer to a request for that namespace. From files: whether they have it.",
+    "Correct the name. The names that are tried are those of a pod in a namespace of that name, so \
+     they hold as soon as there is one."
 );
 
 rule!(
@@ -382,7 +406,7 @@ rule!(
 );
 
 /// In the order of their sections.
-const ALL: [&Rule; 33] = [
+const ALL: [&Rule; 35] = [
     &NO_SERVICE_NAME,
     &SERVICE_MISSING,
     &OTHER_SERVICE,
@@ -393,8 +417,10 @@ const ALL: [&Rule; 33] = [
     &NO_POD_NAMES,
     &OLD_SUBDOMAIN,
     &PORT_UNNAMED,
+    &TARGET_PORT,
     &DENIALS_CACHED,
     &SHORT_NAME,
+    &FROM_NAMESPACE,
     &WRONG_DOMAIN,
     &FAMILY,
     &HOST_NETWORK,

@@ -20,8 +20,8 @@ use crate::{
         self, Resource,
         objects::{
             AnyObject, AttachmentObject, AutoscalerObject, BudgetObject, ClaimObject, ClassObject,
-            EventObject, NodeObject, PodObject, RevisionObject, ServiceObject, SetObject,
-            VolumeObject,
+            EventObject, NodeObject, PodObject, QuotaObject, RevisionObject, ServiceObject,
+            SetObject, VolumeObject,
         },
         read::AUTOSCALERS,
     },
@@ -218,6 +218,7 @@ impl Bundle {
         let nodes = near.list::<NodeObject, _>(Resource::NODE)?;
         let attachments = near.list_raw::<AttachmentObject>(Resource::ATTACHMENT)?;
         let attachments = attachments.map(|all| all.into_iter().filter_map(Into::into).collect());
+        let quotas = near.list::<QuotaObject, _>(Resource::QUOTA)?;
         let autoscalers = near.autoscalers()?;
         let budgets = near.list::<BudgetObject, _>(Resource::BUDGET)?;
         let namespace_deleting = self.namespace_deleting(&set.namespace)?;
@@ -234,6 +235,7 @@ impl Bundle {
             events,
             nodes,
             attachments,
+            quotas,
             namespace_deleting,
             server_version: None,
             unread,

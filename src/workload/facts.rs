@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Claim, Class, ManagerKind, Pod, Selector, Service, StatefulSet, Volume};
+use super::{
+    Claim, Class, Exceeded, ManagerKind, Pod, Quota, Selector, Service, StatefulSet, Volume,
+};
 
 /// A list, or `None` if it could not be read: then nothing may be concluded,
 /// least of all that it is empty.
@@ -31,6 +33,8 @@ pub struct Facts {
     pub nodes: Read<Node>,
     /// Only of volumes that a pod cannot have because another node has them.
     pub attachments: Read<Attachment>,
+    /// Only where an event says that one was exceeded.
+    pub quotas: Read<Quota>,
     /// When the namespace was deleted, if it is going; `None` also where nobody asked.
     pub namespace_deleting: Option<Timestamp>,
     /// `v1.34.4`; `None` if it was not read.
@@ -118,6 +122,14 @@ pub struct Attachment {
     pub volume: String,
     pub node: String,
     pub since: Option<Timestamp>,
+}
+
+impl Event {
+    /// Whether it is about something that could not be created for want of room in a
+    /// ResourceQuota.
+    pub fn exceeds_quota(&self) -> bool {
+        self.reason == "FailedCreate" && Exceeded::is_said_in(&self.message)
+    }
 }
 
 impl Node {

@@ -11,6 +11,7 @@ mod finding;
 mod manager;
 mod pod;
 pub mod pool;
+mod quota;
 pub mod raw;
 mod record;
 mod reference;
@@ -29,6 +30,7 @@ pub use manager::{Manager, ManagerKind, managers};
 pub use pod::{
     Condition, ContainerRole, ContainerState, ContainerStatus, Ended, InitStep, Pod, Trouble,
 };
+pub use quota::{Exceeded, Quota};
 pub use record::{Unusable, record_of, remove_annotation};
 pub use reference::{Reference, WrongReference};
 pub use selector::{Expression, Selector, contains_all};

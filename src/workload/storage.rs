@@ -164,7 +164,7 @@ pub fn same_quantity(one: &str, other: &str) -> bool {
 }
 
 /// A quantity as a numerator and a denominator.
-fn fraction(quantity: &str) -> Option<(u128, u128)> {
+pub(super) fn fraction(quantity: &str) -> Option<(u128, u128)> {
     let end = quantity.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(quantity.len());
     let (number, suffix) = quantity.split_at(end);
     if !number.bytes().any(|byte| byte.is_ascii_digit()) {

@@ -164,6 +164,43 @@ fn a_port_gets_a_name() {
     });
 }
 
+/// The EndpointSlice controller leaves out a port whose target no container has. So says
+/// `dns`, in every form, and the printed line mends it.
+#[test]
+fn a_target_port_that_no_container_has_is_found_and_corrected() {
+    let list: Value = serde_json::from_str(&web(2, |set| {
+        set["spec"]["template"]["spec"]["containers"][0]["ports"] =
+            json!([{"name": "http", "containerPort": 8080}]);
+    }))
+    .expect("JSON");
+    let namespace = TestCluster::shared().namespace("dns-target");
+    let mut list = list;
+    list["items"][0]["spec"]["ports"] =
+        json!([{"name": "peer", "port": 2380, "targetPort": "per"}]);
+    namespace.apply(&list.to_string());
+    namespace.wait_until_ready("web");
+    let document = until(&namespace, "web", &["DNS-TARGET-PORT"]);
+    let look = ["dns", "web", "--via", "api", "-o", "json"];
+    let srv = || -> Value {
+        let output = namespace.stateful(look).output();
+        let all: Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let items = all["items"].as_array().expect("items").clone();
+        items.into_iter().find(|item| item["type"] == "SRV").expect("a row")
+    };
+    assert_eq!(srv()["expected"], json!([]));
+    let list = ["dns", "web", "-o", "srv-list"];
+    let output = namespace.stateful(list).output().expect(3);
+    assert_eq!(output.stdout, "");
+    follow(&namespace, &hint_of(&document, "DNS-TARGET-PORT"));
+    is_green(&namespace, "web");
+    // What is listed is what the records have.
+    let suffix = format!(".nginx.{}.svc.cluster.local:8080", namespace.name());
+    let wanted = ["web-0", "web-1"].map(|pod| format!("{pod}{suffix}"));
+    assert_eq!(srv()["expected"], json!(wanted));
+    let output = namespace.stateful(list).output().expect(0);
+    assert_eq!(output.stdout, wanted.join(",") + "\n");
+}
+
 #[test]
 fn pods_on_the_host_network_get_the_right_policy() {
     let namespace = named("dns-host", 1, |set| {
@@ -336,6 +373,86 @@ fn rights_to_one_namespace_are_enough_for_its_names() {
     for resource in ["services", "endpointslices.discovery.k8s.io", "pods"] {
         assert!(output.stdout.contains(&format!("{resource} could not be read")), "{output}");
     }
+}
+
+/// A list has room for names only, so what could not be read is said on stderr.
+#[test]
+fn a_list_says_what_could_not_be_read() {
+    let namespace = named("dns-lists", 1, |_| {});
+    namespace.wait_until_ready("web");
+    is_green(&namespace, "web");
+    let rules = |resources: &[&str]| {
+        json!([
+            {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get", "list"]},
+            {"apiGroups": ["", "discovery.k8s.io"], "resources": resources,
+                "verbs": ["get", "list", "watch"]},
+        ])
+    };
+    let podless = namespace.user("podless", &rules(&["services", "endpointslices"]), &json!([]));
+    let sliceless = namespace.user("sliceless", &rules(&["services", "pods"]), &json!([]));
+    for (user, unread) in [(&podless, "pods"), (&sliceless, "endpointslices.discovery.k8s.io")] {
+        for (format, wanted) in [("hosts", 8), ("srv-list", 8), ("dig", 8), ("name", 0)] {
+            let words = ["dns", "web", "--via", "api", "-o", format];
+            let output = namespace.stateful(words).kubeconfig(user).output().expect(wanted);
+            let said = format!("Warning: {unread} could not be read: ");
+            assert!(output.stderr.contains(&said), "{format}: {output}");
+            let waits = ["dns", "web", "--via", "api", "-o", format, "--wait", "1s"];
+            let output = namespace.stateful(waits).kubeconfig(user).output();
+            let warnings = output.stderr.matches(" could not be read: ").count();
+            assert_eq!(warnings, 1, "{format}: {output}");
+        }
+    }
+}
+
+/// Nobody asks from a namespace that does not exist; and who may not look is told that
+/// nobody looked.
+#[test]
+fn a_namespace_to_ask_from_that_does_not_exist_is_said() {
+    let namespace = named("dns-nowhere", 1, |_| {});
+    namespace.wait_until_ready("web");
+    is_green(&namespace, "web");
+    let nowhere = format!("{}-nowhere", namespace.name());
+    let words = ["dns", "web", "--via", "api", "--from-ns", &nowhere];
+    let output = namespace.stateful(words).output().expect(0);
+    let said = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = format!("warning DNS-FROM-NAMESPACE namespace {nowhere} does not exist");
+    assert!(said.contains(&wanted), "{output}");
+    let words = ["dns", "explain", "web", "--from-ns", &nowhere];
+    namespace.stateful(words).output().expect(3);
+    let elsewhere = TestCluster::shared().namespace("dns-somewhere");
+    let rules = json!([
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["services", "pods"], "verbs": ["get", "list"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
+    ]);
+    let user = namespace.user("near", &rules, &json!([]));
+    let words = ["dns", "web", "--via", "api", "--from-ns", elsewhere.name()];
+    let output = namespace.stateful(words).output().expect(0);
+    assert!(!output.stdout.contains("DNS-FROM-NAMESPACE"), "{output}");
+    let output = namespace.stateful(words).kubeconfig(&user).output().expect(0);
+    let said = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = format!(
+        "note DNS-FROM-NAMESPACE namespace {} may not be read, so it was not checked whether it \
+         exists",
+        elsewhere.name()
+    );
+    assert!(said.contains(&wanted), "{output}");
+    let hint = format!("→ kubectl auth can-i get namespaces -n {}", elsewhere.name());
+    assert!(said.contains(&hint), "{output}");
+}
+
+/// The answer to what is no ordinal is the ordinals that there are.
+#[test]
+fn what_is_no_ordinal_is_answered_with_the_sets_ordinals() {
+    let namespace = named("dns-ordinals", 2, |_| {});
+    for word in ["x", "-1", "99999999999"] {
+        let name = format!("web/{word}");
+        let output = namespace.stateful(["dns", &name]).output().expect(2);
+        let wanted = format!("\"{word}\" is not an ordinal of web, which has ordinals 0 to 1");
+        assert!(output.stderr.contains(&wanted), "{output}");
+    }
+    let output = namespace.stateful(["dns", "no-such/x"]).output().expect(2);
+    assert!(output.stderr.contains("\"no-such\" is not a kind"), "{output}");
 }
 
 /// Whoever waits for answers waits for somebody's. Where nobody can be asked, that

@@ -265,6 +265,55 @@ fn a_quota_that_is_full_is_named() {
     assert!(message.contains("exceeded quota: one"), "{message}");
 }
 
+/// The event stays for an hour and the controller waits for up to 17 minutes, so what an
+/// event says of a quota is compared with the quota. The list says the same as the tree.
+#[test]
+fn a_quota_that_has_room_again_is_not_called_full() {
+    let namespace = TestCluster::shared().namespace("quota-over");
+    namespace.kubectl(["create", "quota", "one", "--hard=pods=1"]).output().success();
+    wait_for(SOON, "the quota to count", || {
+        let quota = namespace.get("v1", "resourcequotas", "one")?;
+        (quota["status"]["hard"]["pods"] == "1").then_some(())
+    });
+    namespace.apply(&web(2, |_| {}));
+    until_found(&namespace, "web", &["STATUS-QUOTA"]);
+    // The pauses double, so after enough tries one is long enough to be seen.
+    wait_for(Duration::from_secs(120), "the controller to wait", || {
+        let events = namespace.kubectl(["get", "events", "-o", "json"]).output().success();
+        let events: Value = serde_json::from_str(&events).expect("JSON");
+        let mut events = events["items"].as_array().expect("items").iter();
+        let count = |event: &Value| event["count"].as_u64().unwrap_or(0);
+        events.any(|event| event["reason"] == "FailedCreate" && count(event) >= 14).then_some(())
+    });
+    // Who may not read quotas is told that nobody looked.
+    let rules = json!([
+        {"apiGroups": ["", "apps", "policy", "autoscaling"], "verbs": ["get", "list"],
+            "resources": ["statefulsets", "pods", "services", "events", "controllerrevisions",
+                "persistentvolumeclaims"]},
+    ]);
+    let user = namespace.user("blind", &rules, &json!([]));
+    let output = namespace.stateful(["status", "web"]).kubeconfig(&user).output();
+    let said = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("; the quota itself was not read"), "{output}");
+    assert!(said.contains("unread resourcequotas: "), "{output}");
+    let patch = r#"{"spec":{"hard":{"pods":"5"}}}"#;
+    namespace.kubectl(["patch", "quota", "one", "-p", patch]).output().success();
+    wait_for(SOON, "the quota to count anew", || {
+        let quota = namespace.get("v1", "resourcequotas", "one")?;
+        (quota["status"]["hard"]["pods"] == "5").then_some(())
+    });
+    let document = status_document(&namespace, "web");
+    assert_eq!(ids(&document), ["STATUS-CREATE-WAITS"], "{document:#}");
+    let message = document["reasons"][0]["message"].as_str().expect("a message");
+    assert!(message.contains("which has room for pods=1 by now"), "{message}");
+    let row = support::document(&namespace.stateful(["status", "-o", "json"]).output());
+    assert_eq!(row["items"][0]["findings"][0]["id"], "STATUS-CREATE-WAITS", "{row:#}");
+    // A change of the set makes the controller try at once, as the page says.
+    namespace.kubectl(["annotate", "sts", "web", "try=now"]).output().success();
+    namespace.wait_until_ready("web");
+    until_found(&namespace, "web", &[]);
+}
+
 #[test]
 fn a_policy_that_refuses_pods_is_named() {
     let namespace = TestCluster::shared().namespace("policy");

@@ -31,7 +31,7 @@ use super::{
 };
 
 /// The headless Service of the set `web`.
-fn service() -> Json {
+pub fn service() -> Json {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "nginx", "namespace": "default", "labels": {"app": "nginx"}},
@@ -45,7 +45,7 @@ fn service() -> Json {
 }
 
 /// A pod as the set makes it, with an address.
-fn member(ordinal: u32) -> Json {
+pub fn member(ordinal: u32) -> Json {
     named(pod(ordinal), ordinal)
 }
 
@@ -57,7 +57,7 @@ fn named(pod: Json, ordinal: u32) -> Json {
     with(pod, "/status/podIPs", json!([{"ip": address}]))
 }
 
-fn endpoint(ordinal: u32) -> Json {
+pub fn endpoint(ordinal: u32) -> Json {
     json!({
         "addresses": [format!("10.244.0.{}", 10 + ordinal)],
         "hostname": format!("web-{ordinal}"),
@@ -66,7 +66,7 @@ fn endpoint(ordinal: u32) -> Json {
     })
 }
 
-fn slice(name: &str, endpoints: &[Json]) -> Json {
+pub fn slice(name: &str, endpoints: &[Json]) -> Json {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
         "metadata": {
@@ -79,7 +79,7 @@ fn slice(name: &str, endpoints: &[Json]) -> Json {
 }
 
 /// A set of three that is as it should be.
-fn healthy() -> Vec<Json> {
+pub fn healthy() -> Vec<Json> {
     let endpoints: Vec<Json> = (0..3).map(endpoint).collect();
     let mut all = vec![set(), service(), slice("nginx-a", &endpoints)];
     all.extend((0..3).map(member));
@@ -87,7 +87,7 @@ fn healthy() -> Vec<Json> {
 }
 
 /// The same with others in the place of those of their kind and name.
-fn changed(others: &[Json]) -> Vec<Json> {
+pub fn changed(others: &[Json]) -> Vec<Json> {
     let key = |object: &Json| (object["kind"].clone(), object["metadata"]["name"].clone());
     let mut all = healthy();
     all.retain(|object| !others.iter().any(|other| key(other) == key(object)));
@@ -95,7 +95,7 @@ fn changed(others: &[Json]) -> Vec<Json> {
     all
 }
 
-fn without(kind: &str, name: &str) -> Vec<Json> {
+pub fn without(kind: &str, name: &str) -> Vec<Json> {
     let mut all = healthy();
     all.retain(|one| one["kind"] != kind || !(name.is_empty() || one["metadata"]["name"] == name));
     all
@@ -491,6 +491,20 @@ fn cases() -> Vec<Case> {
             "port 80 of Service nginx has no name, so it has no SRV record",
         ),
         case(
+            "unknown target",
+            changed(&[
+                with(service(), "/spec/ports/0/targetPort", json!("peer")),
+                with(
+                    slice("nginx-a", &[endpoint(0), endpoint(1), endpoint(2)]),
+                    "/ports",
+                    json!([]),
+                ),
+            ]),
+            &["DNS-TARGET-PORT"],
+            "port web of Service nginx leads to the TCP port named peer, which no container of the \
+             pods of web has",
+        ),
+        case(
             "family",
             changed(&[with(service(), "/spec/ipFamilies", json!(["IPv6"])), slice("nginx-a", &[])]),
             &["DNS-FAMILY"],
@@ -603,7 +617,7 @@ fn stranger() -> Facts {
 }
 
 /// The rules about answers need answers; the others have a case above.
-const OF_ANSWERS: [&str; 10] = [
+const OF_ANSWERS: [&str; 11] = [
     "DNS-SERVERS-UNREAD",
     "DNS-NO-RECORD",
     "DNS-SKEW",
@@ -612,6 +626,7 @@ const OF_ANSWERS: [&str; 10] = [
     "DNS-SERVER-SILENT",
     "DNS-NOT-FORWARDED",
     "DNS-SHORT-NAME",
+    "DNS-FROM-NAMESPACE",
     "DNS-WRONG-DOMAIN",
     "DNS-DENIALS-CACHED",
 ];
@@ -895,7 +910,7 @@ fn hints_lead_to_the_cause() {
     );
 }
 
-fn offline(objects: &[Json], words: &[&str]) -> (String, String, Option<i32>) {
+pub fn offline(objects: &[Json], words: &[&str]) -> (String, String, Option<i32>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("dump.json");
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});

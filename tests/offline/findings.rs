@@ -65,6 +65,30 @@ pub fn case(
     Case { name, objects: replace(without(healthy(), gone), others), ids, says }
 }
 
+/// The refusal of web-2 by the quota q.
+fn over_quota() -> Value {
+    event(
+        "set-1",
+        "FailedCreate",
+        "create Pod web-2 in StatefulSet web failed error: pods \"web-2\" is forbidden: exceeded \
+         quota: q, requested: pods=1,requests.cpu=500m, used: pods=2,requests.cpu=1, limited: \
+         pods=2,requests.cpu=1",
+    )
+}
+
+/// A quota of which one CPU is used.
+fn quota(name: &str, hard_pods: &str, used_pods: &str, hard_cpu: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"hard": {"pods": hard_pods, "requests.cpu": hard_cpu}},
+        "status": {
+            "hard": {"pods": hard_pods, "requests.cpu": hard_cpu},
+            "used": {"pods": used_pods, "requests.cpu": "1"},
+        },
+    })
+}
+
 /// Every case, also those beside this file.
 pub fn cases() -> Vec<Case> {
     [own_cases(), super::causes::cases()].concat()
@@ -320,8 +344,37 @@ fn own_cases() -> Vec<Case> {
             &["Pod/web-2"],
             &["STATUS-QUOTA"],
             &[
-                "web-2 cannot be created: pods \"web-2\" is forbidden: exceeded quota: q (3 tries, the last 20s ago)",
+                "web-2 cannot be created: pods \"web-2\" is forbidden: exceeded quota: q (3 tries, the last 20s ago); the quota itself was not read",
             ],
+        ),
+        case(
+            "a quota that is still full",
+            vec![over_quota(), quota("q", "3", "2", "1")],
+            &["Pod/web-2"],
+            &["STATUS-QUOTA"],
+            &["limited: pods=2,requests.cpu=1 (3 tries, the last 20s ago)"],
+        ),
+        case(
+            "a quota that has room by now",
+            vec![over_quota(), quota("q", "3", "2", "1500m")],
+            &["Pod/web-2"],
+            &["STATUS-CREATE-WAITS"],
+            &["web-2 was refused for quota q (3 tries, the last 20s ago), which has room for \
+                 pods=1,requests.cpu=500m by now: the controller tries again within 17 minutes"],
+        ),
+        case(
+            "a quota that is gone",
+            vec![over_quota(), quota("another", "3", "3", "1")],
+            &["Pod/web-2"],
+            &["STATUS-CREATE-WAITS"],
+            &["web-2 was refused for quota q (3 tries, the last 20s ago), which is gone: the"],
+        ),
+        case(
+            "a quota that has not been counted",
+            vec![over_quota(), with(quota("q", "3", "2", "1"), "/status", json!({}))],
+            &["Pod/web-2"],
+            &["STATUS-QUOTA"],
+            &["exceeded quota: q"],
         ),
         case(
             "admission",

@@ -14,6 +14,7 @@ mod causes;
 mod cli;
 mod convert;
 mod dns;
+mod dns_truth;
 mod findings;
 mod handover;
 mod house;

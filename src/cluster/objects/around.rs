@@ -9,7 +9,7 @@ use super::{
     pod::{ConditionObject, condition},
     set::{SelectorObject, selector},
 };
-use crate::workload::{Attachment, Autoscaler, Budget, Event, ManagerKind, Node, Service};
+use crate::workload::{Attachment, Autoscaler, Budget, Event, ManagerKind, Node, Quota, Service};
 
 #[derive(Debug, Deserialize)]
 pub struct ServiceObject {
@@ -196,6 +196,30 @@ impl From<AttachmentObject> for Option<Attachment> {
             node: object.spec.node_name,
             since: object.metadata.creation_timestamp,
         })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct QuotaObject {
+    pub metadata: Meta,
+    #[serde(default)]
+    status: QuotaStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct QuotaStatus {
+    hard: Option<Labels>,
+    used: Option<Labels>,
+}
+
+impl From<QuotaObject> for Quota {
+    fn from(QuotaObject { metadata, status }: QuotaObject) -> Quota {
+        Quota {
+            name: metadata.name,
+            hard: status.hard.unwrap_or_default(),
+            used: status.used.unwrap_or_default(),
+        }
     }
 }
 

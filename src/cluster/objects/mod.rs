@@ -20,7 +20,8 @@ use serde_json::Value;
 use crate::workload::Owner;
 
 pub use around::{
-    AttachmentObject, AutoscalerObject, BudgetObject, EventObject, NodeObject, ServiceObject,
+    AttachmentObject, AutoscalerObject, BudgetObject, EventObject, NodeObject, QuotaObject,
+    ServiceObject,
 };
 pub use pod::PodObject;
 pub use set::{RevisionObject, SetObject};

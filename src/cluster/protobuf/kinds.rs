@@ -232,6 +232,12 @@ const ATTACHMENT_SPEC: Message =
 pub const ATTACHMENT: Message =
     Message(&[one(1, "metadata", Object(&META)), one(2, "spec", Object(&ATTACHMENT_SPEC))]);
 
+const QUOTA_STATUS: Message =
+    Message(&[one(1, "hard", Map(&Quantity)), one(2, "used", Map(&Quantity))]);
+
+pub const QUOTA: Message =
+    Message(&[one(1, "metadata", Object(&META)), one(3, "status", Object(&QUOTA_STATUS))]);
+
 const NODE_STATUS: Message = Message(&[many(4, "conditions", Object(&CONDITION))]);
 
 pub const NODE: Message =

@@ -72,8 +72,9 @@ impl<'a> View<'a> {
             set.pod_name(ordinal)
         );
         let mut finding = rules::NO_ORDINAL.found(set.reference(), message);
-        if ordinal >= set.start {
-            let replicas = u64::from(ordinal - set.start) + 1;
+        let replicas = ordinal.checked_sub(set.start).and_then(|before| before.checked_add(1));
+        // As many as the API can have.
+        if let Some(replicas) = replicas.filter(|replicas| i32::try_from(*replicas).is_ok()) {
             let (name, at) = (&set.name, self.at());
             finding =
                 finding.hint(format!("kubectl stateful scale {name} --replicas {replicas} {at}"));

@@ -10,7 +10,7 @@ use crate::{
         facts::{Family, Member, Port, Service},
         rules,
     },
-    output::text::count,
+    output::text::{count, list},
     workload::{Severity, StatefulSet},
 };
 
@@ -59,6 +59,7 @@ impl View<'_> {
             }
             self.selects_nothing(set, service, &object);
             self.ports(service, &object);
+            self.target_ports(set, service, &object);
             if !self.selects_any(set, service) {
                 self.other_service(set, name, services);
             }
@@ -214,6 +215,68 @@ impl View<'_> {
         );
         let hint = format!("kubectl patch service {name} {at} --type json -p '{patch}'");
         self.add(rules::PORT_UNNAMED.found(object, message).hint(hint));
+    }
+
+    /// Ports that lead to no port of a container. The endpoints lack them then, without
+    /// an error anywhere.
+    fn target_ports(&mut self, set: &StatefulSet, service: &Service, object: &str) {
+        let pods = self.pods();
+        let pods: Vec<&Member> =
+            pods.into_iter().filter(|pod| service.selects(&pod.labels)).collect();
+        let of_template = pods.is_empty() && service.selects(&set.template.labels);
+        for (place, port) in service.ports.iter().enumerate() {
+            let Some(target) = port.target_name() else { continue };
+            let lacks = |ports: &[Port]| port.number_in(ports).is_none();
+            let lacking: Vec<&str> =
+                pods.iter().filter(|pod| lacks(&pod.ports)).map(|pod| &*pod.name).collect();
+            let template_lacks = lacks(&self.facts.template_ports);
+            if lacking.is_empty() && !(of_template && template_lacks) {
+                continue;
+            }
+            let whose = if lacking.len() == pods.len() {
+                format!("the pods of {}", set.name)
+            } else {
+                list(&lacking)
+            };
+            let label = match (&port.name, port.number) {
+                (Some(name), _) => format!("port {name}"),
+                (None, Some(number)) => format!("port {number}"),
+                (None, None) => "the port".to_owned(),
+            };
+            let effect = if service.headless && port.name.is_some() {
+                "there is no SRV record for it"
+            } else {
+                "nothing listens behind it"
+            };
+            let message = format!(
+                "{label} of Service {} leads to the {} port named {target}, which no container of \
+                 {whose} has: their endpoints lack the port, and {effect}",
+                service.name, port.protocol
+            );
+            let hint = if template_lacks {
+                self.right_target(service, place, port)
+            } else {
+                // Pods of an earlier template, which the set replaces.
+                format!("kubectl stateful status {} {}", set.name, self.at())
+            };
+            self.add(rules::TARGET_PORT.found(object, message).hint(hint));
+        }
+    }
+
+    /// The line that lets a port of the Service lead to a port that the template has, if
+    /// it is clear to which.
+    fn right_target(&self, service: &Service, place: usize, port: &Port) -> String {
+        let (name, at) = (&service.name, self.at());
+        let fits = |one: &&Port| one.protocol == port.protocol && one.number.is_some();
+        let fitting: Vec<&Port> = self.facts.template_ports.iter().filter(fits).collect();
+        let same = fitting.iter().find(|one| one.number == port.number);
+        let only = if let [one] = fitting.as_slice() { Some(one) } else { None };
+        let Some(right) = same.or(only) else { return format!("kubectl edit service {name} {at}") };
+        let target = right.name.as_ref().map_or_else(|| json!(right.number), |name| json!(name));
+        let patch = json!([
+            {"op": "replace", "path": format!("/spec/ports/{place}/targetPort"), "value": target},
+        ]);
+        format!("kubectl patch service {name} {at} --type json -p '{patch}'")
     }
 
     fn families(&mut self, service: &Service, object: &str) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use jiff::Timestamp;
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, rights::can_i_of},
     dns::{
         args::{LookArgs, TargetArgs},
         compare::{JudgedRow, Verdict},
@@ -19,8 +19,11 @@ use crate::{
         read, rules,
         search::ResolvConf,
     },
-    output::{Error, text::list},
-    workload::{Finding, Rule, Severity},
+    output::{
+        Error,
+        text::{list, one_line},
+    },
+    workload::{Finding, Rule, Severity, Unread},
 };
 
 /// What is known before a server is asked.
@@ -31,6 +34,13 @@ pub struct ApiView {
     options: RowOptions,
     /// Servers were to be asked, and none can be.
     pub cannot_ask: bool,
+}
+
+/// The short forms as they were tried, and what is to be said of the namespaces from
+/// which they were.
+pub struct Tried {
+    paths: Vec<SearchPath>,
+    notes: Vec<Finding>,
 }
 
 impl ApiView {
@@ -80,9 +90,13 @@ impl ApiView {
         &self,
         args: &TargetArgs,
         cluster: Option<&Cluster>,
-    ) -> Result<Vec<SearchPath>, Error> {
+    ) -> Result<Tried, Error> {
+        let mut notes = Vec::new();
+        for from in &args.from_ns {
+            notes.extend(self.origin(from, cluster).await?);
+        }
         let (Some(host), namespace) = (self.searched_host(), &self.facts.namespace) else {
-            return Ok(Vec::new());
+            return Ok(Tried { paths: Vec::new(), notes });
         };
         let domain = &self.domain.name;
         let target = format!("{host}{}", self.zone.suffix());
@@ -115,15 +129,56 @@ impl ApiView {
                     .push(picture::follow_form(from, &form, &target, domain, &resolver, &is_there));
             }
         }
-        Ok(paths)
+        Ok(Tried { paths, notes })
+    }
+
+    /// What is to be said of a namespace from which names are tried, unless it is known
+    /// to exist: without it, there is no pod that could ask.
+    async fn origin(
+        &self,
+        from: &str,
+        cluster: Option<&Cluster>,
+    ) -> Result<Option<Finding>, Error> {
+        let facts = &self.facts;
+        if from == facts.namespace || facts.namespaces.iter().any(|known| known == from) {
+            return Ok(None);
+        }
+        let mut unread = Vec::new();
+        let there = match cluster {
+            Some(cluster) => read::has_namespace(cluster, from, &mut unread).await?,
+            None => None,
+        };
+        let object = format!("namespace/{from}");
+        let unchecked = "so it was not checked whether it exists";
+        Ok(match (there, unread.first()) {
+            (Some(true), _) => None,
+            (Some(false), _) => {
+                let message = format!(
+                    "namespace {from} does not exist: no pod asks from there, and what is shown is \
+                     what one would get"
+                );
+                Some(rules::FROM_NAMESPACE.found(object, message))
+            }
+            (None, Some(Unread { why, .. })) => {
+                let message =
+                    format!("namespace {from} may not be read, {unchecked}: {}", one_line(why));
+                let mut finding = rules::FROM_NAMESPACE.found(object, message);
+                finding.hint = can_i_of(why, &facts.flags);
+                Some(finding.at(Severity::Note))
+            }
+            (None, None) => {
+                let message = format!("the input has no namespace {from}, {unchecked}");
+                Some(rules::FROM_NAMESPACE.found(object, message).at(Severity::Note))
+            }
+        })
     }
 
     /// The view of the API alone.
-    pub fn without_answers(self, paths: Vec<SearchPath>) -> Picture {
+    pub fn without_answers(self, tried: Tried) -> Picture {
         let rows = self.rows();
         let service = self.zone.service(self.facts.service.as_deref().unwrap_or_default());
         let rows = rows.into_iter().map(|row| JudgedRow::new(row, Vec::new(), &service)).collect();
-        self.with_answers(rows, Vec::new(), None, paths, Vec::new())
+        self.with_answers(rows, Vec::new(), None, tried, Vec::new())
     }
 
     /// That `--type` leaves nothing, where it is known what there is.
@@ -151,9 +206,10 @@ impl ApiView {
         rows: Vec<JudgedRow>,
         asked: Vec<Responder>,
         inside: Option<Inside>,
-        paths: Vec<SearchPath>,
+        tried: Tried,
         mut notes: Vec<Finding>,
     ) -> Picture {
+        let Tried { paths, notes: mut of_origins } = tried;
         let mut findings = explain(&self.facts, &self.zone, &self.domain, &self.options);
         let object = format!("service/{}", self.facts.service.as_deref().unwrap_or_default());
         findings.extend(picture::path_findings(&paths, &object));
@@ -168,6 +224,7 @@ impl ApiView {
             (None, None) => String::new(),
         };
         findings.extend(picture::answer_findings(&rows, &asked, &self.zone, &service, &again));
+        findings.append(&mut of_origins);
         findings.append(&mut notes);
         findings.extend(self.no_record(&rows));
         let findings = weigh(findings, &rows);

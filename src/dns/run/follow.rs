@@ -20,6 +20,7 @@ use crate::{
     },
     output::{Error, Exit, Look, watch_printer::WatchFormat},
     steps::watch_loop::{self, Difference, Idle, Request, Watched},
+    workload::Unread,
 };
 
 /// How often servers are asked again without a change in the API: a cache does
@@ -45,7 +46,7 @@ pub async fn follow(checker: Checker<'_>, ordinal: Option<u32>) -> Result<Exit, 
         schema: "kubectl-stateful/dns-change/v1",
         hint: args.given.to_ask_again::<DnsArgs>("dns", checker.cluster),
     };
-    let mut watched = WatchedNames { checker, ordinal, is_first: true };
+    let mut watched = WatchedNames { checker, ordinal, warned_of: None };
     watch_loop::follow(&mut watched, &request).await
 }
 
@@ -63,7 +64,8 @@ fn form(output: Output) -> WatchFormat {
 struct WatchedNames<'a> {
     checker: Checker<'a>,
     ordinal: Option<u32>,
-    is_first: bool,
+    /// What could not be read when it was last said on stderr.
+    warned_of: Option<Vec<Unread>>,
 }
 
 impl Watched for WatchedNames<'_> {
@@ -80,9 +82,14 @@ impl Watched for WatchedNames<'_> {
 
     async fn judge(&mut self, reading: &Reading, _: Timestamp) -> Result<Picture, Error> {
         let picture = self.checker.check(reading).await?;
-        if std::mem::take(&mut self.is_first) {
-            warn_of_assumed_domain(&picture, self.checker.args, self.checker.terminal);
+        let Checker { args, terminal, .. } = &self.checker;
+        if self.warned_of.is_none() {
+            warn_of_assumed_domain(&picture, args, *terminal);
         }
+        if args.output.is_bare() && self.warned_of.as_ref() != Some(&picture.unread) {
+            terminal.warn_of_unread(&picture.unread);
+        }
+        self.warned_of = Some(picture.unread.clone());
         Ok(picture)
     }
 

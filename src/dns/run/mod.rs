@@ -13,10 +13,12 @@ use self::{
     show::show,
 };
 use super::{
-    args::{DnsArgs, ExplainArgs, LookArgs, Output},
+    args::{DnsArgs, ExplainArgs, LookArgs, Output, TargetArgs},
     expected::RowOptions,
     facts::Servers,
-    lists, offline, read, report, rules,
+    lists, offline,
+    read::{self, Target},
+    report, rules,
 };
 use crate::{
     cluster::{Cluster, ConnectionArgs, rights::can_i_of},
@@ -46,7 +48,7 @@ async fn explain(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let (target, ordinal) = args.target.parse()?;
+    let (target, ordinal) = named(&args.target, connection, terminal).await?;
     let options = RowOptions { ordinal, ..RowOptions::default() };
     let mut picture = if args.target.files.paths.is_empty() {
         let cluster = Cluster::connect(connection, terminal).await?;
@@ -79,6 +81,26 @@ async fn explain(
     Ok(exit)
 }
 
+/// What the arguments name. If that is a set with something else than an ordinal, the
+/// set is looked at for the ordinals that it has.
+async fn named(
+    args: &TargetArgs,
+    connection: &ConnectionArgs,
+    terminal: Terminal,
+) -> Result<(Target, Option<u32>), Error> {
+    let Some(wrong) = args.wrong_ordinal() else { return args.parse() };
+    let set = if args.files.paths.is_empty() {
+        match Cluster::connect(connection, terminal).await {
+            Ok(cluster) => read::set(&cluster, &wrong.set).await.ok(),
+            Err(_) => None,
+        }
+    } else {
+        let bundle = Bundle::read(&args.files.paths)?;
+        bundle.set(&wrong.set, connection.namespace.as_deref()).ok()
+    };
+    Err(wrong.error(set.as_ref()))
+}
+
 /// The note that the DNS servers' configuration could not be read. Most people
 /// may not read kube-system, and all else that decides about names is known.
 fn servers_unread(servers: &Servers, cluster: &Cluster) -> Option<Finding> {
@@ -94,7 +116,7 @@ async fn check(
     connection: &ConnectionArgs,
     terminal: Terminal,
 ) -> Result<Exit, Error> {
-    let (target, ordinal) = args.target.parse()?;
+    let (target, ordinal) = named(&args.target, connection, terminal).await?;
     if !args.output.is_list() && args.replicas.is_some() {
         return Err(Error::usage("--replicas is for -o name, hosts and srv-list"));
     }

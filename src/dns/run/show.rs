@@ -25,7 +25,7 @@ pub fn show(
     let exit = verdict(picture, args);
     warn_of_assumed_domain(picture, args, terminal);
     let look = args.rows.applied(Look::of(terminal, picture.now));
-    if look.only_rows {
+    if look.only_rows || args.output.is_bare() {
         terminal.warn_of_unread(&picture.unread);
     }
     terminal.conclude(&report::render(picture, exit, &list_options(args, ordinal), look)?)?;

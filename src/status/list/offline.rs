@@ -8,13 +8,13 @@ use crate::{
         Resource,
         objects::{
             AnyObject, AttachmentObject, ClaimObject, ClassObject, EventObject, NodeObject,
-            PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+            PodObject, QuotaObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
         },
     },
     manifests::{Bundle, absent},
     output::Error,
     workload::{
-        Attachment, Claim, Class, Event, Node, Pod, Revision, Service, StatefulSet, Volume,
+        Attachment, Claim, Class, Event, Node, Pod, Quota, Revision, Service, StatefulSet, Volume,
     },
 };
 
@@ -67,6 +67,9 @@ pub fn sets(input: &Bundle, question: &Question) -> Result<Sets, Error> {
             sets.add_attachment(attachment);
         }
     })?;
+    let quotas = files.each(Resource::QUOTA, |namespace, object: QuotaObject| {
+        sets.add_quota(namespace, Quota::from(object));
+    })?;
     files.each(Resource::NAMESPACE, |_, object: AnyObject| {
         let since = object.metadata.deletion_timestamp.into_iter();
         since.for_each(|since| sets.add_leaving(&object.metadata.name, since));
@@ -86,6 +89,7 @@ pub fn sets(input: &Bundle, question: &Question) -> Result<Sets, Error> {
         (Resource::EVENT, events, false),
         (Resource::NODE, nodes, false),
         (Resource::ATTACHMENT, attachments, false),
+        (Resource::QUOTA, quotas, false),
         (Resource::REVISION, revisions, sets.need_revisions()),
     ];
     for (resource, found, decides) in lacks {

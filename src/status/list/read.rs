@@ -16,13 +16,13 @@ use crate::{
         Cluster, Failure, Listing, Resource,
         objects::{
             AnyObject, AttachmentObject, ClaimObject, ClassObject, EventObject, Meta, NodeObject,
-            PodObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
+            PodObject, QuotaObject, RevisionObject, ServiceObject, SetObject, VolumeObject,
         },
         protobuf::{kinds, object::Message},
         read::{MAX_OTHERS, namespace_deleting, pods_named},
     },
     workload::{
-        Attachment, Claim, Class, Event, Node, Pod, Revision, Service, StatefulSet, Volume,
+        Attachment, Claim, Class, Event, Node, Pod, Quota, Revision, Service, StatefulSet, Volume,
     },
 };
 
@@ -146,6 +146,15 @@ impl Reader<'_> {
                         sets.add_attachment(attachment);
                     }
                 },
+            )
+            .await?;
+        }
+        if self.sets.borrow().need_quotas() {
+            self.rest(
+                self.list(Resource::QUOTA),
+                &kinds::QUOTA,
+                |object: QuotaObject| (named(&object.metadata), Quota::from(object)),
+                |sets, (namespace, quota)| sets.add_quota(&namespace, quota),
             )
             .await?;
         }

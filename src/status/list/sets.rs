@@ -15,7 +15,7 @@ use crate::{
         read::{MAX_OTHERS, is_multi_attach},
     },
     workload::{
-        Attachment, Claim, Class, Event, Facts, Node, Pod, Revision, Selector, Service,
+        Attachment, Claim, Class, Event, Facts, Node, Pod, Quota, Revision, Selector, Service,
         StatefulSet, Unread, Volume, canonical_ordinal, pool::Pool,
     },
 };
@@ -56,6 +56,7 @@ pub struct Sets {
     classes: Vec<Class>,
     nodes: Vec<Node>,
     attachments: Vec<Attachment>,
+    quotas: Named<Quota>,
     /// The namespaces that are going, and since when.
     leaving: HashMap<Box<str>, Timestamp>,
     /// The lists that are not there: nothing is concluded from them.
@@ -210,6 +211,11 @@ impl Sets {
         self.attachments.push(attachment);
     }
 
+    pub fn add_quota(&mut self, namespace: &str, quota: Quota) {
+        let here = self.quotas.entry(namespace.into()).or_default();
+        here.insert(quota.name.as_str().into(), quota);
+    }
+
     /// Notes that a namespace is going.
     pub fn add_leaving(&mut self, namespace: &str, since: Timestamp) {
         self.leaving.insert(namespace.into(), since);
@@ -319,6 +325,11 @@ impl Sets {
         self.members.iter().flat_map(|member| &member.events).any(is_multi_attach)
     }
 
+    /// Whether a quota is said to have no room.
+    pub fn need_quotas(&self) -> bool {
+        self.members.iter().flat_map(|member| &member.events).any(Event::exceeds_quota)
+    }
+
     /// The nodes of pods that should be gone by now.
     pub fn nodes_of_overdue(&self, now: Timestamp) -> Vec<String> {
         let pods = self.members.iter().flat_map(|member| &member.pods);
@@ -345,6 +356,7 @@ impl Sets {
             nodes: is_known(Resource::NODE),
             revisions: is_known(Resource::REVISION),
             attachments: is_known(Resource::ATTACHMENT),
+            quotas: is_known(Resource::QUOTA),
         };
         for member in &self.members {
             let mut facts = self.facts(member, &known);
@@ -388,6 +400,10 @@ impl Sets {
             events: known.events.then(|| member.events.clone()),
             nodes: known.nodes.then(|| self.nodes.clone()),
             attachments: known.attachments.then(|| self.attachments.clone()),
+            quotas: known.quotas.then(|| {
+                let here = self.quotas.get(set.namespace.as_str());
+                here.into_iter().flat_map(HashMap::values).cloned().collect()
+            }),
             namespace_deleting: self.leaving.get(set.namespace.as_str()).copied(),
             server_version: None,
             unread: Vec::new(),
@@ -418,4 +434,5 @@ struct Known {
     nodes: bool,
     revisions: bool,
     attachments: bool,
+    quotas: bool,
 }

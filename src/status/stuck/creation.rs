@@ -2,11 +2,15 @@
 
 use crate::{
     output::text::{age, one_line},
-    workload::{Event, Finding, Rule, Survey, rule},
+    workload::{Event, Exceeded, Finding, Rule, Survey, rule},
 };
 
+/// The longest pause of a controller between two tries, in minutes: 1000 seconds
+/// (client-go, `DefaultTypedControllerRateLimiter`), rounded up.
+const LONGEST_PAUSE: u32 = 17;
+
 pub(super) const RULES: &[&Rule] =
-    &[&NAMESPACE_DELETING, &SET_DELETING, &NAME_TAKEN, &QUOTA, &REFUSED];
+    &[&NAMESPACE_DELETING, &SET_DELETING, &NAME_TAKEN, &QUOTA, &CREATE_WAITS, &REFUSED];
 
 rule!(
     pub(super) NAMESPACE_DELETING,
@@ -51,9 +55,22 @@ rule!(
     Error,
     "A ResourceQuota of the namespace leaves no room for the next pod or claim.",
     "An ordinal has no pod, and the newest FailedCreate event about this set (by uid) names that \
-     pod or its claim and says `exceeded quota`.",
+     pod or its claim and says `exceeded quota`; and the quota that it names has no room now. If it \
+     could not be read, the finding says so.",
     "Raise the quota, or delete what uses it up. The controller tries again by itself, at growing \
      intervals."
+);
+
+rule!(
+    CREATE_WAITS,
+    "STATUS-CREATE-WAITS",
+    Warning,
+    "A ResourceQuota refused the next pod or claim, and has room for it by now. The controller waits \
+     before it tries again: each time twice as long as before, up to 17 minutes.",
+    "The event is that of STATUS-QUOTA. The quota that it names is gone, or what its status says is \
+     used, with what was requested then, is not more than its limit.",
+    "Wait. The controller tries at once when anything about the set changes, such as an annotation \
+     (`kubectl annotate`). Another quota, or another resource of this one, may be in the way then."
 );
 
 rule!(
@@ -171,15 +188,42 @@ fn describe(survey: &Survey, pod: &str, event: &Event) -> Finding {
         format!(" ({} tries, the last {ago} ago)", event.count)
     });
     let set = survey.set;
-    if cause.contains("exceeded quota") {
-        QUOTA
-            .found(set.reference(), format!("{pod} cannot be created: {cause}{tries}"))
-            .hint(format!("kubectl describe resourcequota {}", survey.at()))
+    if event.exceeds_quota() {
+        over_quota(survey, pod, cause, &tries)
     } else {
         REFUSED
             .found(set.reference(), format!("{pod} cannot be created: {cause}{tries}"))
             .hint(format!("kubectl describe sts {} {}", set.name, survey.at()))
     }
+}
+
+/// An event says what was so when the controller tried last. Whether it is still so,
+/// the quota says.
+fn over_quota(survey: &Survey, pod: &str, cause: &str, tries: &str) -> Finding {
+    let set = survey.set;
+    let exceeded = Exceeded::read(cause);
+    let by_now = survey.facts.quotas.as_ref().zip(exceeded).and_then(|(quotas, exceeded)| {
+        let Some(quota) = quotas.iter().find(|quota| quota.name == exceeded.quota) else {
+            return Some((exceeded.quota, "is gone".to_owned()));
+        };
+        let has_room = quota.has_room(exceeded.requested)?;
+        let requested = exceeded.requested;
+        has_room.then(|| (exceeded.quota, format!("has room for {requested} by now")))
+    });
+    if let Some((quota, by_now)) = by_now {
+        let message = format!(
+            "{pod} was refused for quota {quota}{tries}, which {by_now}: the controller tries again \
+             within {LONGEST_PAUSE} minutes"
+        );
+        let line = format!("kubectl stateful status {} {}", set.name, survey.at());
+        return CREATE_WAITS
+            .found(set.reference(), message)
+            .hint(format!("{line} --wait-for ready --timeout 20m"));
+    }
+    let unread = if survey.facts.quotas.is_none() { "; the quota itself was not read" } else { "" };
+    QUOTA
+        .found(set.reference(), format!("{pod} cannot be created: {cause}{tries}{unread}"))
+        .hint(format!("kubectl describe resourcequota {}", survey.at()))
 }
 
 #[cfg(test)]
