@@ -8,6 +8,7 @@ use crate::{
     canary::args::CanaryArgs,
     cluster::ConnectionArgs,
     dns::args::DnsArgs,
+    dump::args::DumpArgs,
     explain::ExplainArgs,
     migrate::{self, args::MigrateArgs},
     orphans::args::OrphansArgs,
@@ -67,6 +68,7 @@ pub enum Command {
     Scale(Box<ScaleArgs>),
     Orphans(Box<OrphansArgs>),
     Migrate(MigrateArgs),
+    Dump(DumpArgs),
     Explain(ExplainArgs),
     Completion(CompletionArgs),
     Version(version::VersionArgs),
@@ -80,7 +82,7 @@ impl Command {
     pub fn is_for_people(&self) -> bool {
         let copies = match self {
             Command::Migrate(args) => matches!(args.verb, migrate::args::Verb::Convert(_)),
-            Command::Completion(_) | Command::Complete(_) => true,
+            Command::Dump(_) | Command::Completion(_) | Command::Complete(_) => true,
             _ => false,
         };
         !copies && matches!(self.format(), Format::Table | Format::Wide)
@@ -97,7 +99,7 @@ impl Command {
             Command::Migrate(args) => args.verb.format(),
             Command::Explain(args) => args.output.format,
             Command::Version(args) => args.output.format,
-            Command::Completion(_) | Command::Complete(_) => Format::Table,
+            Command::Dump(_) | Command::Completion(_) | Command::Complete(_) => Format::Table,
         }
     }
 }

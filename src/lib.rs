@@ -11,6 +11,7 @@ pub mod diagnosis;
 pub mod dns;
 #[cfg(test)]
 mod docs;
+pub mod dump;
 pub mod explain;
 pub mod flags;
 pub mod handover;

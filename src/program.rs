@@ -7,7 +7,7 @@ use clap::{FromArgMatches, error::ErrorKind as Clap};
 use crate::{
     canary,
     cli::{self, Cli, Command},
-    completion, dns, explain, migrate, orphans,
+    completion, dns, dump, explain, migrate, orphans,
     output::{
         Envelope, Error, Exit, Failure, Format, Terminal, layout, switches,
         template::{self, Template},
@@ -58,6 +58,7 @@ fn dispatch(cli: &Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Orphans(args) => block_on(orphans::run::run(args, &cli.connection, terminal)),
         Command::Migrate(args) => block_on(migrate::run::run(args, &cli.connection, terminal)),
         Command::Scale(args) => block_on(scale::run::run(args, &cli.connection, terminal)),
+        Command::Dump(args) => block_on(dump::run(args, &cli.connection, terminal)),
         Command::Explain(args) => explain::print(args, terminal),
         Command::Completion(args) => completion::script(args, terminal),
         Command::Version(args) => version::print(args, terminal),

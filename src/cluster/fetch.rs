@@ -4,8 +4,9 @@
 //! is concluded from it.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::{Cluster, Failure, Listing, Object, objects::List};
+use super::{Cluster, Failure, Listing, Object, objects::List, pages::PAGE_SIZE};
 use crate::workload::Unread;
 
 /// A list, or why there is none.
@@ -104,6 +105,40 @@ impl Cluster {
                 Ok(Listed::Unread(Unread { resource: listing.resource().name(), why }))
             }
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Reads a list in pages, each object as the server sends it, if we have permission to.
+    /// A list that expires between two pages is read again at once.
+    ///
+    /// # Errors
+    /// Any [`Failure`] except a 403.
+    pub async fn whole(&self, listing: Listing) -> Result<Listed<Value>, Failure> {
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = listing.clone().limit(PAGE_SIZE).page(&next);
+            let list: List<Value> = match self.get(&page.path()).await {
+                Ok(list) => list,
+                Err(Failure::Gone(_)) if !next.is_empty() => {
+                    return self.list_if_allowed(&listing).await;
+                }
+                Err(Failure::Forbidden(rejection)) => {
+                    let why = rejection.status.message.clone();
+                    return Ok(Listed::Unread(Unread { resource: listing.resource().name(), why }));
+                }
+                Err(Failure::NoSuchApi(rejection)) => {
+                    let why = rejection.unserved();
+                    return Ok(Listed::Unread(Unread { resource: listing.resource().name(), why }));
+                }
+                Err(failure) => return Err(failure),
+            };
+            items.extend(list.items.unwrap_or_default());
+            next = list.metadata.next;
+            if next.is_empty() {
+                let resource_version = list.metadata.resource_version;
+                return Ok(Listed::Items { items, resource_version });
+            }
         }
     }
 

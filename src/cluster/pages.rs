@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The page size of kubectl and client-go.
-const PAGE_SIZE: usize = 500;
+pub(super) const PAGE_SIZE: usize = 500;
 
 /// A page of a list.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use stream::each;
+pub use stream::{Seen, each};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,29 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Bundle {
     objects: Vec<Object>,
+    /// The kinds that the input has a list of (`PodList`), even if it is empty: they
+    /// were read.
+    listed: Vec<Listed>,
+}
+
+/// A kind of which the input has a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    api_version: String,
+    kind: String,
+}
+
+impl Listed {
+    /// `None` for a list of anything, which is what kubectl writes.
+    fn of(api_version: &str, list_kind: &str) -> Option<Listed> {
+        let kind = list_kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
+        Some(Listed { api_version: api_version.to_owned(), kind: kind.to_owned() })
+    }
+
+    /// Whether it is a list of this kind, in any version of the API.
+    pub fn is(&self, kind: Resource) -> bool {
+        kind.is_of(&self.api_version, &self.kind)
+    }
 }
 
 /// An object and where it comes from.
@@ -171,6 +194,7 @@ impl Bundle {
             let Some(Value::Array(items)) = body.get_mut("items").map(Value::take) else {
                 return Ok(());
             };
+            self.listed.extend(Listed::of(&api_version, &kind));
             for (index, item) in items.into_iter().enumerate() {
                 let origin = format!("{origin}, item {}", index + 1);
                 self.add_item(item, &api_version, &kind, &origin)?;
@@ -266,11 +290,12 @@ impl Bundle {
         self.objects.iter()
     }
 
-    /// The objects of a kind in all namespaces; `None` if there are none.
+    /// The objects of a kind in all namespaces; `None` if the input has none and no
+    /// list of them.
     pub fn all(&self, kind: Resource) -> Option<impl Iterator<Item = &Object>> {
         let mut found = self.objects.iter().filter(move |one| one.is(kind)).peekable();
-        found.peek()?;
-        Some(found)
+        let was_read = found.peek().is_some() || self.listed.iter().any(|list| list.is(kind));
+        was_read.then_some(found)
     }
 
     /// The same, as raw objects.

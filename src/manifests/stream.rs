@@ -9,11 +9,18 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::{Bundle, Object, Text, malformed, no_object, texts, yaml};
+use super::{Bundle, Listed, Object, Text, malformed, no_object, texts, yaml};
 use crate::output::Error;
 
-/// What is done with each object.
-pub type Visit<'a> = &'a mut dyn FnMut(&Object) -> Result<(), Error>;
+/// What is met in the input.
+pub enum Seen<'a> {
+    Object(&'a Object),
+    /// A list of one kind. Its objects follow, if it has any.
+    List(&'a Listed),
+}
+
+/// What is done with it.
+pub type Visit<'a> = &'a mut dyn FnMut(Seen<'_>) -> Result<(), Error>;
 
 /// Visits every object of these files, folders and `-`, in the order of the input.
 ///
@@ -37,7 +44,12 @@ fn in_text(text: &str, origin: &str, visit: Visit<'_>) -> Result<(), Error> {
     }
     let mut bundle = Bundle::default();
     bundle.add_text(text, origin)?;
-    bundle.objects.iter().try_for_each(visit)
+    visit_all(&bundle, visit)
+}
+
+fn visit_all(bundle: &Bundle, visit: Visit<'_>) -> Result<(), Error> {
+    bundle.listed.iter().map(Seen::List).try_for_each(&mut *visit)?;
+    bundle.objects.iter().map(Seen::Object).try_for_each(visit)
 }
 
 /// `bounds` are where the items begin, and where the last one ends.
@@ -48,6 +60,7 @@ fn in_yaml(
     origin: &str,
     visit: Visit<'_>,
 ) -> Result<(), Error> {
+    visit_head(head, visit)?;
     let last = bounds.len() - 1;
     for first in (0..last).step_by(AT_ONCE) {
         let part = &text[bounds[first]..bounds[(first + AT_ONCE).min(last)]];
@@ -97,7 +110,11 @@ fn of_item(origin: &str, place: usize) -> String {
 fn visit_item(item: Value, head: &Head, origin: &str, visit: Visit<'_>) -> Result<(), Error> {
     let mut one = Bundle::default();
     one.add_item(item, &head.api_version, &head.kind, origin)?;
-    one.objects.iter().try_for_each(visit)
+    visit_all(&one, visit)
+}
+
+fn visit_head(head: &Head, visit: Visit<'_>) -> Result<(), Error> {
+    Listed::of(&head.api_version, &head.kind).iter().map(Seen::List).try_for_each(visit)
 }
 
 /// Splits a list as kubectl writes it in YAML: its items begin with a dash at the edge,
@@ -131,6 +148,7 @@ fn split(text: &str) -> Option<(Head, Vec<usize>)> {
 }
 
 fn in_json(text: &str, head: &Head, origin: &str, visit: Visit<'_>) -> Result<(), Error> {
+    visit_head(head, visit)?;
     let mut failed = None;
     let list = List { head, origin, visit, failed: &mut failed };
     let read = list.deserialize(&mut serde_json::Deserializer::from_str(text));
@@ -213,8 +231,11 @@ mod tests {
 
     fn seen(text: &str) -> Vec<String> {
         let mut seen = Vec::new();
-        let mut note = |object: &Object| {
-            seen.push(format!("{} {}", object.kind, object.name()));
+        let mut note = |what: Seen<'_>| {
+            seen.push(match what {
+                Seen::Object(object) => format!("{} {}", object.kind, object.name()),
+                Seen::List(list) => format!("all {}", list.kind),
+            });
             Ok(())
         };
         in_text(text, "dump", &mut note).expect("objects");
@@ -243,11 +264,19 @@ mod tests {
             yaml.replace("kind: List", "kind: Odd"),
             odd.to_owned(),
             r#"{"apiVersion":"v1","kind":"List","items":[]}"#.to_owned(),
+            r#"{"apiVersion":"v1","kind":"PodList","items":[]}"#.to_owned(),
+            format!(r#"{{"apiVersion":"v1","kind":"List","items":[{item},{typed}]}}"#),
+            yaml.replace("- apiVersion", "- apiVersion: v1\n  kind: EventList\n  items: []\n- apiVersion"),
         ] {
             let mut whole = Bundle::default();
             whole.add_text(&text, "dump").expect("objects");
+            let lists = whole.listed.iter().map(|list| format!("all {}", list.kind));
             let objects = whole.objects().map(|one| format!("{} {}", one.kind, one.name()));
-            assert_eq!(seen(&text), objects.collect::<Vec<_>>(), "{text}");
+            let mut wanted: Vec<String> = lists.chain(objects).collect();
+            let mut seen = seen(&text);
+            wanted.sort();
+            seen.sort();
+            assert_eq!(seen, wanted, "{text}");
         }
     }
 

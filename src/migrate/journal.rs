@@ -30,8 +30,7 @@ pub use crate::workload::MIGRATION_MARK as ANNOTATION;
 /// On a new claim that has all its data, and on what fills it: the state of the
 /// Deployments that the data is from.
 pub const FILLED: &str = "kubectl-stateful.dev/filled";
-/// A label of every journal, so that they can be listed.
-pub const LABEL: &str = "kubectl-stateful.dev/journal";
+pub use crate::workload::JOURNAL_LABEL as LABEL;
 
 /// The format that this program writes, and the newest that it reads.
 const FORMAT: u8 = 1;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cluster::Resource,
-    manifests::{Bundle, Object, absent, each},
+    manifests::{Bundle, Object, Seen, absent, each},
     output::{Error, Exit},
     workload::pool::Pool,
 };
@@ -40,7 +40,13 @@ const KINDS: [Kind; 14] = [
 /// namespace.
 pub fn read(paths: &[String], namespace: Option<&str>, complete: bool) -> Result<Facts, Error> {
     let mut reader = Reader::new(namespace);
-    each(paths, &mut |object| reader.add(object))?;
+    each(paths, &mut |seen| match seen {
+        Seen::Object(object) => reader.add(object),
+        Seen::List(list) => {
+            reader.kinds.extend(KINDS.into_iter().filter(|kind| list.is(kind.resource())));
+            Ok(())
+        }
+    })?;
     reader.finish(complete)
 }
 

@@ -35,9 +35,9 @@ pub use record::{Unusable, record_of, remove_annotation};
 pub use reference::{Reference, WrongReference};
 pub use selector::{Expression, Selector, contains_all};
 pub use set::{
-    CANARY_ANNOTATION, ClaimTemplate, Container, FieldManager, MIGRATION_MARK, Operation,
-    PodManagement, PodTemplate, Probe, ProbeKind, Retention, SCALE_ANNOTATION, SetStatus,
-    StatefulSet, Strategy, canonical_ordinal,
+    CANARY_ANNOTATION, ClaimTemplate, Container, FieldManager, JOURNAL_LABEL, MIGRATION_MARK,
+    Operation, PodManagement, PodTemplate, Probe, ProbeKind, Retention, SCALE_ANNOTATION,
+    SetStatus, StatefulSet, Strategy, canonical_ordinal,
 };
 pub use snapshot::{SNAPSHOT_GROUP, SnapshotClass, Snapshots, snapshot_of, snapshot_state};
 pub use storage::{

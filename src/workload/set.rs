@@ -13,6 +13,8 @@ pub const CANARY_ANNOTATION: &str = "kubectl-stateful.dev/canary";
 /// Marks objects that a migration has created or changed, as an annotation or a
 /// label; on a set it is a label.
 pub const MIGRATION_MARK: &str = "kubectl-stateful.dev/migration";
+/// A label of the ConfigMap with the journal of a migration.
+pub const JOURNAL_LABEL: &str = "kubectl-stateful.dev/journal";
 /// On a set: what a scaling of this program keeps between two runs.
 pub const SCALE_ANNOTATION: &str = "kubectl-stateful.dev/scale";
 

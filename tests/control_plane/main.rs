@@ -8,6 +8,7 @@ mod canary;
 mod change;
 mod convert;
 mod dns;
+mod dump;
 mod errors;
 mod kubeconfig;
 mod migrate;

@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "dns explain web",
     "migrate plan deploy/app",
     "migrate run deploy/app --dry-run",
+    "dump",
 ];
 
 /// Whether it is about objects that the answer depends on. Discovery is open to

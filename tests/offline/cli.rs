@@ -70,6 +70,7 @@ fn helps() {
         &["orphans", "adopt", "--help"],
         &["migrate", "--help"],
         &["migrate", "convert", "--help"],
+        &["dump", "-h"],
         &["explain", "-h"],
         &["explain", "scale-destroys-data"],
         &["completion", "-h"],

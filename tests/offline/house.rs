@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 10] = [
     &["cluster"],
     &["manifests", "steps", "diagnosis"],
     &["flags", "handover"],
-    &["status", "canary", "dns", "migrate", "orphans", "scale", "version"],
+    &["status", "canary", "dns", "migrate", "orphans", "scale", "dump", "version"],
     &["explain"],
     &["cli"],
     &["completion"],
