@@ -13,7 +13,7 @@ use crate::{
     output::text::{count, list},
     workload::{
         Finding, Manager, ManagerKind, Pod, PodTemplate, Revision, Severity, Strategy, Survey,
-        Unusable, managers, rollout::Template,
+        Unusable, managers, rollout::Template, version_numbers,
     },
 };
 
@@ -409,7 +409,7 @@ fn server(survey: &Survey, found: &mut Vec<Finding>) {
     let Some(version) = &survey.facts.server_version else { return };
     // The controller promoted the revision on status.replicas alone; fixed in
     // 1.27.8 and 1.28.4 (kubernetes #120731, picks #121396 and #121395).
-    let defective = match numbers(version) {
+    let defective = match version_numbers(version) {
         Some((1, 27, patch)) => patch < 8,
         Some((1, 28, patch)) => patch < 4,
         _ => false,
@@ -418,15 +418,6 @@ fn server(survey: &Survey, found: &mut Vec<Finding>) {
         let message = format!("the server is {version}");
         found.push(rules::PROMOTION_BUG.found(survey.set.reference(), message));
     }
-}
-
-/// `v1.28.3-gke.100` as numbers.
-pub fn numbers(version: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = version.strip_prefix('v')?.splitn(3, '.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.parse().ok()?;
-    let patch: String = parts.next()?.chars().take_while(char::is_ascii_digit).collect();
-    Some((major, minor, patch.parse().ok()?))
 }
 
 /// The containers of the new template that count as Ready the moment they run.
@@ -461,18 +452,5 @@ pub fn stable_revision<'a>(survey: &Survey<'a>, record: Option<&Record>) -> Opti
     match record {
         Some(record) => survey.facts.revision(&record.stable),
         None => survey.facts.revision(stable_of(survey)?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_with_and_without_a_vendor_are_read() {
-        assert_eq!(numbers("v1.28.3"), Some((1, 28, 3)));
-        assert_eq!(numbers("v1.27.7-gke.1056000"), Some((1, 27, 7)));
-        assert_eq!(numbers("v1.34.4+rke2r1"), Some((1, 34, 4)));
-        assert_eq!(numbers("unknown"), None);
     }
 }

@@ -140,12 +140,13 @@ impl Failure {
 
 impl Rejection {
     /// The command that lists all objects of this kind: a name that was not
-    /// found is misspelt, or is in another namespace.
+    /// found is misspelt, or is in another namespace, where there are namespaces.
     fn list_command(&self) -> String {
         let details = self.status.details.as_ref();
         let (kind, group) = details.map_or(("all", ""), |d| (d.kind.as_str(), d.group.as_str()));
         let dot = if group.is_empty() { "" } else { "." };
-        self.request_line.with_flags(format!("kubectl get {kind}{dot}{group} --all-namespaces"))
+        let everywhere = if self.request_line.is_namespaced() { " --all-namespaces" } else { "" };
+        self.request_line.with_flags(format!("kubectl get {kind}{dot}{group}{everywhere}"))
     }
 }
 
@@ -153,6 +154,13 @@ impl RequestLine {
     /// For failures without a request.
     pub(super) fn unknown() -> RequestLine {
         RequestLine { method: Method::GET, path: "/".to_owned(), flags: Arc::default() }
+    }
+
+    /// Whether it is about something in a namespace, and not about that itself.
+    fn is_namespaced(&self) -> bool {
+        let path = self.path.split(['?']).next().unwrap_or_default();
+        let mut parts = path.split('/').skip_while(|part| *part != "namespaces");
+        parts.nth(2).is_some_and(|kind| !kind.is_empty())
     }
 
     /// The `kubectl auth can-i` command for this request.
@@ -433,6 +441,17 @@ mod tests {
             "The StatefulSet \"web\" is invalid:\n* spec: x\n* a.b: y"
         );
         assert_eq!(sentence(&status(422, "Invalid", "m", "{}")), "The request is invalid: m");
+    }
+
+    #[test]
+    fn what_is_in_no_namespace_is_looked_for_in_none() {
+        let listed = |path: &str| request(Method::GET, path).is_namespaced();
+        assert!(
+            listed("/api/v1/namespaces/db/pods/web-0") && listed("/api/v1/namespaces/db/pods?a=b")
+        );
+        for path in ["/api/v1/namespaces/db", "/api/v1/namespaces", "/api/v1/persistentvolumes/a"] {
+            assert!(!listed(path), "{path}");
+        }
     }
 
     #[test]

@@ -105,11 +105,10 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
     // lists need its selector.
     let status = scope == Scope::Status;
     let moves = !status;
-    let (set, groups, server_version) = tokio::join!(
-        cluster.read::<SetObject>(&set),
-        api_groups(cluster),
-        server_version(scope == Scope::Rollout, cluster),
-    );
+    let (set, groups, server_version) =
+        tokio::join!(cluster.read::<SetObject>(&set), api_groups(cluster), async {
+            if scope == Scope::Rollout { server_version(cluster).await } else { None }
+        },);
     let (set, groups) = (StatefulSet::from(set?), groups?);
     let Lists { pods, revisions, claims, events, budgets, .. } = Lists::of(&set);
     let services = Resource::SERVICE.within(namespace);
@@ -433,6 +432,26 @@ pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
     Ok(all.into_iter().map(Into::into).collect())
 }
 
+/// The pods of the namespace with these names, whoever has made them. That takes the
+/// right to list pods, and no other.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn pods_called(cluster: &Cluster, names: &[String]) -> Result<Vec<Pod>, Failure> {
+    if names.len() > MAX_OTHERS {
+        let names: HashSet<&String> = names.iter().collect();
+        let mut all = pods(cluster).await?;
+        all.retain(|pod| names.contains(&pod.name));
+        return Ok(all);
+    }
+    let one = async |name: &String| {
+        let listing = Resource::POD.within(cluster.namespace()).named(name);
+        cluster.list::<PodObject>(&listing).await
+    };
+    let found = try_join_all(names.iter().map(one)).await?;
+    Ok(found.into_iter().flatten().map(Into::into).collect())
+}
+
 /// Reads a list if it is needed; otherwise it is empty.
 async fn list_if<T: serde::de::DeserializeOwned>(
     needed: bool,
@@ -462,14 +481,11 @@ pub async fn api_groups(cluster: &Cluster) -> Result<Vec<String>, Failure> {
 }
 
 /// The Kubernetes version. Everyone may read it; failing to is not an error.
-async fn server_version(needed: bool, cluster: &Cluster) -> Option<String> {
+pub async fn server_version(cluster: &Cluster) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Version {
         git_version: String,
-    }
-    if !needed {
-        return None;
     }
     let version: Version = cluster.get("/version").await.ok()?;
     Some(version.git_version)

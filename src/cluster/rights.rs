@@ -15,6 +15,15 @@ pub struct Right {
     pub subresource: &'static str,
 }
 
+impl Right {
+    /// The `kubectl auth can-i` command that asks for it.
+    pub fn can_i(self, namespace: &str, flags: &str) -> String {
+        let Right { verb, resource, subresource } = self;
+        let namespace = Some(namespace).filter(|_| resource.namespaced);
+        can_i(verb, &resource.name(), subresource, namespace, flags)
+    }
+}
+
 /// The permissions that we lack, in the form of `kubectl auth can-i`.
 ///
 /// # Errors
@@ -69,22 +78,33 @@ pub fn can_i_of(message: &str, flags: &str) -> Option<String> {
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, rest) = rest.split_once("\" in API group \"")?;
     let (group, rest) = rest.split_once('"')?;
-    let (resource, subresource) = match resource.split_once('/') {
-        Some((resource, subresource)) => (resource, format!(" --subresource={subresource}")),
-        None => (resource, String::new()),
-    };
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let group = if group.is_empty() { String::new() } else { format!(".{group}") };
     let namespace = rest.split_once("in the namespace \"").and_then(|(_, rest)| {
         let (namespace, _) = rest.split_once('"')?;
         Some(namespace)
     });
+    Some(can_i(verb, &format!("{resource}{group}"), subresource, namespace, flags))
+}
+
+fn can_i(
+    verb: &str,
+    resource: &str,
+    subresource: &str,
+    namespace: Option<&str>,
+    flags: &str,
+) -> String {
     let scope = match namespace {
         Some(namespace) => format!(" -n {}", shell_quoted(namespace)),
         None if matches!(verb, "list" | "watch") => " --all-namespaces".to_owned(),
         None => String::new(),
     };
-    let right = format!("{} {}", shell_quoted(verb), shell_quoted(&format!("{resource}{group}")));
-    Some(format!("kubectl auth can-i {right}{subresource}{scope}{flags}"))
+    let subresource = match subresource {
+        "" => String::new(),
+        subresource => format!(" --subresource={subresource}"),
+    };
+    let right = format!("{} {}", shell_quoted(verb), shell_quoted(resource));
+    format!("kubectl auth can-i {right}{subresource}{scope}{flags}")
 }
 
 #[cfg(test)]

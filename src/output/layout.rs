@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Error, Paint, Palette, Terminal,
-    text::{one_line, verbatim, width, wrap},
+    text::{one_line, verbatim, width, width_styled, wrap},
 };
 use crate::workload::{Finding, Severity, Unread};
 
@@ -12,6 +12,9 @@ use crate::workload::{Finding, Severity, Unread};
 pub const NARROW: usize = 100;
 /// The width of the label column in front of the text.
 const LABEL: usize = 7;
+
+/// What is between the parts of a title.
+const GAP: &str = "    ";
 
 /// How to lay out an answer.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +85,22 @@ pub fn unread(unread: &[Unread], look: Look) -> Vec<String> {
     unread.iter().flat_map(line).collect()
 }
 
+/// The parts of a title, which may have styles, apart from each other, on as many lines as
+/// they take.
+pub fn title(parts: &[String], columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(last) if width_styled(last) + GAP.len() + width_styled(part) <= columns => {
+                last.push_str(GAP);
+                last.push_str(part);
+            }
+            _ => lines.push(part.clone()),
+        }
+    }
+    lines
+}
+
 /// A label, padded to its column.
 pub fn label(word: &str, paint: Paint, look: Look) -> String {
     look.palette.paint(paint, &format!("{word:<LABEL$}"))
@@ -148,6 +167,16 @@ mod tests {
         );
         // Prose about a command is prose.
         assert_eq!(lines(&"as kubectl does ".repeat(6)).len(), 2);
+    }
+
+    #[test]
+    fn a_title_takes_the_lines_that_it_needs() {
+        let bold = format!("set {}", Palette::PLAIN.paint(Paint::Bold, "\u{1b}[1mweb\u{1b}[0m"));
+        let parts = [bold.clone(), "3 → 2".to_owned(), "Parallel, whenScaled Retain".to_owned()];
+        assert_eq!(title(&parts, 80), [parts.join("    ")]);
+        assert_eq!(title(&parts, 40), [parts[..2].join("    "), parts[2].clone()]);
+        assert_eq!(title(&parts, 16), [parts[..2].join("    "), parts[2].clone()], "styles");
+        assert_eq!(title(&parts, 5), parts, "a part is never cut");
     }
 
     #[test]

@@ -109,8 +109,8 @@ pub fn clip(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// The same for a line with styles, which take no columns.
-pub fn clip_styled(line: &str, columns: usize) -> Cow<'_, str> {
+/// The pieces of a line, each with the style that begins or ends after it.
+fn styled(line: &str) -> Vec<(&str, &str)> {
     let mut pieces = Vec::new();
     let mut rest = line;
     while let Some(at) = rest.find('\u{1b}') {
@@ -120,7 +120,18 @@ pub fn clip_styled(line: &str, columns: usize) -> Cow<'_, str> {
         rest = &style[end..];
     }
     pieces.push((rest, ""));
-    if pieces.iter().map(|(text, _)| width(text)).sum::<usize>() <= columns {
+    pieces
+}
+
+/// The columns that a line with styles takes: they take none.
+pub fn width_styled(line: &str) -> usize {
+    styled(line).iter().map(|(text, _)| width(text)).sum()
+}
+
+/// As [`clip`], for a line with styles, which take no columns.
+pub fn clip_styled(line: &str, columns: usize) -> Cow<'_, str> {
+    let pieces = styled(line);
+    if width_styled(line) <= columns {
         return Cow::Borrowed(line);
     }
     let mut room = columns;

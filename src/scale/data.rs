@@ -10,12 +10,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
-    preview::{Disk, Fate, Ordinal, Way},
+    preview::{Disk, Fate, Ordinal, Way, disk_of},
     rules,
 };
 use crate::{
-    output::text::list,
+    output::text::{age, list},
     workload::{Claim, Finding, Pod, Retention, StatefulSet, Volume, VolumeSeen, has_volume},
 };
 
@@ -46,7 +48,8 @@ pub struct Now {
     /// The volumes that were asked for, `None` where there is none. Those that
     /// may not be read are missing.
     pub volumes: BTreeMap<String, Option<Volume>>,
-    /// The pods of the namespace, where [`Disk::is_mounted_again`].
+    /// The pods with the names of the ordinals that come, and all of the namespace where
+    /// [`Disk::is_mounted_again`].
     pub pods: Vec<Pod>,
     /// Which volume is attached where, as far as that may be read, in the same case.
     pub attached: BTreeMap<String, String>,
@@ -69,11 +72,18 @@ pub fn claims_wanted(items: &[&Ordinal]) -> Vec<String> {
     disks.filter(|disk| disk.fate != Fate::Ephemeral).map(|disk| disk.claim.clone()).collect()
 }
 
-/// The volumes on which what was agreed to depends. A claim that stays keeps its
-/// volume, whatever its policy.
+/// The names of the ordinals that come: nobody else may have a pod of that name.
+pub fn names_wanted(items: &[&Ordinal]) -> Vec<String> {
+    let come = items.iter().filter(|item| item.class == Way::Comes);
+    come.map(|item| item.name.clone()).collect()
+}
+
+/// The volumes on which what was agreed to depends, and of which is said what becomes of
+/// them where it does not hold.
 pub fn volumes_wanted(items: &[&Ordinal]) -> Vec<String> {
-    let disks = items.iter().flat_map(|item| &item.claims);
-    let depends = |disk: &&Disk| matches!(disk.fate, Fate::ClaimGoes | Fate::NoVolume);
+    let leave = items.iter().filter(|item| item.class == Way::Leaves);
+    let disks = leave.flat_map(|item| &item.claims);
+    let depends = |disk: &&Disk| disk.fate != Fate::Ephemeral;
     disks.filter(depends).filter_map(|disk| disk.volume.clone()).collect()
 }
 
@@ -100,6 +110,11 @@ pub enum Verdict {
 /// Whether what was agreed to still holds for these ordinals. `shared` is whether
 /// claims may be mounted that other pods use.
 pub fn judge(set: &StatefulSet, items: &[&Ordinal], now: &Now, shared: bool) -> Verdict {
+    let names = names_wanted(items);
+    let named = now.pods.iter().filter(|pod| names.contains(&pod.name));
+    if let Some((_, taken)) = named.into_iter().find_map(|pod| name_taken(set, pod)) {
+        return Verdict::Stop(taken);
+    }
     let disks = || items.iter().flat_map(|item| item.claims.iter().map(move |disk| (*item, disk)));
     for (item, disk) in disks() {
         let why = match item.class {
@@ -130,6 +145,18 @@ pub fn judge(set: &StatefulSet, items: &[&Ordinal], now: &Now, shared: bool) -> 
     owned.unwrap_or(Verdict::Go)
 }
 
+/// The finding for a pod of somebody else that has a name which the set needs.
+pub fn name_taken<'a>(set: &StatefulSet, pod: &'a Pod) -> Option<(&'a str, Finding)> {
+    let taken = set.name_taken(pod)?;
+    let what = if pod.is_terminating() {
+        "it is being deleted: wait until it is gone"
+    } else {
+        "delete it, or rename what makes it"
+    };
+    let finding = rules::NAME_TAKEN.found(format!("pod/{}", pod.name), format!("{taken}; {what}"));
+    Some((&pod.name, finding))
+}
+
 /// Whether the pod of this ordinal owns the claim: then it is deleted with it.
 fn is_owned(claim: &Claim, item: &Ordinal) -> bool {
     claim.owners.iter().any(|owner| owner.kind == "Pod" && owner.name == item.name)
@@ -154,14 +181,14 @@ fn no_longer_leaves(set: &StatefulSet, item: &Ordinal, disk: &Disk, now: &Now) -
     if disk.uid.as_ref().is_some_and(|uid| *uid != claim.uid) {
         return Some(format!("claim {} was deleted and created again", disk.claim));
     }
-    let fate = when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref()));
+    let fate = fate_now(disk, claim, keeps, now);
     if fate.loss() <= disk.fate.loss() {
         return None;
     }
     let why = match (claim.deleting, keeps) {
         (Some(_), _) => format!("claim {} is being deleted", disk.claim),
         (None, false) => format!("whenScaled of {} is Delete", set.name),
-        (None, true) => format!("claim {} has changed", disk.claim),
+        (None, true) => format!("claim {} has lost its volume", disk.claim),
     };
     Some(format!(
         "{why}: with {}, {} would be: {}; the plan said: {agreed}",
@@ -263,17 +290,12 @@ pub fn outcome(item: &mut Ordinal, now: &Now, keeps: bool) -> Vec<Finding> {
         let claim = now.claim(&disk.claim).filter(|claim| disk.uid.as_ref() == Some(&claim.uid));
         let why = match (item.class, promised) {
             (Way::Leaves, Fate::Kept | Fate::UntilClaimGoes | Fate::ClaimGoes) => {
-                let volume = now.volume(disk.volume.as_ref());
                 disk.fate = match claim {
                     Some(claim) => {
                         let keeps = keeps && !is_owned(claim, item) && promised != Fate::ClaimGoes;
-                        match when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref())) {
-                            // It had one when this began.
-                            Fate::NoVolume => of_gone_claim(disk, volume),
-                            fate => fate,
-                        }
+                        fate_now(disk, claim, keeps, now)
                     }
-                    None => of_gone_claim(disk, volume),
+                    None => of_gone_claim(disk, now.volume(disk.volume.as_ref())),
                 };
                 (disk.fate.loss() > promised.loss()).then(|| what_is_left(disk, claim, promised))
             }
@@ -292,6 +314,17 @@ pub fn outcome(item: &mut Ordinal, now: &Now, keeps: bool) -> Vec<Finding> {
     broken
 }
 
+/// What becomes of a disk whose claim is there, by what was read just now.
+fn fate_now(disk: &Disk, claim: &Claim, keeps: bool, now: &Now) -> Fate {
+    match when_pod_leaves(keeps, claim, now.volume(claim.volume.as_ref())) {
+        // It had one when this began.
+        Fate::NoVolume if disk.volume.is_some() && disk.fate != Fate::NoVolume => {
+            of_gone_claim(disk, now.volume(disk.volume.as_ref()))
+        }
+        fate => fate,
+    }
+}
+
 /// What has become of the data of a claim that is gone.
 fn of_gone_claim(disk: &Disk, volume: VolumeSeen) -> Fate {
     match volume {
@@ -308,6 +341,50 @@ fn of_gone_claim(disk: &Disk, volume: VolumeSeen) -> Fate {
         VolumeSeen::Gone => Fate::Destroyed,
         VolumeSeen::Unread => Fate::Unknown,
     }
+}
+
+/// What a new claim of an ordinal that has come has got: a disk that was made for it, or
+/// one of the volumes that were there `before`, which is told. `flags` are those of a line
+/// to type.
+pub fn what_came(
+    item: &mut Ordinal,
+    now: &Now,
+    before: &[Volume],
+    at: Timestamp,
+    flags: &str,
+) -> Vec<Finding> {
+    let mut told = Vec::new();
+    let name = &item.name;
+    let new = |disk: &&mut Disk| matches!(disk.fate, Fate::New | Fate::SetAside);
+    for disk in item.claims.iter_mut().filter(new) {
+        let claim = now.claim(&disk.claim);
+        let older = claim.and_then(|claim| {
+            before.iter().find(|volume| claim.volume.as_ref() == Some(&volume.name))
+        });
+        if let Some(volume) = older {
+            let made = volume.created.map_or_else(String::new, |created| {
+                format!(", made {} ago", age(at.duration_since(created)))
+            });
+            let message = format!(
+                "{name} is not on a new disk: claim {} is bound to volume {}, which was there \
+                 before this scaling{made}; what was on it is not known",
+                disk.claim, volume.name
+            );
+            let hint = format!("kubectl describe pv {}{flags}", volume.name);
+            told.push(rules::OLD_VOLUME.found(on(disk), message).hint(hint));
+        }
+        // Of one that was set aside, the old disk is told.
+        if disk.fate == Fate::New {
+            match claim {
+                Some(claim) => {
+                    let fate = if older.is_some() { Fate::Found } else { Fate::New };
+                    *disk = disk_of(claim, older, fate);
+                }
+                None => disk.fate = Fate::Absent,
+            }
+        }
+    }
+    told
 }
 
 /// The finding for a claim that was set aside, and is not there under its other

@@ -117,6 +117,13 @@ impl<'a> State<'a> {
         self.survey.set.pod_management == PodManagement::OrderedReady
     }
 
+    /// The pod that the controller has yet to make, where ordinals come.
+    pub fn missing(&self) -> Option<&str> {
+        let comes = self.record.to > self.record.from && self.survey.pods_known;
+        let mut slots = self.survey.slots.iter().filter(|_| comes);
+        slots.find(|slot| slot.pod.is_none()).map(|slot| slot.name.as_str())
+    }
+
     /// The lowest ordinal below index `replicas` that is not available.
     fn unavailable(&self, replicas: u32) -> Option<&Slot<'a>> {
         let set = self.survey.set;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::data;
 use crate::workload::{
-    Claim, Class, Finding, Pod, Retention, Slot, SlotClaim, Survey, VolumeSeen, digest,
+    Claim, Class, Finding, Pod, Retention, Slot, SlotClaim, Survey, Volume, VolumeSeen, digest,
 };
 
 /// The options that decide what becomes of the disks.
@@ -115,6 +115,8 @@ pub enum Fate {
     Absent,
     /// There is no claim yet; a new one is made.
     New,
+    /// At the end: the new claim has got a volume that was there before.
+    Found,
     /// An old claim is mounted again.
     Mounted,
     /// At the end: what has become of it could not be read.
@@ -137,6 +139,7 @@ impl Fate {
             Fate::Ephemeral => "ephemeral: deleted with its pod",
             Fate::Absent => "no claim",
             Fate::New => "new",
+            Fate::Found => "an older volume",
             Fate::Mounted => "mounted again",
             Fate::NotRead => "not read",
             Fate::SetAside => "set aside",
@@ -267,6 +270,11 @@ fn comes(survey: &Survey, request: &ScaleRequest, index: u32) -> Ordinal {
         disk(&SlotClaim { name, claim, volume }, fate)
     });
     ordinal(survey, Way::Comes, number, None, disks.collect())
+}
+
+/// The disk that an ordinal which has come has now, by its new claim.
+pub fn disk_of(claim: &Claim, volume: Option<&Volume>, fate: Fate) -> Disk {
+    disk(&SlotClaim { name: claim.name.clone(), claim: Some(claim), volume }, fate)
 }
 
 fn ordinal(

@@ -173,7 +173,8 @@ pub fn render(
 
 /// The plan of a scale operation.
 pub fn plan(view: &View, findings: &[Finding], look: Look) -> String {
-    let mut lines = vec![header(view, look), String::new()];
+    let mut lines = header(view, look);
+    lines.push(String::new());
     lines.extend(ordinals(&view.preview, look));
     lines.extend(found(findings, "refused", look));
     lines.push(String::new());
@@ -191,7 +192,8 @@ pub fn plan(view: &View, findings: &[Finding], look: Look) -> String {
 
 /// The live view: a line for each ordinal, and what the run waits for.
 pub fn live(view: &View, survey: &Survey, waiting: &str, look: Look) -> String {
-    let mut lines = vec![header(view, look), String::new()];
+    let mut lines = header(view, look);
+    lines.push(String::new());
     let mut rows = vec![["POD", "STATE", "NODE"].map(str::to_owned).to_vec()];
     for slot in survey.slots.iter().chain(&survey.leaving) {
         let state = slot.pod.map_or_else(|| "Missing".to_owned(), crate::workload::Pod::state);
@@ -209,31 +211,37 @@ pub fn live(view: &View, survey: &Survey, waiting: &str, look: Look) -> String {
 fn end(view: &View, exit: Exit, findings: &[Finding], look: Look) -> String {
     let name =
         look.palette.paint(Paint::Bold, &one_line(&format!("{}/{}", view.namespace, view.name)));
+    let data = match () {
+        () if has(findings, &[&rules::NOT_KEPT]) => ", data NOT KEPT",
+        () if has(findings, &[&rules::UNREAD]) => ", data not read",
+        () => "",
+    };
     let (paint, what) = match exit {
         Exit::Done if view.preview.from == view.replicas => {
             (Paint::Green, format!("{} already", count_replicas(view.replicas)))
         }
         Exit::Done => (Paint::Green, format!("scaled {} → {}", view.preview.from, view.replicas)),
         // The set is as it was to be, and the disks are not.
-        Exit::Conflict | Exit::Incomplete if has(findings, &[&rules::NOT_KEPT, &rules::UNREAD]) => {
-            let what = if has(findings, &[&rules::NOT_KEPT]) { "NOT KEPT" } else { "not read" };
-            let Preview { from, .. } = view.preview;
-            (Paint::Yellow, format!("scaled {from} → {}, data {what}", view.replicas))
+        Exit::Conflict | Exit::Incomplete
+            if view.replicas == view.preview.to && !data.is_empty() =>
+        {
+            (Paint::Yellow, format!("scaled {} → {}{data}", view.preview.from, view.replicas))
         }
         _ => (
             Paint::Yellow,
             format!(
-                "stopped at {}, scaling {} → {}",
+                "stopped at {}, scaling {} → {}{data}",
                 view.replicas, view.preview.from, view.preview.to
             ),
         ),
     };
-    let took = view.took.map_or_else(String::new, |took| format!("    in {}", age(took)));
-    let available = format!("{} of {} available", view.available, view.replicas);
-    let mut lines = vec![format!(
-        "StatefulSet {name}    {}    {available}{took}",
-        look.palette.paint(paint, &what)
-    )];
+    let mut parts = vec![
+        format!("StatefulSet {name}"),
+        look.palette.paint(paint, &what),
+        format!("{} of {} available", view.available, view.replicas),
+    ];
+    parts.extend(view.took.map(|took| format!("in {}", age(took))));
+    let mut lines = layout::title(&parts, look.columns);
     // Claims that are kept are in the report of orphans, if there is one.
     let reported = |fate: Fate| fate == Fate::Kept && view.orphans.is_some();
     let tables = [
@@ -249,7 +257,8 @@ fn end(view: &View, exit: Exit, findings: &[Finding], look: Look) -> String {
     lines.push(String::new());
     let mut say = |label: &str, text: &Option<String>| {
         if let Some(text) = text {
-            lines.push(format!("{}  {text}", layout::label(label, Paint::Dim, look)));
+            let label = layout::label(label, Paint::Dim, look);
+            lines.extend(layout::hanging(&label, text, look.columns));
         }
     };
     say("next", &view.next);
@@ -319,15 +328,17 @@ fn left_behind(view: &View, look: Look, shown: impl Fn(&Disk) -> bool) -> Vec<St
     if rows.len() == 1 { Vec::new() } else { table::fitted(rows, &gives, look.room()) }
 }
 
-fn header(view: &View, look: Look) -> String {
+fn header(view: &View, look: Look) -> Vec<String> {
     let name = one_line(&format!("{}/{}", view.namespace, view.name));
     let name = look.palette.paint(Paint::Bold, &name);
     let Preview { from, to, .. } = view.preview;
-    let available = format!("{} of {} available", view.available, view.replicas);
-    format!(
-        "StatefulSet {name}    {from} → {to}    {available}    {}, whenScaled {}",
-        view.pod_management, view.when_scaled
-    )
+    let parts = [
+        format!("StatefulSet {name}"),
+        format!("{from} → {to}"),
+        format!("{} of {} available", view.available, view.replicas),
+        format!("{}, whenScaled {}", view.pod_management, view.when_scaled),
+    ];
+    layout::title(&parts, look.columns)
 }
 
 fn ordinals(preview: &Preview, look: Look) -> Vec<String> {

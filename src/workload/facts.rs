@@ -162,6 +162,17 @@ impl Facts {
         self.volumes.iter().flatten().find(|volume| volume.name == name)
     }
 
+    /// The name of the class that a claim asks for which names this one: `None` of an
+    /// absent field is the default. Empty where volumes without a class are wanted, and
+    /// `None` where the default is not known.
+    pub fn class_asked_for<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
+        let default = || {
+            let mut classes = self.classes.as_ref()?.iter();
+            Some(classes.find(|class| class.is_default).map_or("", |class| class.name.as_str()))
+        };
+        named.or_else(default)
+    }
+
     pub fn class(&self, name: &str) -> Option<&Class> {
         self.classes.iter().flatten().find(|class| class.name == name)
     }
@@ -183,5 +194,27 @@ impl Facts {
             .flatten()
             .filter(|event| event.object_uid == uid && reasons.contains(&event.reason.as_str()))
             .max_by_key(|event| event.last)
+    }
+}
+
+/// `v1.28.3-gke.100` as numbers.
+pub fn version_numbers(version: &str) -> Option<(u32, u32, u32)> {
+    let mut parts = version.strip_prefix('v')?.splitn(3, '.');
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next()?.parse().ok()?;
+    let patch: String = parts.next()?.chars().take_while(char::is_ascii_digit).collect();
+    Some((major, minor, patch.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_with_and_without_a_vendor_are_read() {
+        assert_eq!(version_numbers("v1.28.3"), Some((1, 28, 3)));
+        assert_eq!(version_numbers("v1.27.7-gke.1056000"), Some((1, 27, 7)));
+        assert_eq!(version_numbers("v1.34.4+rke2r1"), Some((1, 34, 4)));
+        assert_eq!(version_numbers("unknown"), None);
     }
 }

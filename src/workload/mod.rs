@@ -9,6 +9,7 @@ mod digest;
 mod facts;
 mod finding;
 mod manager;
+mod node_term;
 mod pod;
 pub mod pool;
 mod quota;
@@ -23,10 +24,13 @@ mod storage;
 mod survey;
 
 pub use digest::{digest, fingerprint};
-pub use facts::{Attachment, Autoscaler, Budget, Event, Facts, Node, Read, Revision, Unread};
+pub use facts::{
+    Attachment, Autoscaler, Budget, Event, Facts, Node, Read, Revision, Unread, version_numbers,
+};
 pub(crate) use finding::rule;
 pub use finding::{Allowed, Finding, Rule, Severity, refuses};
 pub use manager::{Manager, ManagerKind, managers};
+pub use node_term::node_matches;
 pub use pod::{
     Condition, ContainerRole, ContainerState, ContainerStatus, Ended, InitStep, Pod, Trouble,
 };
@@ -41,6 +45,7 @@ pub use set::{
 };
 pub use snapshot::{SNAPSHOT_GROUP, SnapshotClass, Snapshots, snapshot_of, snapshot_state};
 pub use storage::{
-    Claim, ClaimRef, Class, Owner, Service, Volume, VolumeSeen, bytes, has_volume, same_quantity,
+    Claim, ClaimRef, Class, LEGACY_CLASS, Owner, Service, Volume, VolumeSeen, bytes, has_volume,
+    same_quantity,
 };
 pub use survey::{Slot, SlotClaim, Survey};

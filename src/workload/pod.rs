@@ -97,6 +97,12 @@ pub enum Trouble {
 }
 
 impl Pod {
+    /// The containers that run as long as it does, and in which a command can be run.
+    pub fn lasting_containers(&self) -> impl Iterator<Item = &str> {
+        let lasting = self.containers.iter().filter(|one| one.role != ContainerRole::Init);
+        lasting.map(|one| one.name.as_str())
+    }
+
     /// The name of the ControllerRevision that this pod was created from.
     pub fn revision(&self) -> Option<&str> {
         self.labels.get("controller-revision-hash").map(String::as_str)

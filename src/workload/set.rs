@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Pod, Selector};
+use super::{Claim, Pod, Selector};
 
 /// The annotation with the record of a canary.
 pub const CANARY_ANNOTATION: &str = "kubectl-stateful.dev/canary";
@@ -113,6 +113,23 @@ pub struct ClaimTemplate {
     /// The size that it asks for.
     pub request: Option<String>,
     pub class: Option<String>,
+    pub access_modes: Vec<String>,
+    pub is_block: bool,
+    pub selector: Option<Selector>,
+}
+
+impl ClaimTemplate {
+    /// What a claim that is made from it asks for.
+    pub fn claim(&self) -> Claim {
+        Claim {
+            request: self.request.clone(),
+            class: self.class.clone(),
+            access_modes: self.access_modes.clone(),
+            is_block: self.is_block,
+            selector: self.selector.clone(),
+            ..Claim::default()
+        }
+    }
 }
 
 /// The fields of the pod template that are used.
@@ -245,6 +262,28 @@ impl StatefulSet {
     pub fn has_made(&self, controller: Option<&str>, labels: &BTreeMap<String, String>) -> bool {
         let ours = controller.is_none_or(|uid| !self.is_live() || uid == self.uid);
         ours && self.selector.matches(labels)
+    }
+
+    /// Why the set's own pod of this name cannot be created: a pod that is not of the
+    /// set has it, and whose that is. `None` for one of the set.
+    pub fn name_taken(&self, pod: &Pod) -> Option<String> {
+        if self.owns(pod) {
+            return None;
+        }
+        let whose = match (&pod.controller, &pod.controller_uid) {
+            (Some(owner), Some(uid))
+                if *uid != self.uid && *owner == format!("StatefulSet/{}", self.name) =>
+            {
+                "an earlier set of the same name"
+            }
+            (Some(owner), Some(uid)) if *uid != self.uid => owner,
+            _ => "nothing, and its labels are not those of the set's selector",
+        };
+        Some(format!(
+            "{} cannot be created: there is a pod of that name ({}), which belongs to {whose}",
+            pod.name,
+            pod.state()
+        ))
     }
 
     /// Whether it is from a server; a manifest has no uid.

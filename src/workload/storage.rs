@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::Condition;
+use super::{Condition, Selector};
+
+/// The annotation that came before `storageClassName` of claims and volumes; where it
+/// stands, it is the one that counts.
+pub const LEGACY_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// A PersistentVolumeClaim.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +30,10 @@ pub struct Claim {
     pub capacity: Option<String>,
     pub request: Option<String>,
     pub access_modes: Vec<String>,
+    /// Whether it asks for a device (`volumeMode: Block`) and not a file system.
+    pub is_block: bool,
+    /// The labels that it wants of an existing volume.
+    pub selector: Option<Selector>,
     /// The node that the scheduler chose for WaitForFirstConsumer.
     pub selected_node: Option<String>,
     pub finalizers: Vec<String>,
@@ -54,6 +63,12 @@ pub struct Volume {
     pub reclaim_policy: String,
     pub capacity: Option<String>,
     pub access_modes: Vec<String>,
+    /// Whether it is a device (`volumeMode: Block`) and not a file system.
+    pub is_block: bool,
+    pub labels: BTreeMap<String, String>,
+    /// The terms of `nodeAffinity.required`, one of which a node has to match; `None`
+    /// for a volume that every node can use.
+    pub node_terms: Option<Vec<Value>>,
     pub claim: Option<ClaimRef>,
     /// The CSI driver, if it has one.
     pub driver: Option<String>,
@@ -124,8 +139,12 @@ impl Class {
 
 impl Volume {
     /// Why this volume cannot be bound to the claim, or `None` if it can. The
-    /// caller compares the classes, because it knows the default.
+    /// caller compares the classes, because it knows the default, and the nodes.
+    /// (`FindMatchingVolume` in `k8s.io/component-helpers/storage/volume`)
     pub fn unfit_for(&self, claim: &Claim) -> Option<String> {
+        if self.deleting.is_some() {
+            return Some(format!("{} is being deleted", self.name));
+        }
         if self.phase != "Available" {
             let holder = self.claim.as_ref().map_or_else(String::new, |claim| {
                 format!(" (claim {}/{})", claim.namespace, claim.name)
@@ -134,6 +153,13 @@ impl Volume {
         }
         if let Some(missing) = claim.access_modes.iter().find(|m| !self.access_modes.contains(m)) {
             return Some(format!("{} lacks access mode {missing}", self.name));
+        }
+        if self.is_block != claim.is_block {
+            let mode = if self.is_block { "Block" } else { "Filesystem" };
+            return Some(format!("{} has volumeMode {mode}", self.name));
+        }
+        if claim.selector.as_ref().is_some_and(|selector| !selector.matches(&self.labels)) {
+            return Some(format!("{} lacks labels that the claim selects", self.name));
         }
         let (have, want) = (self.capacity.as_deref(), claim.request.as_deref());
         match (have.and_then(bytes), want.and_then(bytes)) {

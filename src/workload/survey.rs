@@ -142,6 +142,11 @@ impl<'a> Survey<'a> {
         &self.facts.flags
     }
 
+    /// The command that shows whose pod this is.
+    pub fn whose_pod(&self, name: &str) -> String {
+        format!("kubectl get pod {name} {} -o wide --show-labels", self.at())
+    }
+
     /// The command that moves the partition by hand.
     pub fn move_partition(&self, to: u32) -> String {
         format!(

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use clap::Parser;
 use jiff::SignedDuration;
 use kubectl_stateful::{
+    cli::{Cli, Command},
     cluster::claims::Claims,
     manifests::Bundle,
     scale::{
@@ -118,6 +120,59 @@ fn reader(claim: &str) -> Value {
         ]},
         "status": {"phase": "Running"},
     })
+}
+
+/// A pod of nobody's with the name of an ordinal.
+fn stranger() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web-2", "namespace": "default", "uid": "stranger"},
+        "spec": {"containers": [{"name": "main"}]}, "status": {"phase": "Running"},
+    })
+}
+
+/// A volume that waits for any claim.
+fn free() -> Value {
+    let free = with(volume(7), "/status/phase", json!("Available"));
+    with(free, "/spec/claimRef", Value::Null)
+}
+
+/// What is said of volumes that a new claim of ordinal 2 may get, on these nodes.
+fn found_free(objects: &[Value], request: &ScaleRequest, nodes: Option<&[Value]>) -> Vec<Finding> {
+    let facts = facts(objects);
+    let survey = Survey::new(&facts, now());
+    guards::free_volumes(&survey, &preview(&facts, request), nodes)
+}
+
+/// A set at two that never had a third ordinal, with a template that asks for more than
+/// its name.
+fn never_three() -> Vec<Value> {
+    let gone = ["PersistentVolumeClaim/www-web-2", "PersistentVolume/pv-2"];
+    replace(without(at_two(), &gone), vec![asks(replicas(2))])
+}
+
+fn asks(set: Value) -> Value {
+    let wanted = claim(0)["spec"].clone();
+    let wanted = with(wanted, "/volumeName", Value::Null);
+    with(set, "/spec/volumeClaimTemplates/0/spec", wanted)
+}
+
+/// What is said in the end of a new claim of ordinal 2, and its fate.
+fn came(then: &[Value], now_there: &[Value], request: &ScaleRequest) -> (Fate, Vec<Finding>) {
+    let before = facts(then).volumes.expect("volumes");
+    let (_, mut item, there) = turn(then, now_there, request);
+    let told = data::what_came(&mut item, &there, &before, now(), "");
+    (item.claims[0].fate, told)
+}
+
+fn hooked(container: &str, port: &str) -> Vec<Finding> {
+    let line = format!(
+        "kubectl-stateful scale web --replicas 2 --before-exec true -c {container} --before-http {port}"
+    );
+    let cli = Cli::try_parse_from(line.split(' ')).expect("a line");
+    let Command::Scale(args) = cli.command else { panic!("it is scale") };
+    let facts = facts(&healthy());
+    guards::hooks(&Survey::new(&facts, now()), &preview(&facts, &to(2)), &args.hooks)
 }
 
 fn autoscaler(kind: &str, api: &str) -> Value {
@@ -254,6 +309,17 @@ fn cases() -> Vec<Case> {
             judged(&healthy(), &healthy_with(vec![leaving(claim(2))]), &two),
         ),
         case("SCALE-NOT-KEPT", ended(&healthy(), &healthy_with(vec![leaving(claim(2))]), &two).1),
+        case("SCALE-FREE-VOLUME", found_free(&replace(never_three(), vec![free()]), &to(3), None)),
+        case(
+            "SCALE-OLD-VOLUME",
+            came(
+                &replace(never_three(), vec![free()]),
+                &replace(never_three(), vec![with(claim(2), "/spec/volumeName", json!("pv-7"))]),
+                &to(3),
+            )
+            .1,
+        ),
+        case("SCALE-HOOK-UNUSABLE", hooked("nope", "80/x")),
         case("SCALE-NOT-ASIDE", not_aside()),
         case("SCALE-NO-SNAPSHOTS", snapshots(class_a(false), "b")),
         case("SCALE-SNAPSHOT-DELETES", snapshots(class_a(true), "a")),
@@ -290,6 +356,7 @@ fn guard_cases() -> Vec<Case> {
         case("SCALE-READOPTS-DATA", refused(&at_two(), &to(3))),
         case("SCALE-STARTS-EMPTY", refused(&released(), &to(3))),
         case("SCALE-STILL-ASIDE", still_aside()),
+        case("SCALE-NAME-TAKEN", refused(&replace(never_three(), vec![stranger()]), &to(3))),
         case("SCALE-CLAIM-IN-USE", refused(&replace(at_two(), vec![reader("www-web-2")]), &to(3))),
         case("SCALE-CLAIM-LEAVING", refused(&replace(at_two(), vec![leaving(claim(2))]), &to(3))),
         case("SCALE-MEMBER-UNHEALTHY", refused(&healthy_with(vec![unready(0, 5)]), &two)),
@@ -429,7 +496,15 @@ fn what_was_agreed_to_is_looked_at_again_before_the_step() {
     ] {
         let found = judged(&healthy(), &now_there, &two);
         assert_eq!(found.first().map(|one| one.id), Some("SCALE-DATA-CHANGED"), "{now_there:#?}");
+        // Its volume can be read, and what becomes of it is known.
+        assert!(!found[0].message.contains("volume unknown"), "{found:?}");
     }
+    let found = judged(&healthy(), &healthy_with(vec![leaving(claim(2))]), &two);
+    assert!(found[0].message.contains("www-web-2 would be: DESTROYED"), "{found:?}");
+    // A volume that somebody has taken away is no claim that never had one.
+    let no_volume = without(healthy(), &["PersistentVolume/pv-2"]);
+    let found = judged(&healthy(), &no_volume, &two);
+    assert_eq!(found.first().map(|one| one.id), Some("SCALE-DATA-CHANGED"), "{found:?}");
     // What was said may go, may go; and less is lost than was said.
     let said = healthy_with(vec![deletes(set())]);
     for now_there in [said.clone(), healthy(), healthy_with(vec![deletes(set()), keeps(volume(2))])]
@@ -533,6 +608,90 @@ fn a_volume_that_a_claim_has_left_is_asked_about() {
     let several = refused(&replace(released(), vec![other]), &to(3)).remove(0);
     assert!(several.message.contains("pv-2") && several.message.contains("pv-9"), "{several:?}");
     assert_eq!(several.hint.as_deref(), Some("kubectl stateful orphans web -n default -o wide"));
+}
+
+/// A volume that waits for any claim is told where a new claim may get it, and no other.
+#[test]
+fn a_volume_that_waits_for_any_claim_is_told() {
+    let names = |change: &dyn Fn(Value) -> Value, set: Value, nodes: Option<&[Value]>| {
+        let objects = replace(never_three(), vec![change(free()), set]);
+        found_free(&objects, &to(3), nodes)
+    };
+    let plain = || asks(replicas(2));
+    let said = |found: Vec<Finding>| found.into_iter().map(|one| one.message).collect::<String>();
+    let fits = said(names(&|volume| volume, plain(), None));
+    assert!(fits.starts_with("claim www-web-2 may not get a new disk: volume pv-7 is"), "{fits}");
+    type Change = fn(Value) -> Value;
+    let unfit: [Change; 7] = [
+        leaving,
+        |volume| with(volume, "/spec/capacity/storage", json!("1Mi")),
+        |volume| with(volume, "/spec/accessModes", json!(["ReadOnlyMany"])),
+        |volume| with(volume, "/spec/volumeMode", json!("Block")),
+        |volume| with(volume, "/spec/storageClassName", json!("other")),
+        |volume| with(volume, "/status/phase", json!("Released")),
+        |volume| with(volume, "/spec/claimRef", json!({"namespace": "x", "name": "y"})),
+    ];
+    for change in unfit {
+        assert_eq!(said(names(&change, plain(), None)), "", "{:#}", change(free()));
+    }
+    // The labels that a claim selects.
+    let selects = |set: Value| {
+        let wanted = json!({"matchLabels": {"tier": "fast"}});
+        with(set, "/spec/volumeClaimTemplates/0/spec/selector", wanted)
+    };
+    let fast = |volume: Value| with(volume, "/metadata/labels", json!({"tier": "fast"}));
+    assert_eq!(said(names(&|volume| volume, selects(plain()), None)), "");
+    assert_ne!(said(names(&fast, selects(plain()), None)), "");
+    // The nodes matter where the class waits for a pod.
+    let term = json!({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]});
+    let local = |volume: Value| {
+        let required = json!({"required": {"nodeSelectorTerms": [term]}});
+        with(volume, "/spec/nodeAffinity", required)
+    };
+    let node = |zone: &str| json!({"metadata": {"name": "n", "labels": {"zone": zone}}});
+    assert_ne!(said(names(&local, plain(), Some(&[node("b")]))), "", "it is bound without a look");
+    let waits = class("standard", "example.com/disk", "WaitForFirstConsumer");
+    let local = |nodes: Option<&[Value]>| {
+        let objects = replace(never_three(), vec![local(free()), waits.clone()]);
+        said(found_free(&objects, &to(3), nodes))
+    };
+    assert_eq!(local(Some(&[node("b")])), "");
+    assert!(!local(Some(&[node("b"), node("a")])).contains("nodes could not be read"));
+    assert!(local(None).contains("nodes could not be read"));
+    // An old claim keeps its volume, unless it is set aside.
+    let old = replace(at_two(), vec![free(), plain()]);
+    assert_eq!(said(found_free(&old, &to(3), None)), "");
+    assert_ne!(said(found_free(&old, &ScaleRequest { fresh: true, ..to(3) }, None)), "");
+}
+
+/// The volume of a new claim is one that was made for it, or is told.
+#[test]
+fn a_new_claim_on_an_older_volume_is_told_in_the_end() {
+    let before = replace(never_three(), vec![free()]);
+    let bound = |volume: &str| {
+        replace(before.clone(), vec![with(claim(2), "/spec/volumeName", json!(volume))])
+    };
+    assert_eq!(came(&before, &bound("pv-new"), &to(3)), (Fate::New, Vec::new()));
+    assert_eq!(came(&before, &before, &to(3)), (Fate::Absent, Vec::new()));
+    let (fate, told) = came(&before, &bound("pv-7"), &to(3));
+    assert_eq!(fate, Fate::Found);
+    assert!(told[0].message.contains("claim www-web-2 is bound to volume pv-7"), "{told:?}");
+    assert_eq!(told[0].hint.as_deref(), Some("kubectl describe pv pv-7"));
+}
+
+/// What a hook names is looked for where it would run.
+#[test]
+fn hooks_are_held_against_the_pods_that_leave() {
+    assert_eq!(hooked("nginx", "80/x"), Vec::new());
+    let both = hooked("nope", "nope/x");
+    let said: Vec<&str> = both.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "pod web-2 has no container nope; it has nginx",
+            "--before-http POST:nope/x: the template has no port nope",
+        ]
+    );
 }
 
 /// An earlier run of the same has added an ordinal that is not ready yet: the

@@ -2,11 +2,13 @@
 //! the first write: without them a gate never answers, or an abort stops
 //! half-way.
 
+use http::Method;
+
 use crate::{
     canary::{
         abort::AbortMove,
         gates::{Gates, spec::LeaderRule, values::At},
-        guards, rules,
+        rules,
     },
     cluster::{Cluster, Resource, rights::Right},
     output::Error,
@@ -70,25 +72,14 @@ fn delete_pods(set: &StatefulSet) -> Needed {
 
 fn needed(facts: &Facts, gates: &Gates) -> Vec<Needed> {
     let set = &facts.set;
-    let here = |verb, subresource, what_for| Needed {
-        right: Right { verb, resource: Resource::POD, subresource },
-        namespace: set.namespace.clone(),
-        what_for,
-    };
     let mut all = vec![patch_the_set(set), delete_pods(set)];
     let leader = matches!(gates.leader, Some(LeaderRule::Exec(_))) || gates.switchover.is_some();
     if leader || !gates.exec.is_empty() {
-        // A command runs over a WebSocket, which begins with a GET. Kubernetes 1.35
-        // and newer want the right to create beside it.
-        let what_for = "to run the commands of the gates";
-        all.push(here("get", "exec", what_for));
-        let version = facts.server_version.as_deref().and_then(guards::numbers);
-        if version.is_some_and(|(major, minor, _)| (major, minor) >= (1, 35)) {
-            all.push(here("create", "exec", what_for));
-        }
+        let version = facts.server_version.as_deref();
+        all.extend(rights::to_exec(version, &set.namespace, "to run the commands of the gates"));
     }
     if !gates.http.is_empty() {
-        all.push(here("get", "proxy", "by --gate-http"));
+        all.push(rights::to_ask_pod(&Method::GET, &set.namespace, "by --gate-http"));
     }
     all.extend(gates.prometheus.iter().filter_map(|gate| match &gate.at {
         At::Service { namespace, .. } => Some(Needed {

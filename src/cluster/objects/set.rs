@@ -184,7 +184,9 @@ impl From<SetObject> for StatefulSet {
                 .unwrap_or_default()
                 .into_iter()
                 .map(Claim::from)
-                .map(|Claim { name, request, class, .. }| ClaimTemplate { name, request, class })
+                .map(|Claim { name, request, class, access_modes, is_block, selector, .. }| {
+                    ClaimTemplate { name, request, class, access_modes, is_block, selector }
+                })
                 .collect(),
             template: template(spec.template),
             status: SetStatus {

@@ -1,12 +1,16 @@
 //! Claims, volumes and classes.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Labels, Meta,
     pod::{ConditionObject, condition},
+    set::{SelectorObject, selector},
 };
-use crate::workload::{Claim, ClaimRef, Class, MIGRATION_MARK, SnapshotClass, Volume};
+use crate::workload::{
+    Claim, ClaimRef, Class, LEGACY_CLASS, MIGRATION_MARK, SnapshotClass, Volume,
+};
 
 #[derive(Debug, Deserialize)]
 pub struct ClaimObject {
@@ -23,6 +27,8 @@ struct ClaimSpec {
     storage_class_name: Option<String>,
     volume_name: Option<String>,
     access_modes: Option<Vec<String>>,
+    volume_mode: Option<String>,
+    selector: Option<SelectorObject>,
     resources: Resources,
 }
 
@@ -69,6 +75,10 @@ struct ClaimStatus {
 const ABOUT_THE_SIZE: [&str; 4] =
     ["Resizing", "FileSystemResizePending", "ControllerResizeError", "NodeResizeError"];
 
+fn is_block(mode: Option<&str>) -> bool {
+    mode == Some("Block")
+}
+
 pub fn storage(quantities: Option<Quantities>) -> Option<String> {
     quantities?.storage.map(String::from)
 }
@@ -86,7 +96,7 @@ impl From<ClaimObject> for Claim {
                 unused_since = condition.since;
             }
         }
-        let legacy_class = annotations.get("volume.beta.kubernetes.io/storage-class").cloned();
+        let legacy_class = annotations.get(LEGACY_CLASS).cloned();
         Claim {
             mark: annotations.get(MIGRATION_MARK).cloned(),
             owners,
@@ -100,6 +110,8 @@ impl From<ClaimObject> for Claim {
             capacity: storage(status.capacity),
             request: storage(spec.resources.requests),
             access_modes: spec.access_modes.unwrap_or_default(),
+            is_block: is_block(spec.volume_mode.as_deref()),
+            selector: spec.selector.map(selector),
             selected_node: annotations.get("volume.kubernetes.io/selected-node").cloned(),
             finalizers: meta.finalizers.unwrap_or_default(),
             unused_since,
@@ -124,8 +136,22 @@ struct VolumeSpec {
     persistent_volume_reclaim_policy: Option<String>,
     capacity: Option<Quantities>,
     access_modes: Option<Vec<String>>,
+    volume_mode: Option<String>,
+    node_affinity: Option<Affinity>,
     claim_ref: Option<ClaimRefObject>,
     csi: Option<CsiObject>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Affinity {
+    required: Option<NodeSelector>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeSelector {
+    #[serde(default)]
+    node_selector_terms: Vec<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -151,20 +177,27 @@ struct VolumeStatus {
 impl From<VolumeObject> for Volume {
     fn from(object: VolumeObject) -> Volume {
         let VolumeObject { metadata: meta, spec, status } = object;
-        let mark = meta.annotations.and_then(|mut all| all.remove(MIGRATION_MARK));
+        let mut annotations = meta.annotations.unwrap_or_default();
+        let legacy_class = annotations.remove(LEGACY_CLASS);
         Volume {
-            mark,
+            mark: annotations.remove(MIGRATION_MARK),
             name: meta.name,
             created: meta.creation_timestamp,
             deleting: meta.deletion_timestamp,
             phase: status.phase,
-            class: spec.storage_class_name.filter(|class| !class.is_empty()),
+            class: legacy_class.or(spec.storage_class_name).filter(|class| !class.is_empty()),
             // The default for volumes that an administrator creates.
             reclaim_policy: spec
                 .persistent_volume_reclaim_policy
                 .unwrap_or_else(|| "Retain".to_owned()),
             capacity: storage(spec.capacity),
             access_modes: spec.access_modes.unwrap_or_default(),
+            is_block: is_block(spec.volume_mode.as_deref()),
+            labels: meta.labels.unwrap_or_default(),
+            node_terms: spec
+                .node_affinity
+                .and_then(|affinity| affinity.required)
+                .map(|required| required.node_selector_terms),
             claim: spec.claim_ref.map(|claim| ClaimRef {
                 namespace: claim.namespace,
                 name: claim.name,

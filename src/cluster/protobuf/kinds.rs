@@ -124,7 +124,9 @@ const CLAIM_SPEC: Message = Message(&[
     many(1, "accessModes", Text),
     one(2, "resources", Object(&REQUESTS)),
     one(3, "volumeName", Text),
+    one(4, "selector", Object(&SELECTOR)),
     one(5, "storageClassName", TextOrEmpty),
+    one(6, "volumeMode", Text),
 ]);
 const CLAIM_STATUS: Message = Message(&[
     one(1, "phase", Text),
@@ -183,6 +185,12 @@ const REFERENCE: Message = Message(&[
     one(4, "uid", Text),
     one(7, "fieldPath", Text),
 ]);
+const NODE_TERM: Message = Message(&[
+    many(1, "matchExpressions", Object(&REQUIREMENT)),
+    many(2, "matchFields", Object(&REQUIREMENT)),
+]);
+const NODE_SELECTOR: Message = Message(&[many(1, "nodeSelectorTerms", Object(&NODE_TERM))]);
+const AFFINITY: Message = Message(&[one(1, "required", Object(&NODE_SELECTOR))]);
 const VOLUME_SPEC: Message = Message(&[
     one(1, "capacity", Map(&Quantity)),
     one(2, "persistentVolumeSource", Inline(&SOURCE)),
@@ -190,6 +198,8 @@ const VOLUME_SPEC: Message = Message(&[
     one(4, "claimRef", Object(&REFERENCE)),
     one(5, "persistentVolumeReclaimPolicy", Text),
     one(6, "storageClassName", Text),
+    one(8, "volumeMode", Text),
+    one(9, "nodeAffinity", Object(&AFFINITY)),
 ]);
 const PHASE: Message = Message(&[one(1, "phase", Text)]);
 

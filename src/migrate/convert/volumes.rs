@@ -14,7 +14,7 @@ use crate::{
     migrate::rules,
     output::text::list,
     workload::{
-        Severity, canonical_ordinal,
+        LEGACY_CLASS, Severity, canonical_ordinal,
         raw::{below, entries, items, join, kind, kind_and_name, name, text, walk},
     },
 };
@@ -32,8 +32,6 @@ pub struct Storage {
     pub views: Vec<ClaimView>,
 }
 
-/// The annotation that came before `storageClassName`.
-const LEGACY_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 /// Fields that only apply to this one claim: its volume, and what it was filled
 /// from.
 const ONE_TIME_FIELDS: [(&str, &str); 4] = [

@@ -13,15 +13,12 @@ use crate::{
         volumes::{self, NewClaim},
     },
     workload::{
-        Severity, Unread, bytes,
+        LEGACY_CLASS, Severity, Unread, bytes, node_matches,
         raw::{
             annotation, entries, is_leaving, items, kind, kind_and_name, name, phase, text, uid,
         },
     },
 };
-
-/// The annotation that came before `storageClassName`.
-const LEGACY_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 impl Planner<'_> {
     pub(super) fn disks(&mut self, view: &convert::SetView, claims: &[Value]) {
@@ -140,8 +137,9 @@ impl Planner<'_> {
         if self.surroundings.nodes.is_empty() {
             return;
         }
-        let fits =
-            |node: &&Value| accepts_pods(node) && checks.iter().any(|term| matches(node, term));
+        let fits = |node: &&Value| {
+            accepts_pods(node) && checks.iter().any(|term| node_matches(node, term))
+        };
         if !self.surroundings.nodes.iter().any(|node| fits(&node)) {
             let message = format!(
                 "{} of claim {} can only be used on certain nodes, and none of them accepts pods",
@@ -262,30 +260,4 @@ fn accepts_pods(node: &Value) -> bool {
         text(condition, "/type") == Some("Ready") && text(condition, "/status") == Some("True")
     });
     ready && node.pointer("/spec/unschedulable") != Some(&Value::Bool(true))
-}
-
-/// Whether a node matches a term of a node selector. An unknown operator matches,
-/// because a guard must not refuse what it does not understand.
-fn matches(node: &Value, term: &Value) -> bool {
-    let label = |key: &str| {
-        entries(node, "/metadata/labels")
-            .find(|(known, _)| *known == key)
-            .and_then(|(_, v)| v.as_str())
-    };
-    let expressions = items(term, "/matchExpressions").all(|wanted| {
-        let value = label(text(wanted, "/key").unwrap_or_default());
-        let among = |value: &str| items(wanted, "/values").any(|one| one.as_str() == Some(value));
-        match text(wanted, "/operator") {
-            Some("In") => value.is_some_and(among),
-            Some("NotIn") => !value.is_some_and(among),
-            Some("Exists") => value.is_some(),
-            Some("DoesNotExist") => value.is_none(),
-            _ => true,
-        }
-    });
-    let fields = items(term, "/matchFields").all(|wanted| {
-        let named = |one: &Value| one.as_str() == Some(name(node));
-        text(wanted, "/key") != Some("metadata.name") || items(wanted, "/values").any(named)
-    });
-    expressions && fields
 }

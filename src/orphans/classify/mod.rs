@@ -2,8 +2,10 @@
 //!
 //! The checks of a claim are ordered by safety: first whether something uses
 //! it, then whether everything that may use it was read, then who owns it, and
-//! only then what kind of orphan it is.
+//! only then what kind of orphan it is ([`class`]).
 
+mod class;
+mod evidence;
 mod guess;
 mod leaving;
 mod operation;
@@ -18,12 +20,9 @@ use serde::Serialize;
 use self::owners::Ownership;
 use super::{
     model::{Claim, Facts, Kind, Labels, Pod, Set, Text, Uid, Volume},
-    row::{Class, Confidence, Row},
+    row::{Class, Row},
 };
-use crate::{
-    output::text::{age, list},
-    workload::canonical_ordinal,
-};
+use crate::{output::text::list, workload::canonical_ordinal};
 
 /// A deletion that takes longer than this waits for a finalizer.
 const STUCK: SignedDuration = SignedDuration::from_secs(60);
@@ -280,189 +279,6 @@ impl<'a> Judge<'a> {
             several => self.of_several(claim, several),
         }
     }
-
-    /// A claim of exactly one set, outside of its range.
-    fn of_set(&self, claim: &'a Claim, candidate: Candidate<'a>, ordinal: u32) -> Row {
-        let Candidate { set, template } = candidate;
-        let name = &set.name;
-        let range = range(set);
-        let (class, why) = if ordinal < set.start {
-            let why = format!("{name} starts at ordinal {} (spec.ordinals.start)", set.start);
-            (Class::OrdinalBelowStart, why)
-        } else if set.replicas == 0 {
-            (Class::Parked, format!("{name} is at 0 replicas"))
-        } else if let Some(scaler) = self.scaler_for(set, ordinal) {
-            (Class::Elastic, format!("{range}; {scaler}"))
-        } else {
-            let missing = self.facts.missing_of(&Kind::SCALERS);
-            if missing.is_empty() {
-                (Class::OrdinalBeyond, range)
-            } else {
-                let names: Vec<String> =
-                    missing.iter().map(|kind| kind.resource().name()).collect();
-                let why = format!(
-                    "{range}, and {} could not be read: an autoscaler may bring the ordinal back",
-                    list(&names)
-                );
-                (Class::Unknown, why)
-            }
-        };
-        let mut row = self.with_phase(claim, class, why);
-        row.set = Some(name.to_string());
-        row.candidates = vec![name.to_string()];
-        row.template = Some(template.to_string());
-        row.ordinal = Some(ordinal);
-        row.readopted_at = set.replicas_for(ordinal);
-        let how = if let Some(replicas) = row.readopted_at {
-            format!("scaling {name} to {replicas} or more mounts it again")
-        } else {
-            format!("setting spec.ordinals.start of {name} to {ordinal} or less mounts it again")
-        };
-        row.readopted_by = Some(self.with_age(how, &row));
-        if let Some(owner) = &set.operator {
-            let who = format!("{} {}", owner.kind, owner.name);
-            row.evidence.push(format!("{who} owns {name}, and decides how many replicas it has"));
-            row.confidence = Confidence::Low;
-        }
-        if matches!(self.ownership(claim), Ownership::Set(_)) {
-            row.evidence.push(format!("it is deleted when {name} is deleted (whenDeleted=Delete)"));
-        }
-        row
-    }
-
-    /// The phases Lost and Pending take the place of an orphan's class.
-    fn with_phase(&self, claim: &'a Claim, class: Class, why: String) -> Row {
-        let state = match &*claim.phase {
-            "Lost" => Some((Class::Lost, format!("its volume {} is gone", volume_of(claim)))),
-            "Pending" => Some((
-                Class::PendingNeverBound,
-                "it never had a volume, so there is no data".to_owned(),
-            )),
-            _ => None,
-        };
-        match state {
-            Some((state, first)) if class.is_orphan() => {
-                let mut row = self.base(claim, state, first);
-                row.evidence.insert(1, why);
-                row
-            }
-            Some((_, also)) => {
-                let mut row = self.base(claim, class, why);
-                row.evidence.push(also);
-                row
-            }
-            None => self.base(claim, class, why),
-        }
-    }
-
-    fn of_several(&self, claim: &'a Claim, candidates: &[(Candidate<'a>, u32)]) -> Row {
-        let each: Vec<String> = candidates
-            .iter()
-            .map(|(Candidate { set, template }, ordinal)| {
-                let has = if set.has(*ordinal) { "in" } else { "not in" };
-                format!(
-                    "template {template} of {} ({}; {ordinal} is {has} its range)",
-                    set.name,
-                    range(set)
-                )
-            })
-            .collect();
-        let why = format!("it matches {}", each.join(" and "));
-        let mut row = self.base(claim, Class::Conflict, why);
-        row.candidates = candidates.iter().map(|(one, _)| one.set.name.to_string()).collect();
-        row.ordinal = candidates.first().map(|(_, ordinal)| *ordinal);
-        row.readopted_by =
-            Some("each of these sets mounts it when it is scaled that far".to_owned());
-        row
-    }
-
-    fn of_no_set(&self, claim: &'a Claim) -> Row {
-        if let Some(row) = self.renamed(claim) {
-            return row;
-        }
-        if let Some(row) = self.set_gone(claim) {
-            return row;
-        }
-        let why = "no pod uses it, and no template of a workload names it".to_owned();
-        let mut row = self.with_phase(claim, Class::Unreferenced, why);
-        row.confidence = row.confidence.min(Confidence::Medium);
-        self.note_unread_kinds(&mut row);
-        row
-    }
-
-    /// What may still name a claim that nothing names, as far as can be read.
-    fn note_unread_kinds(&self, row: &mut Row) {
-        if !self.facts.foreign.is_empty() {
-            row.confidence = Confidence::Low;
-            let groups = list(&self.facts.foreign);
-            row.evidence.push(format!("objects of {groups} may name claims, and are not read"));
-        }
-        if !self.facts.custom.is_empty() {
-            let groups = list(&self.facts.custom);
-            row.evidence.push(format!("objects of {groups} are not read: one may name it"));
-        }
-    }
-
-    fn with_age(&self, how: String, row: &Row) -> String {
-        match row.idle_for(self.now) {
-            Some(idle) => format!("{how}, with data last used {} ago", age(idle)),
-            None => how,
-        }
-    }
-
-    /// A row with what speaks for and against it, whatever its class.
-    fn base(&self, claim: &'a Claim, class: Class, why: String) -> Row {
-        let volume = claim.volume.as_ref().and_then(|name| self.volumes.get(&**name).copied());
-        let node = self.node_of(claim.volume.as_ref());
-        let mut row = Row::of_claim(claim, volume, node, class, why);
-        if claim.unused.is_some_and(|unused| !unused.holds) {
-            let why = "the server reports that a pod uses it (condition Unused)";
-            row.evidence.push(why.to_owned());
-            row.confidence = Confidence::Low;
-        }
-        if let Some(node) = &row.node {
-            row.evidence.push(format!("its volume is attached to {node}"));
-            row.confidence = Confidence::Low;
-        }
-        if claim.volume.is_some() {
-            for kind in self.facts.missing_of(&[Kind::Volume, Kind::Attachment]) {
-                let unknown = match kind {
-                    Kind::Volume => "the policy of its volume is not known",
-                    _ => "its volume may be attached to a node",
-                };
-                let kind = kind.resource().name();
-                row.evidence.push(format!("{kind} could not be read: {unknown}"));
-                row.confidence = row.confidence.min(Confidence::Medium);
-            }
-        }
-        if let Some(pod) = self.finished.get(&(&*claim.namespace, &*claim.name)) {
-            let pod = &pod.name;
-            row.evidence.push(format!("the last to name it was pod {pod}, which has finished"));
-        }
-        if let Some(owner) = &claim.kept_by {
-            row.evidence.push(format!("{owner} created it, and may create it again"));
-        }
-        if let (Some(name), None) = (&claim.volume, volume)
-            && !self.facts.missing.contains(&Kind::Volume)
-            && &*claim.phase != "Lost"
-        {
-            row.evidence.push(format!("its volume {name} was not found"));
-        }
-        if let Some(volume) = volume {
-            if volume.deleting.is_some() {
-                let name = &volume.name;
-                row.evidence
-                    .push(format!("its volume {name} is being deleted: it goes with the claim"));
-                row.confidence = Confidence::Low;
-            }
-            self.note_twins(volume, &mut row);
-        }
-        row
-    }
-
-    fn node_of(&self, volume: Option<&Text>) -> Option<String> {
-        self.facts.attachments.get(volume?).map(ToString::to_string)
-    }
 }
 
 /// Adds set and ordinal where there is one candidate.
@@ -494,15 +310,6 @@ fn suffixes(head: &str) -> Vec<String> {
         .map(|(at, _)| head[at + 1..].to_owned())
         .filter(|name| !name.is_empty())
         .collect()
-}
-
-/// `web has ordinals 0 to 2`.
-fn range(set: &Set) -> String {
-    match set.replicas {
-        0 => format!("{} is at 0 replicas", set.name),
-        1 => format!("{} has ordinal {}", set.name, set.start),
-        _ => format!("{} has ordinals {} to {}", set.name, set.start, set.end().saturating_sub(1)),
-    }
 }
 
 fn volume_of(claim: &Claim) -> &str {

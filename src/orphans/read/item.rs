@@ -3,7 +3,7 @@
 
 use crate::{
     orphans::model::{Claim, Facts, Kind, Pod, Scaler, Set, Text, Uid, Volume, Workload},
-    workload::{MIGRATION_MARK, SCALE_ANNOTATION},
+    workload::{LEGACY_CLASS, MIGRATION_MARK, SCALE_ANNOTATION},
 };
 
 /// What is kept of an object.
@@ -65,7 +65,7 @@ pub struct Marks<'a> {
     helm: Option<&'a str>,
     argo: Option<&'a str>,
     flux: Option<&'a str>,
-    /// `volume.beta.kubernetes.io/storage-class`, which overrides the field.
+    /// Of [`LEGACY_CLASS`], which overrides the field.
     pub class: Option<&'a str>,
     pub mark: Option<&'a str>,
     /// The note of a scaling.
@@ -77,7 +77,7 @@ impl<'a> Marks<'a> {
         match key {
             "meta.helm.sh/release-name" => self.helm = Some(value),
             "argocd.argoproj.io/tracking-id" => self.argo = value.split(':').next(),
-            "volume.beta.kubernetes.io/storage-class" => self.class = Some(value),
+            LEGACY_CLASS => self.class = Some(value),
             MIGRATION_MARK => self.mark = Some(value),
             SCALE_ANNOTATION => self.scaling = Some(value),
             _ => {}

@@ -9,8 +9,10 @@ rule!(
     "Scaling up mounts old claims again, with the data that is on them. A database that finds \
      the data of a member that left long ago may refuse to start, or bring back deleted data.",
     "There are claims for ordinals that the set does not have now.",
-    "Before scaling up, delete these claims: orphans delete keeps the volumes. Or scale up with \
-     scale --fresh."
+    "`kubectl stateful scale` refuses that as `SCALE-READOPTS-DATA`, and --fresh sets the claims \
+     aside. Or delete them before: orphans delete keeps the volumes, of which `scale` asks then as \
+     `SCALE-STARTS-EMPTY`, and --allow SCALE-STARTS-EMPTY leaves them as they are. A plain kubectl \
+     scale asks nothing."
 );
 
 rule!(

@@ -166,8 +166,13 @@ impl<'a> RunContext<'a> {
         for finding in &end.findings {
             terminal.say(&format!("{}: {}", finding.id, finding.message));
         }
+        let mut hints: Vec<&String> = Vec::new();
         for hint in end.findings.iter().filter_map(|finding| finding.hint.as_ref()) {
-            terminal.say(&format!("hint: {hint}"));
+            // Several findings may have the same way on.
+            if !hints.contains(&hint) {
+                terminal.say(&format!("hint: {hint}"));
+                hints.push(hint);
+            }
         }
         if end.is_interrupted() && end.findings.is_empty() {
             terminal.say(&format!("hint: to continue: {}", self.to_continue));

@@ -30,7 +30,9 @@ rule!(
      claim can be younger than its data. The idle time is known if the server keeps the condition \
      Unused of claims (alpha in 1.36, on by default from 1.37).",
     "If the old data is wanted, for example to undo a scale-down: `--allow SCALE-READOPTS-DATA`. \
-     If not: `--fresh` sets the claim aside under another name, and the ordinal gets a new disk."
+     If not: `--fresh` sets the claim aside under another name, and the ordinal gets a new disk. \
+     Once somebody has deleted the claim, and its volume is kept, `SCALE-STARTS-EMPTY` takes the \
+     place of this. Where a pod uses the claim, `SCALE-CLAIM-IN-USE` comes beside it."
 );
 
 rule!(
@@ -39,12 +41,26 @@ rule!(
     Error,
     "A new ordinal has no claim, and a volume is there that its former claim had: the claim was \
      deleted, and the data was kept. The controller makes a new claim with an empty disk, and does \
-     not look for that volume.",
+     not look for that volume. Where the claim is still there, this is `SCALE-READOPTS-DATA`; \
+     where another volume is there to be taken, `SCALE-FREE-VOLUME` says so.",
     "The claim TEMPLATE-SET-ORDINAL does not exist. A volume that is Released or Failed names it in \
      `spec.claimRef`, has the policy Retain, and is not being deleted; or a claim has its data under \
      the name with which an earlier `--fresh` has set it aside.",
     "If the data is wanted, `kubectl stateful orphans adopt` gives the volume to the ordinal first. \
      If not: `--fresh`, or `--allow SCALE-STARTS-EMPTY`. The volume stays as it is."
+);
+
+rule!(
+    pub NAME_TAKEN,
+    "SCALE-NAME-TAKEN",
+    Error,
+    "A pod that is not of this set has the name of an ordinal that comes, so the set's own pod \
+     cannot be created. The controller tries without end, and no event says so.",
+    "A pod of that name whose controller is another one, or whose labels the set's selector does \
+     not match: read for the plan, before each step, and while the pod of a new ordinal is missing.",
+    "Find out whose pod it is and whether its data matters; then delete it, or rename what makes \
+     it, and run the same command again. `STATUS-NAME-TAKEN` says the same of an ordinal that the \
+     set has already."
 );
 
 rule!(
@@ -226,6 +242,16 @@ rule!(
 );
 
 rule!(
+    pub HOOK_UNUSABLE,
+    "SCALE-HOOK-UNUSABLE",
+    Error,
+    "A hook names a container or a port that the pods do not have: it could never run.",
+    "For --container, the containers of the pods that leave, sidecars included; for the name of a \
+     port in --before-http, the ports of the pod template.",
+    "Correct the name. Without --container, the command runs in the default container."
+);
+
+rule!(
     pub RECORD_UNUSABLE,
     "SCALE-RECORD-UNUSABLE",
     Error,
@@ -262,5 +288,6 @@ rule!(
     Error,
     "The user does not have a right that is needed later.",
     "The server's answer to a SelfSubjectAccessReview.",
-    "Get the right before you begin."
+    "Ask whoever may give it, and see with the line in the hint whether it is there. Lines that \
+     the same lack would refuse are not printed."
 );

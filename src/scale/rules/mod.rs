@@ -32,6 +32,7 @@ const GUARDS: &[&Rule] = &[
     &DESTROYS_DATA,
     &READOPTS_DATA,
     &STARTS_EMPTY,
+    &NAME_TAKEN,
     &CLAIM_IN_USE,
     &CLAIM_LEAVING,
     &MEMBER_UNHEALTHY,
@@ -49,6 +50,7 @@ const GUARDS: &[&Rule] = &[
     &SNAPSHOT_NEEDS_CLAIM,
     &NOT_ASIDE,
     &BEING_DELETED,
+    &HOOK_UNUSABLE,
     &RECORD_UNUSABLE,
     &UNREAD,
     &BLIND,
@@ -62,6 +64,8 @@ const FAILURES: &[&Rule] =
 
 const NOTES: &[&Rule] = &[
     &CLAIM_GOES,
+    &FREE_VOLUME,
+    &OLD_VOLUME,
     &STILL_ASIDE,
     &VOLUME_LEAVING,
     &SNAPSHOT_DELETES,

@@ -47,14 +47,15 @@ rule!(
      the next ordinal would lose data, or come up on another disk. That ordinal was not touched.",
     "Read right before the step: the claim's uid and deletionTimestamp, `whenScaled`, and where it \
      matters the volume's policy.",
-    "Run the same command again: it plans from what is there now, and refuses what would be lost."
+    "Run the same command again: it plans from what is there now, and refuses what would be lost. \
+     What is noticed only once the pod has left is `SCALE-NOT-KEPT`."
 );
 
 rule!(
     pub NOT_KEPT,
     "SCALE-NOT-KEPT",
     Error,
-    "Something that was to be kept is not. Someone else deleted the claim, or changed the set or \
+    "Something that was to be kept is not, and `SCALE-DATA-CHANGED` came too late for it. Someone else deleted the claim, or changed the set or \
      the volume, while the pod was leaving or coming.",
     "Read at the end: the claim by its uid, its deletionTimestamp and owners, and the volume.",
     "If the volume is kept, the line in the hint (`kubectl stateful orphans adopt pv/VOLUME --to \
@@ -130,6 +131,34 @@ rule!(
      volume is Retain.",
     "`--retain` keeps claims that are not being deleted yet. Afterwards, the line in the hint gives \
      the volume to its ordinal again."
+);
+
+rule!(
+    pub FREE_VOLUME,
+    "SCALE-FREE-VOLUME",
+    Warning,
+    "A new ordinal gets a new claim, and a volume is there that fits it and waits for any claim. \
+     Kubernetes takes such a volume rather than make a disk, also with --fresh, and does not look at \
+     what is on it. Which one it takes is not known beforehand.",
+    "A volume that is Available without `spec.claimRef`, of the class that the claim template asks \
+     for, large enough, with its access modes, volumeMode and labels; and, where the class waits \
+     for the pod, a node that the volume can be used on. One that is reserved for the claim by name \
+     is `SCALE-READOPTS-DATA`.",
+    "Look at what is on the volume. If it is empty, do nothing. If not, give it away first: reserve \
+     it for another claim in `spec.claimRef`, or delete it. At the end, `SCALE-OLD-VOLUME` says \
+     whether it was taken."
+);
+
+rule!(
+    pub OLD_VOLUME,
+    "SCALE-OLD-VOLUME",
+    Warning,
+    "The new claim of an ordinal that has come is bound to a volume that was there before: the \
+     ordinal is not on a new disk, and what was on that one is not known.",
+    "Read at the end: the volume of the claim, which is one of those that were read before the \
+     first write.",
+    "Look at what is on it, before the member counts for anything. `SCALE-FREE-VOLUME` tells of \
+     such volumes before the scaling."
 );
 
 rule!(

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
-use super::rights;
+use super::rights::{self, Withheld};
 use crate::{
-    cluster::{Cluster, claims::Claims, read, snapshots},
+    cluster::{Cluster, Resource, claims::Claims, read, snapshots},
     output::Error,
     scale::{
         args::ScaleArgs,
@@ -68,8 +69,16 @@ pub async fn decide(
     let mut preview = Preview::new(&survey, &request);
     let mut findings = Vec::new();
     let (begun, pods) =
-        around(cluster, facts, &request, record.as_ref(), &mut preview, &mut findings, now).await?;
+        around(cluster, &survey, &request, record.as_ref(), &mut preview, &mut findings).await?;
     findings.extend(guards::check(&survey, &preview, &request, record.as_ref(), &pods));
+    findings.extend(guards::hooks(&survey, &preview, &args.hooks));
+    let nodes = if guards::depends_on_nodes(&survey, &preview) {
+        let nodes = cluster.list_if_allowed::<Value>(&Resource::NODE.everywhere()).await?;
+        nodes.keep(&mut Vec::new())
+    } else {
+        Some(Vec::new())
+    };
+    findings.extend(guards::free_volumes(&survey, &preview, nodes.as_deref()));
     if let Some(class) = &request.snapshot {
         let found = snapshots::snapshots(cluster).await?;
         guards::snapshots(&survey, &preview, &found, class, &mut findings);
@@ -84,7 +93,8 @@ pub async fn decide(
     let terms = terms(args, &request, &allowed);
     preview.rest.extend(rest::of_record(set, found.as_ref(), record.as_ref(), &terms));
     if !preview.is_empty() {
-        findings.extend(rights::missing(cluster, set, args).await?);
+        // First: without them nothing else that is said to do helps.
+        findings.splice(0..0, rights::missing(cluster, set, args).await?);
     }
     if !preview.claims_of(Fate::Mounted).is_empty() {
         findings.extend(rights::unseen_attachments(cluster, set).await?);
@@ -96,6 +106,7 @@ pub async fn decide(
     };
     allowed.weigh(&mut findings);
     findings.sort_by_key(|finding| finding.severity);
+    Withheld::ask(cluster, rights::lines(&findings)).await?.from(&mut findings);
     let terms = Terms { unhealthy: allowed.contains(&rules::MEMBER_UNHEALTHY), ..terms };
     Ok(ScalePlan { found, record, request, terms, preview, begun, set_aside, findings })
 }
@@ -118,23 +129,29 @@ fn requested(
     })
 }
 
-/// Reads what is around the claims of ordinals that come, and what earlier runs
-/// have left: the claims to finish first, and the pods of the namespace. Both are
-/// empty, and nothing is read, where no claim of before is in the way.
+/// Reads what is around the names and claims of ordinals that come, and what earlier
+/// runs have left: the claims to finish first, and the pods that have such a name, or all
+/// of the namespace where a claim of before is in the way.
 async fn around(
     cluster: &Cluster,
-    facts: &Facts,
+    survey: &Survey<'_>,
     request: &ScaleRequest,
     record: Option<&Record>,
     preview: &mut Preview,
     findings: &mut Vec<Finding>,
-    now: Timestamp,
 ) -> Result<(Vec<Names>, Vec<Pod>), Error> {
-    let set = &facts.set;
+    let (facts, set) = (survey.facts, survey.set);
     let begun = fresh::begun(facts);
     if begun.is_empty() && preview.claims_of(Fate::SetAside).is_empty() {
-        let mounts = !preview.claims_of(Fate::Mounted).is_empty();
-        let pods = if mounts { read::pods(cluster).await? } else { Vec::new() };
+        let names = guards::names_wanted(survey, preview, record);
+        let pods = if !survey.pods_known {
+            // Refused for that already.
+            Vec::new()
+        } else if preview.claims_of(Fate::Mounted).is_empty() {
+            read::pods_called(cluster, &names).await?
+        } else {
+            read::pods(cluster).await?
+        };
         return Ok((begun, pods));
     }
     let lacking = rights::missing_to_set_aside(cluster, set).await?;
@@ -143,7 +160,8 @@ async fn around(
     if is_refused {
         return Ok((begun, Vec::new()));
     }
-    let record = record.cloned().unwrap_or_else(|| Record::begin(set, request.to, "", now));
+    let begin = || Record::begin(set, request.to, "", survey.now);
+    let record = record.cloned().unwrap_or_else(begin);
     let coming = preview.items.iter().flat_map(|item| fresh::names(set, &record, item.ordinal));
     let coming: Vec<Names> = coming.filter(|_| request.fresh).collect();
     let (claims, volumes) = fresh::wanted(begun.iter().chain(&coming));

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{begin, context::RunContext};
+use super::{
+    begin,
+    context::RunContext,
+    rights::{self, Withheld},
+};
 use crate::{
     cluster::{Failure, read},
     orphans,
@@ -46,6 +50,11 @@ pub async fn close(
     let is_gone = end.findings.iter().any(|finding| finding.id == rules::REPLACED.id);
     let is_not_ours = is_gone || record.as_ref().is_some_and(|record| record.to != to);
     view.undo = undo(context, &view, record.as_ref()).filter(|_| !is_not_ours);
+    if let Some(line) = view.undo.as_deref().filter(|_| !end.is_interrupted())
+        && withheld(context, std::iter::once(line)).await.instead_of(line).is_some()
+    {
+        view.undo = None;
+    }
     if view.undo.is_none() {
         end.findings.extend(still_aside(context, &view));
     }
@@ -71,6 +80,9 @@ pub async fn close(
             }
         }
     }
+    if !end.is_interrupted() {
+        withheld(context, rights::lines(&end.findings)).await.from(&mut end.findings);
+    }
     let mut findings = end.findings.clone();
     if end.exit == Exit::Done {
         let told = before.iter().filter(|finding| finding.id == rules::BUDGET_LATER.id);
@@ -85,6 +97,16 @@ pub async fn close(
         terminal.say("interrupted; the set keeps the replicas that it has now");
     }
     Ok(end.exit)
+}
+
+/// Which of these lines this user would be refused for want of a right. What the scaling
+/// itself has taken is there, and where nothing can be asked, the lines stand.
+async fn withheld<'a>(context: &RunContext<'a>, lines: impl Iterator<Item = &str>) -> Withheld<'a> {
+    let takes_more =
+        |line: &&str| !line.starts_with("kubectl stateful scale ") || line.contains(" && ");
+    Withheld::ask(context.cluster, lines.filter(takes_more))
+        .await
+        .unwrap_or_else(|_| Withheld::none(context.cluster))
 }
 
 /// Why the same command would be refused now. `None` where it would go on, as far as
@@ -113,18 +135,18 @@ async fn refusal(context: &RunContext<'_>) -> Option<Finding> {
 async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End) {
     let start = context.set().start;
     let (low, high) = (view.preview.from.min(view.replicas), view.preview.from.max(view.replicas));
-    let moved = |item: &Ordinal| (low..high).contains(&(item.ordinal.saturating_sub(start)));
+    let has_moved = |item: &Ordinal| (low..high).contains(&(item.ordinal.saturating_sub(start)));
     let promised = |disk: &Disk| {
         let stays = matches!(disk.fate, Fate::Kept | Fate::UntilClaimGoes | Fate::Mounted);
-        stays || matches!(disk.fate, Fate::ClaimGoes | Fate::SetAside)
+        stays || matches!(disk.fate, Fate::ClaimGoes | Fate::SetAside | Fate::New)
     };
     let items = view.preview.items.iter();
-    let asked = items.clone().any(|item| moved(item) && item.claims.iter().any(promised));
+    let asked = items.clone().any(|item| has_moved(item) && item.claims.iter().any(promised));
     let asides = context.terms.fresh || !context.aside_names().is_empty();
     if context.live.is_replaced(&view.uid) || !(asked || asides) {
         return;
     }
-    let moved_items: Vec<&Ordinal> = items.filter(|item| moved(item)).collect();
+    let moved_items: Vec<&Ordinal> = items.filter(|item| has_moved(item)).collect();
     let (now, claims) = match look(context, &moved_items).await {
         Ok(found) => found,
         Err(failure) => {
@@ -151,7 +173,7 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
     let mut broken = Vec::new();
     for names in context.aside_names() {
         let is_there = view.aside.iter().any(|aside| aside.claim == names.aside);
-        let mut disks = view.preview.items.iter_mut().filter(|item| moved(item));
+        let mut disks = view.preview.items.iter_mut().filter(|item| has_moved(item));
         let disk = disks.find_map(|item| {
             let is_it = |disk: &&mut Disk| disk.claim == names.claim && disk.fate == Fate::SetAside;
             item.claims.iter_mut().find(is_it)
@@ -162,13 +184,13 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
     }
     let set = context.set();
     let pods = context.facts().pods.iter().flatten();
-    for item in view.preview.items.iter_mut().filter(|item| moved(item)) {
+    for item in view.preview.items.iter_mut().filter(|item| has_moved(item)) {
         let is_gone = !pods.clone().any(|pod| pod.name == item.name);
         let keeps = is_gone || set.when_scaled == Retention::Retain;
         broken.extend(data::outcome(item, &now, keeps));
     }
     let at = at(context, view);
-    let moved = view.preview.items.iter().filter(|item| moved(item));
+    let moved = view.preview.items.iter().filter(|item| has_moved(item));
     let told: Vec<Finding> = moved
         .flat_map(|item| item.claims.iter().map(move |disk| (item, disk)))
         .filter_map(|(item, disk)| {
@@ -184,6 +206,13 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
         })
         .collect();
     end.findings.extend(told);
+    // Volumes are read once, before the first write.
+    let before = context.facts().volumes.as_deref().unwrap_or_default();
+    let come = view.preview.items.iter_mut().filter(|item| item.class == Way::Comes);
+    for item in come.filter(|item| has_moved(item)) {
+        let flags = context.cluster.flags();
+        end.findings.extend(data::what_came(item, &now, before, Timestamp::now(), &flags));
+    }
     if !broken.is_empty() {
         end.findings.extend(broken);
         if end.exit == Exit::Done {

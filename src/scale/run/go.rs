@@ -37,6 +37,8 @@ const TICK: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How soon to look again at a claim that changes hands.
 const FIRST_POLL: Duration = Duration::from_millis(100);
+/// How long the controller may take to make a pod before it is looked for.
+const SOON_MADE: Duration = Duration::from_secs(2);
 /// How long the controller may take to remove a pod as the owner of a claim.
 const RETAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -101,6 +103,9 @@ struct Progress {
     finishing: bool,
     /// The replicas of a step whose hooks have begun, and that was not taken.
     hooks_run_for: Option<u32>,
+    /// The pod that is waited for and does not exist, and since when, or since when it was
+    /// looked for by its name.
+    missing: Option<(String, Instant)>,
 }
 
 async fn run_moves(context: &mut RunContext<'_>, progress: &mut Progress) -> Result<End, Stop> {
@@ -120,6 +125,8 @@ async fn run_moves(context: &mut RunContext<'_>, progress: &mut Progress) -> Res
         }
         match &next {
             Move::Wait { what, until } => {
+                let missing = state.missing().map(str::to_owned);
+                not_taken(context, progress, missing).await?;
                 context.report_wait(what, *until)?;
                 let tick = now.checked_add(TICK).unwrap_or(now);
                 let soon = until.map_or(tick, |until| until.min(tick));
@@ -162,6 +169,30 @@ async fn run_moves(context: &mut RunContext<'_>, progress: &mut Progress) -> Res
             }
             Move::Stop { exit, finding } => return Err(stop(context, *exit, finding.clone())),
         }
+    }
+}
+
+/// Stops where the pod of a new ordinal does not come because somebody else has one of
+/// that name, which no watch of ours shows.
+async fn not_taken(
+    context: &mut RunContext<'_>,
+    progress: &mut Progress,
+    missing: Option<String>,
+) -> Result<(), Stop> {
+    let since = match (progress.missing.take(), &missing) {
+        (Some((last, since)), Some(name)) if last == *name => since,
+        _ => Instant::now(),
+    };
+    progress.missing = missing.clone().map(|name| (name, since));
+    let Some(name) = missing.filter(|_| since.elapsed() > SOON_MADE) else { return Ok(()) };
+    progress.missing = Some((name.clone(), Instant::now()));
+    let pods = match read::pods_called(context.cluster, &[name]).await {
+        Ok(pods) => pods,
+        Err(failure) => return Ok(context.live.sender.look_again_after(failure)?),
+    };
+    match pods.iter().find_map(|pod| data::name_taken(context.set(), pod)) {
+        Some((_, finding)) => Err(stop(context, Exit::Conflict, finding)),
+        None => Ok(()),
     }
 }
 
@@ -220,17 +251,13 @@ async fn step(
     Ok(())
 }
 
-/// Reads the claims of the ordinals of the next step, and judges them. `false`
+/// Reads the claims and names of the ordinals of the next step, and judges them. `false`
 /// where the controller has yet to release a claim, or the read has to be
 /// repeated.
 async fn holds(context: &mut RunContext<'_>, replicas: u32) -> Result<bool, Stop> {
     let next = context.items_between(replicas, context.set().replicas);
     let items: Vec<&Ordinal> = next.iter().collect();
-    let wanted = data::claims_wanted(&items);
-    if wanted.is_empty() {
-        return Ok(true);
-    }
-    let now = match look(context.cluster, &items, &wanted).await {
+    let now = match look(context.cluster, &items).await {
         Ok(now) => now,
         Err(failure) => {
             context.live.sender.look_again_after(failure)?;
@@ -258,15 +285,19 @@ async fn holds(context: &mut RunContext<'_>, replicas: u32) -> Result<bool, Stop
     }
 }
 
-/// The claims of these ordinals and what matters for them.
-async fn look(cluster: &Cluster, items: &[&Ordinal], wanted: &[String]) -> Result<Now, Failure> {
-    let volumes = data::volumes_wanted(items);
+/// The claims of these ordinals and what matters for them; nothing is read where there is
+/// nothing to look at.
+async fn look(cluster: &Cluster, items: &[&Ordinal]) -> Result<Now, Failure> {
+    let (wanted, volumes) = (data::claims_wanted(items), data::volumes_wanted(items));
+    let names = data::names_wanted(items);
     let mounts = items.iter().flat_map(|item| &item.claims).any(Disk::is_mounted_again);
-    let pods = async { if mounts { read::pods(cluster).await } else { Ok(Vec::new()) } };
+    let pods = async {
+        if mounts { read::pods(cluster).await } else { read::pods_called(cluster, &names).await }
+    };
     let attached =
         async { if mounts { read::attached(cluster).await } else { Ok(BTreeMap::new()) } };
     let (claims, volumes, pods, attached) = tokio::join!(
-        read::claims_named(cluster, wanted),
+        read::claims_named(cluster, &wanted),
         read::volumes_named(cluster, &volumes),
         pods,
         attached,

@@ -1,9 +1,10 @@
 //! Pods, claims and volumes in little memory: shared text is kept once, and of a
 //! healthy pod only what the rules can still ask about.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     diagnosis,
@@ -135,6 +136,7 @@ pub struct PlainClaim {
     capacity: Option<Text>,
     request: Option<Text>,
     access_modes: Arc<[Text]>,
+    is_block: bool,
     selected_node: Option<Text>,
     finalizers: Arc<[Text]>,
 }
@@ -157,6 +159,7 @@ impl KeptClaim {
             capacity,
             request,
             access_modes: shared(&claim.access_modes, pool),
+            is_block: claim.is_block,
             selected_node,
             finalizers: shared(&claim.finalizers, pool),
         });
@@ -179,6 +182,7 @@ impl KeptClaim {
             capacity: owned(plain.capacity.as_ref()),
             request: owned(plain.request.as_ref()),
             access_modes: owned_list(&plain.access_modes),
+            is_block: plain.is_block,
             selected_node: owned(plain.selected_node.as_ref()),
             finalizers: owned_list(&plain.finalizers),
             ..Claim::default()
@@ -215,6 +219,9 @@ impl KeptClaim {
     }
 }
 
+/// The labels and the node terms of a volume.
+type Free = (BTreeMap<String, String>, Option<Vec<Value>>);
+
 /// A volume.
 #[derive(Debug)]
 pub struct KeptVolume {
@@ -224,6 +231,9 @@ pub struct KeptVolume {
     reclaim_policy: Text,
     capacity: Option<Text>,
     access_modes: Arc<[Text]>,
+    is_block: bool,
+    /// Its labels and node terms, where a claim may still be bound to it.
+    free: Option<Box<Free>>,
     /// Namespace, name and uid.
     claim: Option<(Text, Box<str>, Option<Box<str>>)>,
     driver: Option<Text>,
@@ -241,6 +251,9 @@ impl KeptVolume {
             reclaim_policy: pool.text(&volume.reclaim_policy),
             capacity: volume.capacity.as_deref().map(|size| pool.text(size)),
             access_modes: shared(&volume.access_modes, pool),
+            is_block: volume.is_block,
+            free: (volume.phase == "Available")
+                .then(|| Box::new((volume.labels.clone(), volume.node_terms.clone()))),
             claim: volume.claim.as_ref().map(|claim| {
                 let uid = claim.uid.as_deref().map(Into::into);
                 (pool.text(&claim.namespace), claim.name.as_str().into(), uid)
@@ -253,6 +266,7 @@ impl KeptVolume {
     }
 
     pub fn volume(&self) -> Volume {
+        let (labels, node_terms) = self.free.as_deref().cloned().unwrap_or_default();
         Volume {
             name: self.name.to_string(),
             phase: self.phase.to_string(),
@@ -260,6 +274,9 @@ impl KeptVolume {
             reclaim_policy: self.reclaim_policy.to_string(),
             capacity: owned(self.capacity.as_ref()),
             access_modes: owned_list(&self.access_modes),
+            is_block: self.is_block,
+            labels,
+            node_terms,
             claim: self.claim.as_ref().map(|(namespace, name, uid)| ClaimRef {
                 namespace: namespace.to_string(),
                 name: name.to_string(),

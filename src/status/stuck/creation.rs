@@ -137,23 +137,9 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
 
 /// A foreign pod with the name of an ordinal.
 fn taken(survey: &Survey, name: &str) -> Option<Finding> {
-    let set = survey.set;
-    let mut pods = survey.facts.pods.iter().flatten();
-    let pod = pods.find(|pod| pod.name == name && !set.owns(pod))?;
-    let whose = match (&pod.controller, &pod.controller_uid) {
-        (Some(owner), Some(uid))
-            if *uid != set.uid && *owner == format!("StatefulSet/{}", set.name) =>
-        {
-            "an earlier set of the same name".to_owned()
-        }
-        (Some(owner), Some(uid)) if *uid != set.uid => owner.clone(),
-        _ => "nothing, and its labels are not those of the set's selector".to_owned(),
-    };
-    let message = format!(
-        "{name} cannot be created: there is a pod of that name ({}), which belongs to {whose}",
-        pod.state()
-    );
-    let hint = format!("kubectl get pod {name} {} -o wide --show-labels", survey.at());
+    let mut pods = survey.facts.pods.iter().flatten().filter(|pod| pod.name == name);
+    let message = pods.find_map(|pod| survey.set.name_taken(pod))?;
+    let hint = survey.whose_pod(name);
     Some(NAME_TAKEN.found(format!("pod/{name}"), message).hint(hint))
 }
 

@@ -16,6 +16,7 @@ mod held;
 mod kept;
 mod rights;
 mod truth;
+mod words;
 
 const SOON: Duration = Duration::from_secs(60);
 

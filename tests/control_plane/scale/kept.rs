@@ -104,6 +104,9 @@ fn what_others_do_in_the_middle_stops_the_next_step() {
         std::fs::write(&ready, "").expect("a file");
         let output = running.finish().expect(7);
         assert_eq!(reason_ids(&output), ["SCALE-DATA-CHANGED"], "{what}: {output}");
+        let said = document(&output)["reasons"][0]["message"].to_string();
+        // Replaced: the new claim has another disk.
+        assert!(what == "replaced" || said.contains("would be: DESTROYED"), "{what}: {said}");
         let now = Picture::of(&namespace);
         assert_eq!((now.replicas, now.pods.len()), (2, 2), "{what}");
         assert_eq!(now.claims["www-web-2"].0, before.claims["www-web-2"].0, "{what}");

@@ -12,9 +12,13 @@ use super::support::{
 mod aside;
 mod data;
 mod faults;
+mod found;
 mod guards;
+mod hooks;
 mod kept;
+mod names;
 mod released;
+mod rights;
 mod way;
 
 const SOON: Duration = Duration::from_secs(100);

@@ -3,7 +3,7 @@
 
 use super::{
     super::support::{self, document},
-    kept::{delete_claim, delete_with, follow, volume},
+    kept::{delete_with, follow, volume},
     *,
 };
 
@@ -153,8 +153,7 @@ fn data_that_was_set_aside_long_ago_is_asked_about() {
     ends(&namespace, "--replicas 2", 0);
     ends(&namespace, "--replicas 3 --fresh", 0);
     ends(&namespace, "--replicas 2", 0);
-    delete_claim(&namespace, "www-web-2");
-    claims_are_gone(&namespace, &["www-web-2"]);
+    namespace.kubectl(["delete", "pvc", "www-web-2"]).output().expect(0);
     let refused = ends(&namespace, "--replicas 3 -o json", 4);
     assert_eq!(reason_ids(&refused), ["SCALE-STARTS-EMPTY"], "{refused}");
     let end = document(&refused);
@@ -169,8 +168,7 @@ fn a_volume_that_is_reserved_is_no_new_disk() {
     let namespace = made("scale-reserved", 3, keeps_volumes);
     let disk = Picture::of(&namespace).claims["www-web-2"].1.clone();
     ends(&namespace, "--replicas 2", 0);
-    delete_claim(&namespace, "www-web-2");
-    claims_are_gone(&namespace, &["www-web-2"]);
+    namespace.kubectl(["delete", "pvc", "www-web-2"]).output().expect(0);
     let free = json!({"spec": {"claimRef": {"uid": null, "resourceVersion": null}}});
     namespace.cluster().api().patch(&format!("/api/v1/persistentvolumes/{disk}"), &free);
     wait_for(SOON, "the volume to be Available", || {

@@ -1,25 +1,32 @@
 //! The guards of `scale`: what is checked before anything is written. Pure.
 
-use jiff::Timestamp;
+mod coming;
+mod free;
+mod hooks;
 
+pub use self::{
+    coming::names_wanted,
+    free::{depends_on_nodes, free_volumes},
+    hooks::hooks,
+};
 use super::{
-    data, fresh,
+    data,
     plan::broken,
-    preview::{self, Disk, Fate, Ordinal, Preview, ScaleRequest, Way},
+    preview::{self, Disk, Fate, Preview, ScaleRequest, Way},
     record::{ANNOTATION, Record},
     rules,
 };
 use crate::{
-    output::text::{age, list},
+    output::text::list,
     workload::{
-        Budget, Claim, Finding, MIGRATION_MARK, Manager, ManagerKind, Pod, PodManagement, Severity,
-        Snapshots, Survey, Unusable, Volume, VolumeSeen, has_volume, managers, remove_annotation,
+        Budget, Finding, MIGRATION_MARK, Manager, ManagerKind, Pod, PodManagement, Snapshots,
+        Survey, Unusable, managers, remove_annotation,
     },
 };
 
 /// All findings, the most severe first. `record` is the scale operation that is
-/// already under way; `pods` are those of the namespace, where an ordinal would
-/// mount a claim of before.
+/// already under way; `pods` are those with [`names_wanted`], and all of the namespace
+/// where an ordinal would mount a claim of before.
 pub fn check(
     survey: &Survey,
     preview: &Preview,
@@ -35,8 +42,10 @@ pub fn check(
         leaving(survey, request, &mut found);
         numbers(survey, request, &mut found);
     } else if request.to > survey.set.replicas {
-        coming(survey, preview, request, record, pods, &mut found);
+        coming::coming(survey, preview, request, record, pods, &mut found);
     }
+    let names = names_wanted(survey, preview, record);
+    found.extend(coming::names_taken(survey, &names, pods));
     if request.to != survey.set.replicas {
         state(survey, request, record, &mut found);
         others(survey, &mut found);
@@ -226,184 +235,6 @@ fn leaving(survey: &Survey, request: &ScaleRequest, found: &mut Vec<Finding>) {
             )));
         }
     }
-}
-
-/// Whether new ordinals would get an old claim.
-fn coming(
-    survey: &Survey,
-    preview: &Preview,
-    request: &ScaleRequest,
-    record: Option<&Record>,
-    pods: &[Pod],
-    found: &mut Vec<Finding>,
-) {
-    let set = survey.set;
-    for (item, disk) in preview.disks() {
-        let on = format!("persistentvolumeclaim/{}", disk.claim);
-        let Some(claim) = survey.facts.claim(&disk.claim) else {
-            match reserved(survey, item, disk) {
-                // Going back, the ordinals are those that have just left.
-                Some(finding) if request.aborts => found.push(finding.at(Severity::Warning)),
-                Some(finding) => found.push(finding),
-                None if request.fresh => {}
-                None => found.extend(starts_empty(survey, item, disk, record)),
-            }
-            continue;
-        };
-        if claim.deleting.is_some() {
-            // An earlier run has deleted the claim, and this one waits for its end.
-            if disk.fate == Fate::SetAside && claim.phase == "Lost" {
-                continue;
-            }
-            let message = format!("claim {} that {} needs is being deleted", disk.claim, item.name);
-            let finding = rules::CLAIM_LEAVING.found(on, message);
-            let volume = claim.volume.as_deref();
-            found.push(match volume.and_then(|volume| survey.facts.volume(volume)) {
-                Some(volume) if volume.reclaim_policy != "Retain" => {
-                    finding.hint(survey.keep_volume(&volume.name))
-                }
-                _ => finding,
-            });
-            continue;
-        }
-        let users = data::users(set, item, disk, pods);
-        if !users.is_empty() {
-            found.push(data::in_use(item, disk, &users));
-        }
-        if disk.fate == Fate::Mounted {
-            found.extend(readopts(survey, preview, item, disk, claim, request));
-        }
-    }
-}
-
-/// The volumes whose `spec.claimRef` names this claim, whether it is there or not.
-fn volumes_of<'a>(survey: &'a Survey, claim: &'a str) -> impl Iterator<Item = &'a Volume> {
-    survey.facts.volumes.iter().flatten().filter(move |volume| {
-        let named = volume.claim.as_ref();
-        named.is_some_and(|named| named.namespace == survey.set.namespace && named.name == claim)
-    })
-}
-
-/// The finding for an ordinal without a claim for which a volume is reserved: its new
-/// claim gets that volume, with what is on it.
-fn reserved(survey: &Survey, item: &Ordinal, disk: &Disk) -> Option<Finding> {
-    let claim = &disk.claim;
-    let volume = volumes_of(survey, claim)
-        .find(|volume| volume.phase == "Available" && volume.deleting.is_none())?;
-    let message = format!(
-        "{} would mount volume {} and whatever is on it, also with --fresh: the volume is Available \
-         and reserved for claim {claim}; --allow {} accepts that",
-        item.name,
-        volume.name,
-        rules::READOPTS_DATA.id
-    );
-    let finding = rules::READOPTS_DATA.found(format!("persistentvolumeclaim/{claim}"), message);
-    Some(finding.hint(format!("kubectl describe pv {}{}", volume.name, survey.facts.flags)))
-}
-
-/// The finding for an ordinal without a claim, where the data of its former claim is
-/// on a volume that is left, or under the name with which it was set aside. What the
-/// scaling of `record` has set aside has a finding of its own.
-fn starts_empty(
-    survey: &Survey,
-    item: &Ordinal,
-    disk: &Disk,
-    record: Option<&Record>,
-) -> Option<Finding> {
-    let (set, claim) = (survey.set, &disk.claim);
-    let on = format!("persistentvolumeclaim/{claim}");
-    let say = |what: &str, hint: String| {
-        let message = format!(
-            "{} would start on an empty disk: {what} the data of its former claim {claim}; --allow \
-             {} leaves that where it is, and so does --fresh",
-            item.name,
-            rules::STARTS_EMPTY.id
-        );
-        Some(rules::STARTS_EMPTY.found(on.clone(), message).hint(hint))
-    };
-    let adopt = |object: &str| {
-        data::line_to_adopt(set, item.ordinal, claim, object, &format!(" {}", survey.at()))
-    };
-    let every = format!("kubectl stateful orphans {} {} -o wide", set.name, survey.at());
-    let of_record = record.map(|record| fresh::aside(claim, record));
-    let aside: Vec<&str> = fresh::set_aside(survey.facts, claim)
-        .map(|aside| aside.name.as_str())
-        .filter(|aside| of_record.as_deref() != Some(aside))
-        .collect();
-    match aside.as_slice() {
-        [] => {}
-        [one] => return say(&format!("claim {one} has"), adopt(&format!("pvc/{one}"))),
-        several => return say(&format!("claims {} have", list(several)), every),
-    }
-    if survey.facts.volumes.is_none() {
-        let message = format!(
-            "persistentvolumes could not be read: whether one has data of a former claim {claim}, \
-             without which {} starts on an empty disk, is not checked",
-            item.name
-        );
-        return Some(rules::UNREAD.found(on, message).at(Severity::Warning));
-    }
-    let left = volumes_of(survey, claim).filter(|volume| {
-        let is_left = matches!(volume.phase.as_str(), "Released" | "Failed");
-        is_left && volume.reclaim_policy == "Retain" && volume.deleting.is_none()
-    });
-    let names: Vec<&str> = left.map(|volume| volume.name.as_str()).collect();
-    match names.as_slice() {
-        [] => None,
-        [one] => say(&format!("volume {one} has"), adopt(&format!("pv/{one}"))),
-        several => say(&format!("volumes {} have", list(several)), every),
-    }
-}
-
-/// The finding for a claim of before that an ordinal would mount. One that never
-/// had a volume has no data on it.
-fn readopts(
-    survey: &Survey,
-    preview: &Preview,
-    item: &Ordinal,
-    disk: &Disk,
-    claim: &Claim,
-    request: &ScaleRequest,
-) -> Option<Finding> {
-    let on = format!("persistentvolumeclaim/{}", disk.claim);
-    let name = claim.volume.as_deref()?;
-    let volume = survey.facts.volume(name);
-    let seen = VolumeSeen::new(volume, survey.facts.volumes.is_some());
-    if !has_volume(claim, seen) {
-        let message = format!(
-            "{} would wait for claim {} without end: the claim has lost its volume {name}",
-            item.name, disk.claim
-        );
-        let hint = format!("kubectl delete pvc {} {}", disk.claim, survey.at());
-        return Some(rules::READOPTS_DATA.found(on, message).hint(hint));
-    }
-    let ago = |time: Timestamp| age(survey.now.duration_since(time));
-    let old = match (disk.volume_created, disk.created) {
-        (Some(volume), _) => format!(" of {} ago", ago(volume)),
-        (None, Some(claim)) => format!(", age unknown; the claim is of {} ago", ago(claim)),
-        (None, None) => String::new(),
-    };
-    let idle = match disk.unused_since {
-        Some(since) => format!("unused for {}", ago(since)),
-        None => "last use unknown".to_owned(),
-    };
-    let message = format!(
-        "{} would mount claim {} again with the data on it (volume {name}{old}, {idle}); --allow {} \
-         uses it, and --fresh sets it aside",
-        item.name,
-        disk.claim,
-        rules::READOPTS_DATA.id
-    );
-    let finding = rules::READOPTS_DATA.found(on, message);
-    // Going back, the ordinals are those that have just left.
-    if request.aborts {
-        return Some(finding.at(Severity::Warning));
-    }
-    let (name, at) = (&survey.set.name, survey.at());
-    Some(
-        finding
-            .hint(format!("kubectl stateful scale {name} --replicas {} --fresh {at}", preview.to)),
-    )
 }
 
 /// Whether the set is healthy and no rollout is under way.
