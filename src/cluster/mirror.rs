@@ -150,10 +150,8 @@ impl Mirror {
         }
         let listing = Lists::of(&self.facts.set).revisions;
         let list: List<RevisionObject> = self.cluster.get(&listing.path()).await?;
-        let uid = &self.facts.set.uid;
-        let all = list.items.unwrap_or_default().into_iter();
-        let own = all.filter(|revision| revision.belongs_to(uid));
-        self.facts.revisions = Some(own.map(Into::into).collect());
+        let all = list.items.unwrap_or_default();
+        self.facts.revisions = Some(RevisionObject::of_set(all, &self.facts.set.uid));
         Ok(())
     }
 

@@ -137,10 +137,8 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
     };
     let mut unread = Vec::new();
     let mut pods: Read<Pod> = domain(pods.keep(&mut unread));
-    let revisions = revisions?.keep(&mut unread).map(|all: Vec<RevisionObject>| {
-        let own = all.into_iter().filter(|revision| revision.belongs_to(&set.uid));
-        own.map(Into::into).collect()
-    });
+    let revisions = revisions?.keep(&mut unread);
+    let revisions = revisions.map(|all| RevisionObject::of_set(all, &set.uid));
     let claims = domain(claims.keep(&mut unread));
     let volumes = domain(volumes?.keep(&mut unread));
     let classes = domain(classes?.keep(&mut unread));

@@ -313,15 +313,21 @@ impl TargetArgs {
         let (words, ordinal) = self.without_ordinal();
         let service = Reference::parse(&words, "Service");
         let names_kind = words.len() > 1 || words.first().is_some_and(|word| word.contains('/'));
+        let no_ordinals = || Error::usage("a Service has no ordinals: name the set instead");
         if names_kind && let Ok(service) = service {
-            if ordinal.is_some() {
-                return Err(Error::usage("a Service has no ordinals: name the set instead"));
-            }
-            return Ok((Target::Service(service.name), None));
+            return if ordinal.is_some() {
+                Err(no_ordinals())
+            } else {
+                Ok((Target::Service(service.name), None))
+            };
         }
-        let set = Reference::parse(&words, "StatefulSet").map_err(|wrong| {
-            let ordinal = self.wrong_ordinal();
-            ordinal.map_or_else(|| Error::usage(wrong), |ordinal| ordinal.error(None))
+        let set = Reference::parse(&words, "StatefulSet").map_err(|wrong| match wrong {
+            // `svc/nginx/x`: a Service alone was taken above.
+            WrongReference::WrongKind { got: "Service", .. } => no_ordinals(),
+            wrong => {
+                let ordinal = self.wrong_ordinal();
+                ordinal.map_or_else(|| Error::usage(wrong), |ordinal| ordinal.error(None))
+            }
         })?;
         Ok((Target::Set(set.name), ordinal))
     }
@@ -460,7 +466,7 @@ mod tests {
                 assert!(said.contains(&format!("\"{wrong}\" is not an ordinal")), "{said}");
             }
         }
-        assert!(parse(&["svc/nginx/x"]).unwrap_err().contains("a single resource and name"));
+        assert!(parse(&["svc/nginx/x"]).unwrap_err().contains("no ordinals"));
     }
 
     #[test]

@@ -223,10 +223,8 @@ impl Bundle {
         };
         let pods = near.list::<PodObject, Pod>(Resource::POD)?;
         note_absent(Resource::POD, pods.is_none() && set.replicas > 0);
-        let revisions = near.list_raw::<RevisionObject>(Resource::REVISION)?.map(|all| {
-            let own = all.into_iter().filter(|revision| revision.belongs_to(&set.uid));
-            own.map(Into::into).collect()
-        });
+        let revisions = near.list_raw::<RevisionObject>(Resource::REVISION)?;
+        let revisions = revisions.map(|all| RevisionObject::of_set(all, &set.uid));
         note_absent(Resource::REVISION, revisions.is_none());
         let claims = near.list::<ClaimObject, _>(Resource::CLAIM)?;
         let wants_claims = !set.claim_templates.is_empty();

@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use super::{
     disturbed::{off_its_disk, scale_to_zero},
     fates::has_new_volume,
-    fill::without_snapshots,
     forward::{Act, Memory, Move, delete_or_wait, wait_for_binding, wait_for_ordinals},
     journal::{Disk, Journal},
-    rollback::{free_deleted_claims, protect_before, release},
+    rollback::{delete_claim, free_deleted_claims, protect_before, restore_volumes},
     rules,
-    world::{Reserved, World, has_tag, is_marked, is_ours},
+    world::{Reserved, World, is_marked, is_ours},
 };
 use crate::{
     output::text::{count, list},
@@ -45,19 +44,11 @@ pub fn next(world: &World, journal: &Journal, memory: &Memory, now: Timestamp) -
     let to_delete = journal.disks.iter().enumerate().filter(|_| !journal.fills());
     for (index, disk) in to_delete {
         if let Some(claim) = world.old_claim(disk) {
-            let what = format!("claim {}", disk.old.name);
-            return match delete_or_wait(Act::DeleteOldClaim(index), is_leaving(claim), &what) {
-                Move::Act(act) => protect_before(index, world, journal, act),
-                wait => wait,
-            };
+            return delete_claim(index, world, journal, claim, Act::DeleteOldClaim(index));
         }
     }
-    if let Some(next) = without_snapshots(world, journal) {
+    if let Some(next) = restore_volumes(world, journal) {
         return next;
-    }
-    let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
-    if let Some(index) = journal.disks.iter().position(tagged) {
-        return release(index, world, journal);
     }
     let marked = |disk: &Disk| world.new_claim(disk).is_some_and(is_marked);
     if let Some(index) = journal.disks.iter().position(marked) {

@@ -25,7 +25,9 @@
 //! In the modes that give the set its own volumes, the old ones are only read:
 //! [`fill`] has the moves for those.
 //!
-//! [`preview`] has the writes that `finalize` would send, for its dry run.
+//! [`preview`] has the writes that a verb would send from here on, for its dry run;
+//! what controllers would do in between is in [`settled`]. [`direction`] has the next
+//! move of whatever direction the migration goes in.
 //!
 //! How a volume goes from one claim to another is in [`crate::handover`].
 //!
@@ -42,6 +44,7 @@ pub mod args;
 mod comments;
 pub mod convert;
 mod copy_job;
+pub mod direction;
 mod disturbed;
 pub mod fates;
 pub mod files;
@@ -61,6 +64,7 @@ pub mod report;
 pub mod rollback;
 pub mod rules;
 pub mod run;
+pub mod settled;
 pub mod standing;
 mod verify;
 pub mod volumes;

@@ -2,14 +2,18 @@
 //!
 //! Each write is applied to a copy of the objects, and the verb is asked again
 //! what comes next: so it is the verb itself that is shown, and not a second
-//! account of it. What controllers would do is not guessed: where the verb would
-//! wait for them, the preview ends.
+//! account of it. Where the verb would wait, [`settled`] says what controllers make
+//! of the objects when nothing is in their way. What that does not foresee, such as
+//! a copy, ends the preview.
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{
-    forward::{Memory, Move},
-    journal::Journal,
+    direction,
+    forward::{Checks, Memory, Move},
+    journal::{Intent, Journal},
+    settled::settle,
     world::World,
     writes,
 };
@@ -18,11 +22,19 @@ use crate::{cluster::Write, workload::Finding};
 /// More moves than any verb has: one that goes in a circle must not hang.
 const MOST_MOVES: usize = 1_000;
 
-/// The writes of a verb, and how they end.
+/// What a verb would do, and how that ends.
 #[derive(Debug)]
 pub struct Preview {
-    pub writes: Vec<Write>,
+    pub steps: Vec<Step>,
     pub end: PreviewEnd,
+}
+
+/// One step of a verb.
+#[derive(Debug)]
+pub enum Step {
+    Write(Box<Write>),
+    /// The verb waits for this, which is expected to come.
+    Wait(String),
 }
 
 /// Why a preview goes no further.
@@ -36,44 +48,52 @@ pub enum PreviewEnd {
     Stops(Finding),
 }
 
-/// What a verb would do, whose next move is `next`.
+/// What a verb that goes in this direction would do.
 pub fn preview(
+    intent: Intent,
     world: &World,
     journal: &Journal,
+    checks: Checks,
     now: Timestamp,
-    next: impl Fn(&World, &Memory) -> Move,
 ) -> Preview {
     let (mut world, mut memory) = (world.clone(), Memory::default());
-    let mut preview = Preview { writes: Vec::new(), end: PreviewEnd::Done };
+    let mut steps = Vec::new();
     for _ in 0..MOST_MOVES {
-        let act = match next(&world, &memory) {
-            Move::Act(act) => act,
-            Move::Done => return preview,
-            Move::Wait { what } | Move::Watch { what, .. } => {
-                preview.end = PreviewEnd::Waits(what);
-                return preview;
+        let end = match direction::next(intent, &world, journal, checks, &memory, now) {
+            Move::Act(act) => {
+                let of_act = writes::of(act, journal, &world, now).unwrap_or_default();
+                if of_act.is_empty() {
+                    break;
+                }
+                for write in of_act {
+                    let target = write.object().clone();
+                    let is_new = world.object(&target).is_none();
+                    let mut object = write.applied_to(world.object(&target));
+                    if let Some(object) = object.as_mut().filter(|_| is_new) {
+                        // Only the server knows which.
+                        object["metadata"]["uid"] = json!(format!("<uid of {target}>"));
+                        object["metadata"]["generation"] = json!(1);
+                    }
+                    world.put(&target, object);
+                    steps.push(Step::Write(Box::new(write)));
+                }
+                memory.did(act);
+                continue;
+            }
+            Move::Wait { what } if settle(&mut world, journal) => {
+                steps.push(Step::Wait(what));
+                continue;
             }
             Move::Verify => {
-                preview.end = PreviewEnd::Waits("the command of --verify-exec".to_owned());
-                return preview;
+                steps.push(Step::Wait("the command of --verify-exec to succeed".to_owned()));
+                memory.verified = true;
+                continue;
             }
-            Move::Stop { finding, .. } => {
-                preview.end = PreviewEnd::Stops(finding);
-                return preview;
-            }
+            Move::Done => PreviewEnd::Done,
+            Move::Wait { what } | Move::Watch { what, .. } => PreviewEnd::Waits(what),
+            Move::Stop { finding, .. } => PreviewEnd::Stops(finding),
         };
-        let of_act = writes::of(act, journal, &world, now).unwrap_or_default();
-        if of_act.is_empty() {
-            break;
-        }
-        for write in of_act {
-            let target = write.object().clone();
-            let object = write.applied_to(world.object(&target));
-            world.put(&target, object);
-            preview.writes.push(write);
-        }
-        memory.did(act);
+        return Preview { steps, end };
     }
-    preview.end = PreviewEnd::Waits("the objects to change".to_owned());
-    preview
+    Preview { steps, end: PreviewEnd::Waits("the objects to change".to_owned()) }
 }

@@ -338,25 +338,42 @@ fn clean_up(world: &World, journal: &Journal) -> Move {
     }
     for (index, disk) in journal.disks.iter().enumerate() {
         if let Some(claim) = world.new_claim(disk).filter(|claim| is_ours(claim, journal)) {
-            let what = format!("claim {}", disk.new);
-            return match delete_or_wait(Act::DeleteNewClaim(index), is_leaving(claim), &what) {
-                Move::Act(act) => protect_before(index, world, journal, act),
-                wait => wait,
-            };
+            return delete_claim(index, world, journal, claim, Act::DeleteNewClaim(index));
         }
     }
-    if let Some(next) = without_snapshots(world, journal) {
+    if let Some(next) = restore_volumes(world, journal) {
         return next;
-    }
-    let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
-    if let Some(index) = journal.disks.iter().position(tagged) {
-        return release(index, world, journal);
     }
     let marked = |disk: &Disk| world.old_claim(disk).is_some_and(is_marked);
     if let Some(index) = journal.disks.iter().position(marked) {
         return Move::Act(Act::CleanOldClaim(index));
     }
     Move::Done
+}
+
+/// Deletes a claim of a disk, when its volume is sure to stay.
+pub(super) fn delete_claim(
+    index: usize,
+    world: &World,
+    journal: &Journal,
+    claim: &Value,
+    act: Act,
+) -> Move {
+    match delete_or_wait(act, is_leaving(claim), &format!("claim {}", name(claim))) {
+        Move::Act(act) => protect_before(index, world, journal, act),
+        wait => wait,
+    }
+}
+
+/// Deletes the snapshots, and gives the volumes their policy back, which takes our mark
+/// from them.
+pub(super) fn restore_volumes(world: &World, journal: &Journal) -> Option<Move> {
+    if let Some(next) = without_snapshots(world, journal) {
+        return Some(next);
+    }
+    let tagged = |disk: &Disk| world.held_volume(&disk.pv).is_some_and(|pv| has_tag(pv, journal));
+    let index = journal.disks.iter().position(tagged)?;
+    Some(release(index, world, journal))
 }
 
 /// Sets the policy to `Retain` before an act that could otherwise delete the

@@ -84,7 +84,7 @@ fn a_target_is_found_as_the_controller_finds_it() {
     let listed = |containers: Json| {
         let (stdout, stderr, code) = offline(&manifest(containers), &["web/0", "-o", "srv-list"]);
         if code == Some(3) {
-            assert!(stderr.contains("have no TCP port"), "{stderr}")
+            assert!(stderr.contains("have no TCP port"), "{stderr}");
         }
         (code == Some(8) || code == Some(0)).then_some(stdout)
     };

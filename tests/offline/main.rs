@@ -20,6 +20,7 @@ mod handover;
 mod house;
 mod lines;
 mod migrate;
+mod migrate_preview;
 mod migrate_recover;
 mod migrate_remains;
 mod migrate_rules;

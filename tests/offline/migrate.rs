@@ -9,7 +9,7 @@
 use std::{collections::BTreeSet, rc::Rc};
 
 use kubectl_stateful::{
-    cluster::Write,
+    cluster::{Mode as DryRun, Write},
     migrate::{
         convert::Options,
         finalize,
@@ -104,6 +104,8 @@ struct Run<'a> {
     number: u32,
     /// The last look, and of what.
     seen: Option<(u64, Rc<World>)>,
+    /// What was written, as a dry run names it; without the journal.
+    wrote: Vec<String>,
 }
 
 /// What dies with a process.
@@ -135,7 +137,15 @@ enum Decided {
 
 impl Run<'_> {
     fn new<'a>(model: &'a mut Model, shape: &'a Shape, verb: Verb) -> Run<'a> {
-        Run { model, shape, verb, process: Process::default(), number: 1, seen: None }
+        Run {
+            model,
+            shape,
+            verb,
+            process: Process::default(),
+            number: 1,
+            seen: None,
+            wrote: Vec::new(),
+        }
     }
 
     fn name(&self) -> String {
@@ -443,7 +453,7 @@ impl Run<'_> {
     fn do_act(&mut self, act: Act, writes: &[Write]) {
         for (place, write) in writes.iter().enumerate() {
             match self.model.write(write) {
-                Answer::Done => {}
+                Answer::Done => self.wrote.push(write.done(DryRun::ClientDryRun)),
                 _ if place > 0 => break,
                 _ => return,
             }
@@ -768,6 +778,13 @@ pub fn ends(model: &mut Model, shape: &Shape, verb: Verb) -> End {
     let end = Run::new(model, shape, verb).go(&[]);
     model.settle();
     end
+}
+
+/// The same, with what it wrote on the way.
+pub fn writes_of(model: &mut Model, shape: &Shape, verb: Verb) -> (End, Vec<String>) {
+    let mut run = Run::new(model, shape, verb);
+    let end = run.go(&[]);
+    (end, run.wrote)
 }
 
 /// A verb that is killed after so many moves.

@@ -454,6 +454,33 @@ fn a_claim_that_the_set_still_owns_is_seen_before_a_rollback() {
     );
 }
 
+/// A claim may come to belong to the set at any time, so it is judged before each move of
+/// a rollback, up to the one that deletes the set.
+#[test]
+fn a_claim_that_the_set_comes_to_own_stops_a_rollback_at_every_move() {
+    let mut is_deleted_next = false;
+    for moves in 0..200 {
+        let mut model = arrived(&one());
+        is_killed(&mut model, &one(), Verb::Rollback, moves);
+        let Some(set) = model.get(SET, "db").cloned() else { break };
+        let stored = StoredJournal::read(model.all(BOOK).next().expect("it")).expect("ours");
+        let (mut world, _) = offline::world(&model.bundle(), &stored.journal).expect("objects");
+        let next = rollback::next(&world, &stored.journal, &Memory::default());
+        if next == Move::Act(Act::DeleteSet) {
+            is_deleted_next = true;
+        } else if is_deleted_next {
+            // It is deleted, and goes.
+            break;
+        }
+        let owner = json!([{"uid": set["metadata"]["uid"]}]);
+        world.set_claims = vec![json!({"metadata": {"name": "v0-db-2", "ownerReferences": owner}})];
+        let next = rollback::next(&world, &stored.journal, &Memory::default());
+        let Move::Stop { exit, finding } = next else { panic!("after {moves} moves: {next:?}") };
+        assert_eq!((exit, finding.id), (Exit::Conflict, "MIGRATE-CLAIMS-GO"));
+    }
+    assert!(is_deleted_next, "it came to the set");
+}
+
 /// Who may not list claims cannot know which the set owns: the Deployment comes back
 /// all the same, and the set stays.
 #[test]

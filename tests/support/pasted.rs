@@ -122,6 +122,11 @@ fn hold_ours(words: &[String], output: &Output, shell: Option<&Run>) {
     }
     let Some(shell) = shell else { return };
     let has = |word: &str| words.iter().any(|other| other == word);
+    // A plan names the way back of what has not been begun.
+    let is_planned = [" plan ", " --dry-run"].iter().any(|word| output.line().contains(word));
+    if is_planned && has("rollback") {
+        return;
+    }
     let reads = ["status", "plan", "history", "dns"].into_iter().any(has)
         || has("orphans") && !has("delete") && !has("adopt");
     let tries = !reads && has_dry_run(&words[1..]);

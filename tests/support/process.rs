@@ -339,6 +339,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// The command line that ran.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
     /// The exit code; `None` when a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.status.code()

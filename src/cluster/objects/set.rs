@@ -321,14 +321,15 @@ struct RevisionSpec {
 }
 
 impl RevisionObject {
-    /// Whether it belongs to the set with this uid. Revisions of a deleted set
-    /// with the same name may still exist.
-    pub fn belongs_to(&self, set_uid: &str) -> bool {
-        self.metadata.controller().is_none_or(|owner| owner.uid == set_uid)
+    /// Those of the set with this uid. Revisions of a deleted set with the same name may
+    /// still exist.
+    pub fn of_set(all: Vec<RevisionObject>, set_uid: &str) -> Vec<Revision> {
+        let is_its = |one: &RevisionObject| {
+            one.metadata.controller().is_none_or(|owner| owner.uid == set_uid)
+        };
+        all.into_iter().filter(is_its).map(Into::into).collect()
     }
-}
 
-impl RevisionObject {
     /// The uid of the set that owns it.
     pub fn owner_uid(&self) -> Option<&str> {
         self.metadata.controller().map(|owner| owner.uid.as_str())

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cluster::parse_timeout,
     flags::{AllowArgs, ConfirmationArgs, FileArgs, Given, OutputArg, TimeoutArg},
-    output::{ConsentArgs, Error, Format},
+    output::{Error, Format},
 };
 
 /// Turn a Deployment and its claims into a StatefulSet that keeps the data
@@ -301,13 +301,15 @@ pub struct OnArgs {
 
 /// Continue a migration that was interrupted, in the direction it was going
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  kubectl stateful migrate resume sts/mysql")]
+#[command(
+    after_help = "Examples:\n  # What would be written from here on\n  kubectl stateful migrate resume sts/mysql --dry-run\n\n  kubectl stateful migrate resume sts/mysql"
+)]
 pub struct ResumeArgs {
     #[command(flatten)]
     pub on: OnArgs,
 
     #[command(flatten)]
-    pub consent: ConsentArgs,
+    pub confirmation: ConfirmationArgs,
 
     #[command(flatten)]
     pub wishes: WishArgs,
@@ -321,13 +323,15 @@ pub struct ResumeArgs {
 /// stays on the volumes: a rollback does not turn back time. If the set has its own volumes, their
 /// claims are deleted, and with them what it has written.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  kubectl stateful migrate rollback sts/mysql")]
+#[command(
+    after_help = "Examples:\n  # What would be written, and what would be waited for\n  kubectl stateful migrate rollback sts/mysql --dry-run\n\n  kubectl stateful migrate rollback sts/mysql"
+)]
 pub struct RollbackArgs {
     #[command(flatten)]
     pub on: OnArgs,
 
     #[command(flatten)]
-    pub consent: ConsentArgs,
+    pub confirmation: ConfirmationArgs,
 }
 
 /// Delete what a rollback would need; this cannot be undone

@@ -14,10 +14,10 @@ use crate::{
     cluster::{ExecOutcome, Write},
     migrate::{
         args::{OnArgs, RunArgs},
-        finalize,
-        forward::{self, Act, Checks, Move},
+        direction,
+        forward::{Act, Checks, Move},
         journal::{Arrived, Intent, StoredJournal, Wishes},
-        read, recover, rollback, rules,
+        read, rollback, rules,
         standing::{Next, Standing},
         wording::Wording,
         world::{self, World},
@@ -184,12 +184,7 @@ async fn run_moves(
         context.holds_lock();
         let now = Timestamp::now();
         let (journal, memory) = (&context.journal, &context.memory);
-        let next = match intent {
-            Intent::Forward => forward::next(&world, journal, checks, memory, now),
-            Intent::Back => rollback::next(&world, journal, memory),
-            Intent::Finish => finalize::next(&world, journal, memory, now),
-            Intent::Recover => recover::next(&world, journal, memory, now),
-        };
+        let next = direction::next(intent, &world, journal, checks, memory, now);
         if !matches!(next, Move::Wait { .. }) {
             waited = None;
         }

@@ -7,24 +7,23 @@ use jiff::Timestamp;
 use super::{
     Session,
     context::RunContext,
+    dry_run::{Rehearsal, show},
     end::{report, report_and_finalize, report_state},
     execute::{RunOptions, execute, signed},
     find::{self, Found},
     remains,
 };
 use crate::{
-    cluster::{ConnectionArgs, DryRun, Mode, Resource},
+    cluster::{ConnectionArgs, DryRun, Resource},
     migrate::{
         args::FinalizeArgs,
         finalize,
-        forward::{self, Checks},
+        forward::Checks,
         journal::{Intent, StoredJournal},
-        preview::{PreviewEnd, preview},
         read,
         remains::Way,
         rules, standing,
         world::World,
-        writes,
     },
     output::{
         Confirmed, Error, Exit, Question, Terminal,
@@ -61,11 +60,20 @@ pub async fn finalize(
     if let Some(end) = too_early(&session, &stored, &world, args.soak) {
         return report_state(&session, &world, &stored, &end, None, &[]);
     }
-    if args.confirmation.dry_run != DryRun::None {
-        return show(&session, &stored, &world, args.confirmation.dry_run).await;
-    }
     let name = stored.journal.set_name().to_owned();
     let gives_up = stored.intent == Intent::Back;
+    if args.confirmation.dry_run != DryRun::None {
+        let (intent, then) = if gives_up {
+            let then = "then what a rollback needs is deleted".to_owned();
+            (Intent::Forward, Some(then))
+        } else {
+            (Intent::Finish, None)
+        };
+        let admin_steps = args.on.admin_steps;
+        let rehearsal = Rehearsal { intent, checks: Checks::default(), admin_steps, then };
+        let dry_run = args.confirmation.dry_run;
+        return show(&session, &stored, &world, rehearsal, dry_run, End::done()).await;
+    }
     let text = if gives_up {
         format!("Give up the rollback, start {name} again, and delete what a rollback needs?")
     } else {
@@ -93,56 +101,6 @@ pub async fn finalize(
         RunContext::take_lock(&session, stored, Intent::Finish, takeover, confirmed).await?;
     let outcome = execute(&mut context, Intent::Finish, &options).await;
     report(context, outcome).await
-}
-
-/// Shows what would be written, for `--dry-run`; the server tries each write, if it
-/// is asked to.
-async fn show(
-    session: &Session,
-    stored: &StoredJournal,
-    world: &World,
-    dry_run: DryRun,
-) -> Result<Exit, Error> {
-    let (journal, now) = (&stored.journal, Timestamp::now());
-    let gives_up = stored.intent == Intent::Back;
-    let mut preview = preview(world, journal, now, |world, memory| {
-        if gives_up {
-            forward::next(world, journal, Checks::default(), memory, now)
-        } else {
-            finalize::next(world, journal, memory, now)
-        }
-    });
-    if preview.end == PreviewEnd::Done && !gives_up {
-        preview.writes.push(writes::delete_journal(journal, &stored.uid, None));
-    }
-    let mode = if dry_run == DryRun::Server { Mode::ServerDryRun } else { Mode::ClientDryRun };
-    let (mut shown, mut end) = (Vec::new(), End::done());
-    for write in &preview.writes {
-        match session.cluster.write(write, mode).await {
-            Ok(_) => shown.push(write.done(mode)),
-            Err(failure) if failure.is_transient() => return Err(failure.into()),
-            Err(failure) => {
-                let message = Error::from(failure).headline().to_owned();
-                let on = write.object().to_string();
-                end.findings.push(rules::SERVER_REFUSES.found(on, message));
-                end.exit = Exit::Refused;
-            }
-        }
-    }
-    match preview.end {
-        PreviewEnd::Done if gives_up => {
-            session.terminal.say("then what a rollback needs is deleted");
-        }
-        PreviewEnd::Done => {}
-        PreviewEnd::Waits(what) => session
-            .terminal
-            .say(&format!("then it would wait for {what}, and decide on what is there then")),
-        PreviewEnd::Stops(finding) => {
-            end.exit = rules::refused_for(&finding);
-            end.findings.push(finding);
-        }
-    }
-    report_state(session, world, stored, &end, None, &shown)
 }
 
 /// Why finalize may not begin.

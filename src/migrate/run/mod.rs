@@ -2,6 +2,7 @@
 
 mod context;
 mod convert;
+mod dry_run;
 mod end;
 mod execute;
 mod finalize;
@@ -15,6 +16,7 @@ mod resume;
 mod rollback;
 mod start;
 mod status;
+mod tries;
 
 use jiff::Timestamp;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Session, find};
+use super::{Session, find, tries::try_all};
 use crate::{
     cluster::{
         Cluster, ConnectionArgs, Failure, Resource,
@@ -219,8 +219,7 @@ fn required_rights(plan: &Plan, admin_steps: bool) -> Vec<Right> {
     all
 }
 
-/// Has the server try the objects that will be created, in a dry run: quotas,
-/// webhooks and unknown fields refuse here, and not half way.
+/// Has the server try the objects that will be created.
 async fn try_creates(cluster: &Cluster, plan: &Plan) -> Result<Vec<Finding>, Error> {
     let journal = &plan.journal;
     let (world, now) = (World::default(), Timestamp::now());
@@ -235,40 +234,8 @@ async fn try_creates(cluster: &Cluster, plan: &Plan) -> Result<Vec<Finding>, Err
     acts.extend((0..journal.disks.len()).map(Act::CreateSnapshot));
     let creates =
         acts.into_iter().filter_map(|act| writes::of(act, journal, &world, now)).flatten();
-    let mut findings = Vec::new();
     let open = writes::create_journal(journal, "", Intent::Forward, now);
-    for write in creates.chain([open]).chain(writes::pod_of_job(journal)) {
-        let on = write.object().to_string();
-        match cluster.try_write(&write).await {
-            Ok(_) => {}
-            Err(failure) if rejects_dry_runs(&failure) => {
-                let message = Error::from(failure).headline().to_owned();
-                findings.push(rules::NOT_TRIED.found(on, message));
-            }
-            Err(failure) if failure.is_transient() => return Err(failure.into()),
-            // A user who may create Jobs need not have the right to create pods.
-            Err(failure) if write.object().resource == Resource::POD && has_no_right(&failure) => {}
-            Err(failure) => {
-                let message = Error::from(failure).headline().to_owned();
-                findings.push(rules::SERVER_REFUSES.found(on, message));
-            }
-        }
-    }
-    Ok(findings)
-}
-
-/// Whether the API server says that a right is missing. When an admission plugin
-/// forbids something, such as a privileged pod or one above a quota, its message
-/// is a different one.
-fn has_no_right(failure: &Failure) -> bool {
-    let Failure::Forbidden(rejection) = failure else { return false };
-    rejection.status.message.contains("cannot create resource")
-}
-
-/// Whether the API server says that a webhook has side effects.
-fn rejects_dry_runs(failure: &Failure) -> bool {
-    let Failure::Server(rejection) = failure else { return false };
-    rejection.status.code == 400 && rejection.status.message.contains("does not support dry run")
+    try_all(cluster, creates.chain([open]).chain(writes::pod_of_job(journal))).await
 }
 
 /// A refusal; the hint names the guards that can be overridden.

@@ -9,6 +9,7 @@ use super::{
     execute::{RunOptions, execute},
     find,
     plan::new_operation_id,
+    tries::try_all,
 };
 use crate::{
     cluster::{
@@ -27,7 +28,7 @@ use crate::{
     output::{Confirmed, Error, Exit, Question, Terminal, text::list},
     steps,
     workload::{
-        Finding, Reference,
+        Finding, Reference, Severity,
         raw::{items, name},
         refuses,
     },
@@ -107,18 +108,13 @@ async fn try_first_writes(session: &Session, journal: &Journal) -> Result<Vec<Fi
     let acts = (0..journal.disks.len()).flat_map(both);
     let protect = acts.filter_map(|act| writes::of(act, journal, &world, now)).flatten();
     let open = writes::create_journal(journal, "", Intent::Recover, now);
-    let mut findings = Vec::new();
-    for write in [open].into_iter().chain(protect) {
-        match cluster.try_write(&write).await {
-            Ok(_) => {}
-            Err(failure) if failure.is_transient() => return Err(failure.into()),
-            Err(failure) => {
-                let message = Error::from(failure).headline().to_owned();
-                findings.push(rules::SERVER_REFUSES.found(write.object().to_string(), message));
-            }
-        }
-    }
-    Ok(findings)
+    let findings = try_all(cluster, [open].into_iter().chain(protect)).await?;
+    // Nothing has to be allowed: a volume that is refused then stops it before anything stops.
+    let weighed = findings.into_iter().map(|finding| match finding.id {
+        id if id == rules::NOT_TRIED.id => finding.at(Severity::Warning),
+        _ => finding,
+    });
+    Ok(weighed.collect())
 }
 
 /// Shows the volume that was named, and why it is not put back.

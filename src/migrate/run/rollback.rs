@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Session,
     context::RunContext,
+    dry_run::{Rehearsal, show},
     end::{report, report_state},
     execute::{RunOptions, execute},
     find::{self, Found},
@@ -12,12 +13,13 @@ use super::{
 };
 use crate::{
     cluster::{
-        ConnectionArgs, Resource,
+        ConnectionArgs, DryRun, Resource,
         rights::{Right, missing_rights},
     },
     migrate::{
         args::RollbackArgs,
         fates,
+        forward::Checks,
         journal::{Intent, Journal},
         read,
         remains::Way,
@@ -39,8 +41,11 @@ pub async fn rollback(
     let found = find::journal_unless_over(&session, &args.on.target, Resource::DEPLOYMENT).await?;
     let stored = match found {
         Found::Journal(stored) => *stored,
+        Found::Remains(left) if args.confirmation.dry_run != DryRun::None => {
+            return remains::show(&session, &left, Exit::Done);
+        }
         Found::Remains(left) => {
-            return remains::clear(&session, left, Way::Back, &args.consent).await;
+            return remains::clear(&session, left, Way::Back, &args.confirmation.consent).await;
         }
         Found::Over => {
             return find::nothing_to_do(
@@ -74,6 +79,12 @@ pub async fn rollback(
     let loses = fates::rollback_loses(&world, journal);
     let unread = rollback::claims_unread(&world, journal);
     let unread = unread.map(|finding| finding.at(Severity::Warning));
+    if args.confirmation.dry_run != DryRun::None {
+        let (intent, admin_steps) = (Intent::Back, args.on.admin_steps);
+        let rehearsal = Rehearsal { intent, checks: Checks::default(), admin_steps, then: None };
+        let end = End { findings: loses.into_iter().chain(unread).collect(), ..End::done() };
+        return show(&session, &stored, &world, rehearsal, args.confirmation.dry_run, end).await;
+    }
     for finding in loses.iter().chain(&unread) {
         let look = Look::plain(Timestamp::now());
         for line in layout::finding(finding, "stopped", look) {
@@ -81,8 +92,10 @@ pub async fn rollback(
         }
     }
     let names: Vec<&str> = journal.deployments.iter().map(|one| one.name.as_str()).collect();
-    let confirmed =
-        session.ask(&args.consent, &format!("Roll back to Deployment {}?", names.join(", ")))?;
+    let confirmed = session.ask(
+        &args.confirmation.consent,
+        &format!("Roll back to Deployment {}?", names.join(", ")),
+    )?;
     let (options, takeover) = (RunOptions::of(&args.on), args.on.takeover);
     let mut context =
         RunContext::take_lock(&session, stored, Intent::Back, takeover, confirmed).await?;

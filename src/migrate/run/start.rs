@@ -6,6 +6,7 @@ use super::{
     end::report_and_finalize,
     execute::{RunOptions, execute},
     plan::{make_plan, refused, under_way},
+    resume::rehearse,
 };
 use crate::{
     cluster::{ConnectionArgs, DryRun},
@@ -92,6 +93,10 @@ async fn continue_run(
             .because(vec![finding]));
     }
     let wishes = args.wishes.over(&journal.wishes);
+    let dry_run = args.confirmation.dry_run;
+    if dry_run != DryRun::None {
+        return rehearse(session, &stored, &wishes, args.request.admin_steps, dry_run).await;
+    }
     let text = forward_question(journal.set_name(), &wishes);
     let question = Question {
         text: &text,

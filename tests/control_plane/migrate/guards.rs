@@ -317,6 +317,19 @@ fn a_webhook_that_takes_no_dry_run_leaves_it_open() {
     only_its_own_id_allows_through(&place, &through, "MIGRATE-NOT-TRIED");
     through(place.run("--allow MIGRATE-NOT-TRIED")).output().expect(0);
     place.is_moved();
+    // A dry run of what follows says so as well, and shows the write all the same.
+    let answer = Answer::status(400, "BadRequest", message);
+    proxy.when(
+        |seen| seen.path.contains("/statefulsets/") && seen.path.contains("dryRun=All"),
+        Fault::Answer(answer),
+    );
+    let shown = through(place.on("rollback", "--dry-run=server -o json")).output().expect(0);
+    assert!(reason_ids(&shown).contains(&"MIGRATE-NOT-TRIED".to_owned()), "{shown}");
+    let document = document(&shown);
+    let writes = document["writes"].as_array().expect("a list").iter();
+    let writes: Vec<&str> = writes.map(|line| line.as_str().expect("a line")).collect();
+    assert!(writes.iter().any(|line| line.starts_with("statefulset.apps/mysql patched")));
+    assert!(writes.iter().any(|line| line.ends_with(" (server dry run)")), "{writes:?}");
     place.on("rollback", "").output().expect(0);
     place.is_home();
 }

@@ -1,6 +1,6 @@
 //! There, back, there again and finished, for every shape of application.
 
-use super::*;
+use super::{super::support::Mishap, *};
 
 /// The whole way, and what is told on it.
 #[track_caller]
@@ -27,19 +27,23 @@ fn goes_the_whole_way(story: Story) -> Place {
     let list = document(&place.ends("status -o json", 0));
     assert_eq!(list["items"][0]["name"], story.set);
 
-    is_told(&place.on("rollback", "-o json").output().expect(0), "rolled-back", story);
+    let before = place.picture();
+    let shown = is_shown(&place, "rollback");
+    assert_eq!(before.differences(&place.picture()), Vec::<String>::new());
+    let back = place.on("rollback", "-o json").output().expect(0);
+    is_told(&back, "rolled-back", story);
+    is_as_shown(&shown, &back);
     place.is_home();
     place.watch_anew();
     assert_eq!(place.ends("status", 0).stdout, "no migration is under way\n");
 
     place.moves();
-    let shown = is_shown(&place);
+    let before = place.picture();
+    let shown = is_shown(&place, "finalize");
+    assert_eq!(before.differences(&place.picture()), Vec::<String>::new());
     let finished = place.on("finalize", "-o json").output().expect(0);
     is_told(&finished, "finished", story);
-    let wrote = document(&finished)["writes"].as_array().cloned().expect("a list");
-    let is_lock = |line: &Value| line.as_str().is_some_and(|line| line.contains("(lock held by"));
-    let wrote: Vec<Value> = wrote.into_iter().filter(|line| !is_lock(line)).collect();
-    assert_eq!(shown, wrote, "what was shown is what was done\n{finished}");
+    is_as_shown(&shown, &finished);
     place.is_finished();
     place.on("status", "").output().expect(4);
     // With nothing to do, a program gets its document all the same.
@@ -48,24 +52,98 @@ fn goes_the_whole_way(story: Story) -> Place {
     place
 }
 
-/// What `finalize` would write, which a dry run shows and the server tries, and
-/// nothing is changed.
+/// What a verb would write, which a dry run shows and the server tries, and nothing is
+/// changed. What builds on an earlier write to the same object the server cannot try.
 #[track_caller]
-fn is_shown(place: &Place) -> Vec<Value> {
-    let before = place.picture();
-    let shown = [("", " (dry run)"), ("=server", " (server dry run)")].map(|(at, word)| {
-        let words = format!("--dry-run{at} -o json");
-        let document = document(&place.on("finalize", &words).output().expect(0));
-        assert_eq!(document["stage"], "arrived", "{document:#}");
+fn is_shown(place: &Place, verb: &str) -> Vec<String> {
+    let proxy = place.namespace.cluster().proxy();
+    let kubeconfig = place.namespace.kubeconfig_through(&proxy);
+    let shown = ["--dry-run", "--dry-run=client", "--dry-run=server"].map(|flag| {
+        let run = place.on(verb, &format!("{flag} -o json")).kubeconfig(&kubeconfig);
+        let document = document(&run.output().expect(0));
         let lines = document["writes"].as_array().expect("a list").iter();
-        let lines = lines.map(|line| line.as_str().expect("a line").to_owned());
-        let bare = |line: String| line.strip_suffix(word).map(Value::from).expect("a dry run");
-        lines.map(bare).collect::<Vec<Value>>()
+        let lines = lines.map(|line| line.as_str().expect("a line"));
+        let is_tried = |line: &&str| line.ends_with(" (server dry run)");
+        let tried = lines.clone().filter(is_tried).count();
+        assert_eq!(tried > 0, flag.ends_with("server"), "{document:#}");
+        let bare = |line: &str| {
+            let line = line.strip_suffix(" (server dry run)").or(line.strip_suffix(" (dry run)"));
+            line.expect("a dry run").to_owned()
+        };
+        lines.map(bare).collect::<Vec<String>>()
     });
-    assert_eq!(before.differences(&place.picture()), Vec::<String>::new());
-    let [by_us, by_server] = shown;
+    // Neither an object nor the lock or the direction in the journal. A deletion says in its
+    // body that it is a dry run.
+    let changes = proxy.count(|seen| seen.changes() && seen.method != "DELETE");
+    assert_eq!(changes, 0, "{}", proxy.log());
+    let [by_default, by_us, by_server] = shown;
+    assert_eq!(by_default, by_us);
     assert_eq!(by_us, by_server);
     by_us
+}
+
+/// What was shown is what was done, besides the lock and the notes in the journal.
+#[track_caller]
+fn is_as_shown(shown: &[String], done: &Output) {
+    let document = document(done);
+    let lines = document["writes"].as_array().expect("a list").iter();
+    let lines = lines.map(|line| line.as_str().expect("a line"));
+    let is_note =
+        |line: &&str| ["(lock held by", "(the set runs)"].iter().any(|note| line.contains(note));
+    let wrote: Vec<&str> = lines.filter(|line| !is_note(line)).collect();
+    assert_eq!(shown, wrote, "{done}");
+}
+
+/// A run that is killed anywhere: what is shown of the way on, and of the way back, is
+/// what is done then. A run that finds it begun shows the same, and writes nothing either.
+#[test]
+fn the_way_on_is_shown_from_wherever_it_stands() {
+    for (number, write) in [1, 3, 5, 7].into_iter().enumerate() {
+        let place = Place::make(Story { name: "shown", ..STATIC });
+        let proxy = place.namespace.cluster().proxy();
+        let mut writes = 0;
+        let victim = Mishap::KilledAfter.inject(&proxy, move |seen| {
+            writes += usize::from(seen.changes());
+            seen.changes() && writes == write
+        });
+        let kubeconfig = place.namespace.kubeconfig_through(&proxy);
+        place.run("").kubeconfig(kubeconfig).victim(&victim).output();
+        assert!(place.has_journal(), "killed after write {write}");
+        let verb = if number % 2 == 0 { "resume" } else { "rollback" };
+        let shown = is_shown(&place, verb);
+        if verb == "resume" {
+            let proxy = place.namespace.cluster().proxy();
+            let kubeconfig = place.namespace.kubeconfig_through(&proxy);
+            let output = place.run("--dry-run -o json").kubeconfig(kubeconfig).output().expect(0);
+            let again = document(&output);
+            let again = again["writes"].as_array().expect("a list").iter();
+            let again = again.map(|line| line.as_str().expect("a line"));
+            let again: Vec<&str> =
+                again.map(|line| line.strip_suffix(" (dry run)").expect("it")).collect();
+            assert_eq!(shown, again, "{output}");
+            assert_eq!(proxy.count(|seen| seen.changes()), 0, "{}", proxy.log());
+        }
+        let done = place.on(verb, "--takeover -o json").output().expect(0);
+        is_as_shown(&shown, &done);
+    }
+}
+
+/// What is in the way is said before, and what would be waited for in between.
+#[test]
+fn a_dry_run_says_what_it_waits_for_and_what_is_in_the_way() {
+    let place = Place::make(Story { name: "waits", ..STATIC });
+    place.moves();
+    let output = place.on("rollback", "--dry-run").output().expect(0);
+    for wanted in ["statefulset.apps/mysql patched", "waits for mysql-0 to be gone"] {
+        assert!(output.stderr.contains(wanted), "{wanted}: {output}");
+    }
+    let delete = ["delete", "pvc/data-mysql-0", "--wait=false"];
+    place.namespace.kubectl(delete).output().expect(0);
+    let before = place.picture();
+    let output = place.on("rollback", "--dry-run -o json").output();
+    let code = output.code().expect("an end");
+    assert!([0, 4, 11].contains(&code), "{output}");
+    assert_eq!(before.differences(&place.picture()), Vec::<String>::new());
 }
 
 #[track_caller]
