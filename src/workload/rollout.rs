@@ -177,6 +177,14 @@ pub enum Interference {
         began: u32,
         now: u32,
     },
+    /// `spec.ordinals.start`, from which the partition counts. `kept` are the pods that
+    /// the partition kept when the canary began, and `keeps` those that it is about now.
+    Ordinals {
+        began: u32,
+        now: u32,
+        kept: Vec<String>,
+        keeps: Vec<String>,
+    },
     StrategyType,
     Partition {
         ours: u32,
@@ -321,6 +329,14 @@ impl<'a> State<'a> {
         if rolls && set.replicas != record.replicas {
             return Some(Interference::Replicas { began: record.replicas, now: set.replicas });
         }
+        if let Some(began) = record.first.filter(|began| rolls && *began != set.start) {
+            let low = |first: u32| {
+                let end = first.saturating_add(record.partition.min(set.replicas));
+                (first..end).map(|ordinal| set.pod_name(ordinal)).collect()
+            };
+            let (now, kept, keeps) = (set.start, low(began), low(set.start));
+            return Some(Interference::Ordinals { began, now, kept, keeps });
+        }
         let on_delete = !matches!(set.strategy, Strategy::RollingUpdate { .. });
         if on_delete != record.on_delete {
             return Some(Interference::StrategyType);
@@ -362,6 +378,18 @@ impl Interference {
             Interference::BeingDeleted => format!("{set} is being deleted"),
             Interference::Replicas { began, now } => {
                 format!("the canary began with {began} replicas, and now there are {now}")
+            }
+            Interference::Ordinals { began, now, kept, keeps } => {
+                let pods = if kept.is_empty() {
+                    String::new()
+                } else {
+                    let (kept, keeps) = (kept.join(", "), keeps.join(", "));
+                    format!(", so that the ones to be kept are {keeps} now, and were {kept}")
+                };
+                format!(
+                    "somebody else changed spec.ordinals.start from {began} to {now}; the partition \
+                     counts from there{pods}"
+                )
             }
             Interference::StrategyType => {
                 "somebody else changed the type of the update strategy".to_owned()

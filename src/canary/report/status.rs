@@ -9,10 +9,10 @@ use crate::{
     canary::{
         abort,
         foreign::ForeignTemplate,
-        guards,
+        guards, missing,
         plan::{self, Memory, Side, State, trouble},
         record::{Passed, Phase, Record},
-        rules,
+        rules, way_back,
     },
     output::text::{age, clock, list},
     workload::{
@@ -324,11 +324,10 @@ fn in_the_way(state: &State, memory: Option<&Memory>) -> Vec<Finding> {
     }));
     found.extend(abort::in_the_way(state));
     found.extend(plan::failing(state, memory.unwrap_or(&Memory::default())));
-    found.extend(guards::no_way_back(&state.survey, state.record).map(|lost| {
-        let (set, at) = (state.survey.set, state.survey.at());
-        // A canary may still go forward.
-        lost.at(Severity::Warning).hint(format!("kubectl stateful canary forget {} {at}", set.name))
-    }));
+    found.extend(missing::finding(state));
+    // A canary may still go forward.
+    let lost = way_back::lost(&state.survey, Some(state.record));
+    found.extend(lost.map(|lost| lost.at(Severity::Warning)));
     found
 }
 

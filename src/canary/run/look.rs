@@ -53,8 +53,7 @@ pub async fn status(
     once(&looked.reading.facts, Some(&looked.claims), args, terminal)
 }
 
-/// What was read of a set, and of the claims of its pods where a canary may make
-/// them go.
+/// What was read of a set, and of the claims of its pods, which a canary may make go.
 struct Looked {
     reading: Reading,
     claims: Claims,
@@ -65,13 +64,9 @@ pub type Claims = Result<Seen, Unread>;
 impl Looked {
     async fn read(cluster: &Cluster, name: &str) -> Result<Looked, Failure> {
         let reading = read_consistent(cluster, name).await?;
-        let claims = match Record::of(&reading.facts.set) {
-            Ok(Some(record)) => {
-                let state = State::new(&reading.facts, &record, Timestamp::now());
-                claims_now::read_for(cluster, &state).await?
-            }
-            _ => Ok(Seen::default()),
-        };
+        let record = Record::of(&reading.facts.set).ok().flatten();
+        let survey = Survey::new(&reading.facts, Timestamp::now());
+        let claims = claims_now::read_for(cluster, &survey, record.as_ref()).await?;
         Ok(Looked { reading, claims })
     }
 }
@@ -139,22 +134,26 @@ pub fn picture(
         view.has_unusable_record();
     }
     let mut findings = guards::for_status(&survey, record.as_ref(), claims.is_some());
-    if let Some(record) = &record {
-        let state = State::new(facts, record, now);
-        match claims {
-            None => view.add_claims(claims::shown(&state, &Seen::of(facts))),
-            Some(Ok(seen)) => view.add_claims(claims::shown(&state, seen)),
-            Some(Err(unread)) => {
+    let shown = |seen: &Seen| match &record {
+        Some(record) => claims::shown(&State::new(facts, record, now), seen),
+        None => claims::shown_at_rest(&survey, seen),
+    };
+    match claims {
+        None => view.add_claims(shown(&Seen::of(facts))),
+        Some(Ok(seen)) => view.add_claims(shown(seen)),
+        Some(Err(unread)) => {
+            if let Some(record) = &record {
                 let mut found = vec![claims_now::unread_finding(facts, unread)];
                 allowed::before(record).weigh(&mut found);
                 findings.extend(found);
-                view.unread.push(unread.clone());
             }
+            view.unread.push(unread.clone());
         }
     }
     view.add_findings(findings);
     // A dump may lack what the server would tell.
-    if claims.is_some() && !guards::readable(&survey) {
+    let is_blind = claims.is_some() && !guards::readable(&survey);
+    if is_blind || facts.namespace_deleting.is_some() {
         view.next.clear();
     }
     view
@@ -166,8 +165,8 @@ pub async fn last_picture(cluster: &Cluster, facts: &Facts, memory: Option<&Memo
     let now = Timestamp::now();
     let claims = match Record::of(&facts.set) {
         Ok(Some(record)) => {
-            let state = State::new(facts, &record, now);
-            let read = claims_now::read_for(cluster, &state);
+            let survey = Survey::new(facts, now);
+            let read = claims_now::read_for(cluster, &survey, Some(&record));
             let unread = |why: String| Err(Unread { resource: Resource::CLAIM.name(), why });
             match tokio::time::timeout(LAST_READ, read).await {
                 Ok(Ok(claims)) => claims,

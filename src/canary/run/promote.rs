@@ -171,6 +171,7 @@ async fn rehearse(
     while record.partition > goal {
         record.partition -= 1;
         session.rehearse(&writes::step(&set, &record)).await?;
+        session.rehearse_deletion(survey, &record, record.partition).await?;
         // A server can validate only the first step: the second one starts from
         // a set that does not exist yet.
         if session.dry_run == DryRun::Server {
