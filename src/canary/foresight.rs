@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{
     gates::{
         Gates,
-        spec::{HttpGate, LeaderRule},
+        checks::HttpGate,
+        leader::LeaderRule,
         values::{On, Port},
     },
     plan::{self, State},

@@ -380,14 +380,14 @@ impl Interference {
                 format!("the canary began with {began} replicas, and now there are {now}")
             }
             Interference::Ordinals { began, now, kept, keeps } => {
-                let pods = if kept.is_empty() {
-                    String::new()
-                } else {
-                    let (kept, keeps) = (kept.join(", "), keeps.join(", "));
-                    format!(", so that the ones to be kept are {keeps} now, and were {kept}")
+                let pods = match (range(kept), range(keeps)) {
+                    (Some(kept), Some(keeps)) => {
+                        format!(", and is about {keeps} now, where it was about {kept}")
+                    }
+                    _ => String::new(),
                 };
                 format!(
-                    "somebody else changed spec.ordinals.start from {began} to {now}; the partition \
+                    "somebody else changed spec.ordinals.start from {began} to {now}: the partition \
                      counts from there{pods}"
                 )
             }
@@ -407,5 +407,14 @@ impl Interference {
                 "{pod} runs the new revision although the partition {partition} holds it back"
             ),
         }
+    }
+}
+
+/// `web-1 to web-4`.
+fn range(pods: &[String]) -> Option<String> {
+    match pods {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first, .., last] => Some(format!("{first} to {last}")),
     }
 }

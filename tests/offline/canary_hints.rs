@@ -111,7 +111,8 @@ fn a_namespace_that_is_going_is_said_of_a_canary_too() {
 #[test]
 fn a_claim_that_is_being_deleted_is_shown_without_a_canary() {
     let leaving = with(claim(1), "/metadata/deletionTimestamp", json!(ago(30)));
-    let objects = replace(rest(), vec![leaving]);
+    let volumes = json!([{"name": "www", "persistentVolumeClaim": {"claimName": "www-web-1"}}]);
+    let objects = replace(rest(), vec![leaving, with(pod(1), "/spec/volumes", volumes)]);
     let (status, code) = asked("status", &["--exit-code"], &objects);
     assert_eq!((ids(&status), code), (vec!["CANARY-CLAIM-LEAVING"], Some(0)));
     assert!(hint(&status, "CANARY-CLAIM-LEAVING").starts_with("kubectl patch pv"), "{status:#}");

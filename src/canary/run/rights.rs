@@ -5,7 +5,7 @@
 use crate::{
     canary::{
         abort::AbortMove,
-        gates::{Gates, spec::LeaderRule, values::At},
+        gates::{Gates, leader::LeaderRule, values::At},
         guards, rules,
     },
     cluster::{Cluster, Resource, rights::Right},

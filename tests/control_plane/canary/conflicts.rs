@@ -165,7 +165,7 @@ fn another_first_ordinal_is_named_as_such() {
         assert_eq!(reason_ids(&status), [id], "{status}");
         let said = document(&status)["reasons"][0]["message"].to_string();
         assert!(said.contains("spec.ordinals.start from 0 to 1"), "{status}");
-        assert!(said.contains("web-1 and web-2"), "{status}");
+        assert!(said.contains("web-1 to web-2"), "{status}");
         let output = ends(&namespace, "promote web -o json", 7);
         assert_eq!(reason_ids(&output), [id], "{output}");
         assert_eq!(Picture::of(&namespace).generation(), meddled.generation());

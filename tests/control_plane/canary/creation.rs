@@ -72,7 +72,7 @@ fn a_new_version_that_is_refused_is_taken_back() {
         "spec": {"limits": [{"type": "Container", "max": {"cpu": "50m"}}]},
     });
     namespace.apply(&limits.to_string());
-    let words = "start web --set-resources nginx=limits.cpu=2 --on-failure abort -o json";
+    let words = "start web --set-resources limits.cpu=2 --on-failure abort -o json";
     let output = ends(&namespace, words, 10);
     assert_eq!(error_ids(&output), [REFUSED], "{output}");
     assert!(output.stdout.contains("maximum cpu usage per Container is 50m"), "{output}");
