@@ -135,7 +135,8 @@ rule!(
     pub HOOK_FAILED,
     "CANARY-HOOK-FAILED",
     Error,
-    "A hook or a switchover command failed or timed out.",
+    "A hook or a switchover command failed or timed out. Before the first write of a canary that refuses \
+     the start (exit 4), and nothing was changed; later it is a failure (exit 5).",
     "Its exit code.",
     "Fix it and run the same command again."
 );

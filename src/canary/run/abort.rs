@@ -64,6 +64,7 @@ pub async fn abort(
         let findings = guards::for_abort(&survey, &record);
         return Err(refused(&format!("cannot abort the canary of {}", session.name), findings));
     }
+    let patience = signed(args.patience.unstick_after);
     let (first, theirs) = {
         let state = State::new(&reading.facts, &record, now);
         let theirs = ForeignTemplate::of(&state);
@@ -75,8 +76,12 @@ pub async fn abort(
             let all = session.with::<AbortArgs>("allow", rules::OVERWRITES.id);
             return Err(refused(&what, vec![theirs.overwritten(&state).hint(all)]));
         }
-        (abort::next(&state, PATIENCE, false), theirs)
+        (abort::next(&state, patience, false), theirs)
     };
+    // What only a person can do is known before anybody is asked.
+    if let AbortMove::Stop { exit, finding } = first {
+        return session.close_stopped(&reading.facts, &End::with(exit, finding)).await;
+    }
     let mut missing = rights::missing_to_go_back(&session.cluster, &reading.facts, &first).await?;
     allowed.weigh(&mut missing);
     if refuses(&missing) {
@@ -91,7 +96,6 @@ pub async fn abort(
     }
     let goes = going(&State::new(&reading.facts, &record, now), &first);
     look_at_claims(&session, &survey, &goes, "abort the canary of").await?;
-    let patience = signed(args.patience.unstick_after);
     let outlook = outlook::of(&State::new(&reading.facts, &record, now), patience, &session.run);
     if session.dry_run != DryRun::None {
         rehearse(&session, &outlook).await?;

@@ -242,13 +242,9 @@ impl<'a> RunContext<'a> {
         Ok(end.exit)
     }
 
-    /// Reads everything that the last picture shows again; why that was not possible.
+    /// Reads the set and its pods again, for the last picture; why that was not possible.
     async fn read_again(&mut self) -> Option<String> {
-        let read = async {
-            self.live.mirror.refresh().await?;
-            self.live.mirror.refresh_revisions().await
-        };
-        match tokio::time::timeout(ANSWER_GRACE, read).await {
+        match tokio::time::timeout(ANSWER_GRACE, self.live.mirror.refresh()).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(Error::from(failure).headline().to_owned()),
             Err(_) => Some("the server did not answer in time".to_owned()),

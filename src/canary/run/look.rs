@@ -244,11 +244,12 @@ impl WatchedCanary<'_> {
             return Some((Exit::Incomplete, Some(why)));
         }
         // Also one that is on its way back.
-        if view.findings.iter().any(|finding| finding.id == rules::BEING_DELETED.id) {
+        let ends = [rules::BEING_DELETED.id, rules::NAMESPACE_DELETING.id];
+        if view.findings.iter().any(|finding| ends.contains(&finding.id)) {
             let why = format!("{name} is being deleted: it goes no further");
             return Some((Exit::Conflict, Some(why)));
         }
-        let well = || view.items.iter().all(|item| item.available);
+        let well = || view.items.iter().all(|item| item.pod.available);
         match (view.stage, &self.seen) {
             (Stage::Changed, _) => {
                 let why = "somebody else has changed the set: it goes no further as it is";
@@ -338,7 +339,7 @@ impl Watched for WatchedCanary<'_> {
 
     fn summary(&self, view: &View) -> String {
         let on_target = view.moved();
-        let available = view.items.iter().filter(|item| item.available).count();
+        let available = view.items.iter().filter(|item| item.pod.available).count();
         let replicas = view.replicas;
         format!(
             "{}, {on_target} of {replicas} moved, {available} of {replicas} available",
@@ -361,20 +362,20 @@ impl Watched for WatchedCanary<'_> {
 /// What is new in `next`, in words. Ages do not count.
 fn differences(last: &View, next: &View) -> Vec<Difference> {
     let pod = |item: &OrdinalView, message: String| Difference {
-        object: format!("pod/{}", item.name),
+        object: format!("pod/{}", item.pod.name),
         message,
     };
     let words = |item: &OrdinalView| {
-        let revision = item.revision.as_deref().unwrap_or("<none>");
-        format!("{} is {} on {revision}", item.name, item.state)
+        let revision = item.pod.revision.as_deref().unwrap_or("<none>");
+        format!("{} is {} on {revision}", item.pod.name, item.pod.state)
     };
     let mut differences = Vec::new();
     for item in &next.items {
-        let before = last.items.iter().find(|before| before.name == item.name);
-        let is_another = before.is_some_and(|before| item.uid.is_some() && before.uid != item.uid);
+        let before = last.items.iter().find(|before| before.pod.name == item.pod.name);
+        let is_another = before.is_some_and(|before| item.pod.is_another_than(&before.pod));
         if is_another {
-            let revision = item.revision.as_deref().unwrap_or("<none>");
-            let (name, state) = (&item.name, &item.state);
+            let revision = item.pod.revision.as_deref().unwrap_or("<none>");
+            let (name, state) = (&item.pod.name, &item.pod.state);
             let message = format!("{name} was replaced: the new one is {state} on {revision}");
             differences.push(pod(item, message));
         } else if before.map(words) != Some(words(item)) {
@@ -382,8 +383,8 @@ fn differences(last: &View, next: &View) -> Vec<Difference> {
         }
     }
     for item in &last.items {
-        if next.items.iter().all(|after| after.name != item.name) {
-            differences.push(pod(item, format!("{} is gone", item.name)));
+        if next.items.iter().all(|after| after.pod.name != item.pod.name) {
+            differences.push(pod(item, format!("{} is gone", item.pod.name)));
         }
     }
     if stage(last) != stage(next) {

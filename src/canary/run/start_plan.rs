@@ -75,7 +75,8 @@ pub async fn decide(
             Err(error) if error.exit == Exit::Conflict && left > 0 => {}
             start => {
                 let mut start = start?;
-                let missing = rights::missing(cluster, &reading.facts, request.gates).await?;
+                let (facts, gates) = (&reading.facts, request.gates);
+                let missing = rights::missing(cluster, facts, gates, start.tried).await?;
                 start.add(missing, request.allow);
                 let goes = start.going(&reading.facts, start.goal);
                 let survey = Survey::new(&reading.facts, Timestamp::now());
