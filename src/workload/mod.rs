@@ -11,6 +11,7 @@ mod finding;
 mod manager;
 mod node_term;
 mod pod;
+mod pod_view;
 pub mod pool;
 mod quota;
 pub mod raw;
@@ -34,6 +35,7 @@ pub use node_term::node_matches;
 pub use pod::{
     Condition, ContainerRole, ContainerState, ContainerStatus, Ended, InitStep, Pod, Trouble,
 };
+pub use pod_view::PodView;
 pub use quota::{Exceeded, Quota};
 pub use record::{Unusable, record_of, remove_annotation};
 pub use reference::{Reference, WrongReference};

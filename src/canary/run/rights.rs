@@ -7,7 +7,7 @@ use http::Method;
 use crate::{
     canary::{
         abort::AbortMove,
-        gates::{Gates, spec::LeaderRule, values::At},
+        gates::{Gates, leader::LeaderRule, values::At},
         rules,
     },
     cluster::{Cluster, Resource, rights::Right},
@@ -16,7 +16,8 @@ use crate::{
     workload::{Facts, Finding, Severity, StatefulSet, Strategy},
 };
 
-/// What the user may not do, a finding each.
+/// What the user may not do, a finding each. `tried`: whether the server has tried a
+/// patch of the set, which answers for that right.
 ///
 /// # Errors
 /// When the server does not answer.
@@ -24,8 +25,12 @@ pub async fn missing(
     cluster: &Cluster,
     facts: &Facts,
     gates: &Gates,
+    tried: bool,
 ) -> Result<Vec<Finding>, Error> {
-    let needed = needed(facts, gates);
+    let mut needed = needed(facts, gates);
+    if !tried {
+        needed.insert(0, patch_the_set(&facts.set));
+    }
     rights::missing(cluster, needed, &rules::NO_RIGHTS, &facts.set.reference()).await
 }
 
@@ -72,7 +77,7 @@ fn delete_pods(set: &StatefulSet) -> Needed {
 
 fn needed(facts: &Facts, gates: &Gates) -> Vec<Needed> {
     let set = &facts.set;
-    let mut all = vec![patch_the_set(set), delete_pods(set)];
+    let mut all = vec![delete_pods(set)];
     let leader = matches!(gates.leader, Some(LeaderRule::Exec(_))) || gates.switchover.is_some();
     if leader || !gates.exec.is_empty() {
         let version = facts.server_version.as_deref();
