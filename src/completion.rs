@@ -150,7 +150,7 @@ fn completer(arg: &Arg, guards: &[&'static Rule]) -> Option<ArgValueCompleter> {
     Some(match (arg.get_id().as_str(), value) {
         ("namespace" | "from_ns", _) => namespaces(),
         ("set", "STATEFULSET|svc/NAME") => sets_and_services(),
-        ("set" | "sets" | "target", _) => workloads(Resource::STATEFUL_SET),
+        ("set" | "target", _) => workloads(Resource::STATEFUL_SET),
         ("to", "STATEFULSET/ORDINAL") => sets_of_ordinals(),
         ("deployments", _) | ("from", "A,B,C") => workloads(Resource::DEPLOYMENT),
         ("service", _) => objects(async |cluster| read::service_names(&cluster).await),
@@ -363,7 +363,7 @@ mod tests {
 
     use super::*;
 
-    /// Ids of arguments that name something in the cluster, or a guard.
+    /// Ids of arguments that name something in the cluster, or a finding.
     const NAMES: &[&str] = &[
         "namespace",
         "from_ns",
@@ -381,6 +381,7 @@ mod tests {
         "revision",
         "against",
         "allow",
+        "finding",
         "via",
     ];
 

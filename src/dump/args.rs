@@ -20,7 +20,7 @@ use crate::{
 )]
 pub struct DumpArgs {
     /// The sets: NAME, sts/NAME, or sts NAME; all objects without one
-    #[arg(value_name = "STATEFULSET", conflicts_with = "all_namespaces")]
+    #[arg(id = "set", value_name = "STATEFULSET", conflicts_with = "all_namespaces")]
     pub sets: Vec<String>,
 
     /// Read all namespaces
