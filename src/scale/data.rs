@@ -92,7 +92,8 @@ pub fn volumes_wanted(items: &[&Ordinal]) -> Vec<String> {
 pub fn volumes_in_the_end(items: &[&Ordinal]) -> Vec<String> {
     let disks = items.iter().flat_map(|item| &item.claims);
     let promised = |disk: &&Disk| {
-        matches!(disk.fate, Fate::Kept | Fate::UntilClaimGoes | Fate::ClaimGoes | Fate::SetAside)
+        let stays = matches!(disk.fate, Fate::Kept | Fate::UntilClaimGoes | Fate::ClaimGoes);
+        stays || matches!(disk.fate, Fate::SetAside | Fate::Mounted)
     };
     disks.filter(promised).filter_map(|disk| disk.volume.clone()).collect()
 }
@@ -155,6 +156,25 @@ pub fn name_taken<'a>(set: &StatefulSet, pod: &'a Pod) -> Option<(&'a str, Findi
     };
     let finding = rules::NAME_TAKEN.found(format!("pod/{}", pod.name), format!("{taken}; {what}"));
     Some((&pod.name, finding))
+}
+
+/// The finding for a pod that has the name of an ordinal which has left. `None` for one of
+/// the set, which is on its way.
+pub fn pod_stays(set: &StatefulSet, pod: &Pod) -> Option<Finding> {
+    if set.owns(pod) {
+        return None;
+    }
+    let claims = match pod.claims.as_slice() {
+        [] => String::new(),
+        claims => format!(", and uses claim {}", list(claims)),
+    };
+    let message = format!(
+        "{} is no pod of {} any more, and is still there ({}){claims}",
+        pod.name,
+        set.name,
+        pod.state()
+    );
+    Some(rules::POD_STAYS.found(format!("pod/{}", pod.name), message))
 }
 
 /// Whether the pod of this ordinal owns the claim: then it is deleted with it.
@@ -300,7 +320,11 @@ pub fn outcome(item: &mut Ordinal, now: &Now, keeps: bool) -> Vec<Finding> {
                 (disk.fate.loss() > promised.loss()).then(|| what_is_left(disk, claim, promised))
             }
             (Way::Comes, Fate::Mounted) => match claim {
-                Some(claim) if claim.deleting.is_none() => None,
+                Some(claim) if claim.deleting.is_none() && claim.phase != "Lost" => None,
+                Some(claim) if claim.deleting.is_none() => Some(format!(
+                    "claim {} of before has lost its volume, so {} is on no disk that lasts",
+                    disk.claim, item.name
+                )),
                 _ => Some(format!(
                     "claim {} of before is gone, so {} is on another disk, or on none",
                     disk.claim, item.name
@@ -399,14 +423,20 @@ pub fn aside_is_gone(disk: &mut Disk, aside: &str, now: &Now) -> Finding {
     rules::NOT_KEPT.found(on(disk), message)
 }
 
-/// The finding for a volume that is being deleted, while its claim stays.
-pub fn volume_leaving(disk: &Disk) -> Finding {
+/// Whether the volume of an old claim that has come back, or was set aside, is being
+/// deleted.
+pub fn is_volume_leaving(disk: &Disk, now: &Now) -> bool {
+    let stays = matches!(disk.fate, Fate::Mounted | Fate::SetAside);
+    let volume = now.volume(disk.volume.as_ref());
+    stays && matches!(volume, VolumeSeen::Found(volume) if volume.deleting.is_some())
+}
+
+/// The finding for a volume that is being deleted, while the claim stays that has it now.
+pub fn volume_leaving(disk: &Disk, claim: &str) -> Finding {
     let volume = disk.volume.as_deref().unwrap_or("<none>");
-    let message = format!(
-        "volume {volume} is being deleted, and stays only as long as claim {} does",
-        disk.claim
-    );
-    rules::VOLUME_LEAVING.found(on(disk), message)
+    let message =
+        format!("volume {volume} is being deleted, and stays only as long as claim {claim} does");
+    rules::VOLUME_LEAVING.found(format!("persistentvolumeclaim/{claim}"), message)
 }
 
 /// The finding for a claim that went with its pod as the plan had said.

@@ -131,6 +131,15 @@ fn stranger() -> Value {
     })
 }
 
+/// An earlier run has removed ordinal 2, whose pod somebody has taken from the set.
+fn still_there() -> Vec<Finding> {
+    let mut record = Record::begin(&facts(&healthy()).set, 1, "them", now());
+    record.at = 2;
+    let note = json!({ANNOTATION: record.text()});
+    let set = with(replicas(2), "/metadata/annotations", note);
+    refused(&replace(at_two(), vec![set, stranger()]), &to(1))
+}
+
 /// A volume that waits for any claim.
 fn free() -> Value {
     let free = with(volume(7), "/status/phase", json!("Available"));
@@ -356,6 +365,7 @@ fn guard_cases() -> Vec<Case> {
         case("SCALE-READOPTS-DATA", refused(&at_two(), &to(3))),
         case("SCALE-STARTS-EMPTY", refused(&released(), &to(3))),
         case("SCALE-STILL-ASIDE", still_aside()),
+        case("SCALE-POD-STAYS", still_there()),
         case("SCALE-NAME-TAKEN", refused(&replace(never_three(), vec![stranger()]), &to(3))),
         case("SCALE-CLAIM-IN-USE", refused(&replace(at_two(), vec![reader("www-web-2")]), &to(3))),
         case("SCALE-CLAIM-LEAVING", refused(&replace(at_two(), vec![leaving(claim(2))]), &to(3))),
@@ -621,8 +631,7 @@ fn a_volume_that_waits_for_any_claim_is_told() {
     let said = |found: Vec<Finding>| found.into_iter().map(|one| one.message).collect::<String>();
     let fits = said(names(&|volume| volume, plain(), None));
     assert!(fits.starts_with("claim www-web-2 may not get a new disk: volume pv-7 is"), "{fits}");
-    type Change = fn(Value) -> Value;
-    let unfit: [Change; 7] = [
+    let unfit: [fn(Value) -> Value; 7] = [
         leaving,
         |volume| with(volume, "/spec/capacity/storage", json!("1Mi")),
         |volume| with(volume, "/spec/accessModes", json!(["ReadOnlyMany"])),

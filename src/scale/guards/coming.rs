@@ -31,6 +31,21 @@ pub(super) fn names_taken(survey: &Survey, names: &[String], pods: &[Pod]) -> Ve
     taken.map(|(name, finding)| finding.hint(survey.whose_pod(name))).collect()
 }
 
+/// The names of the ordinals of which an earlier run has not seen that they are gone.
+pub fn names_left(survey: &Survey, record: Option<&Record>) -> Vec<String> {
+    let set = survey.set;
+    let left = record.filter(|record| record.is_down()).map(|record| record.at..record.concluded);
+    let left = left.into_iter().flatten().map(|index| set.start.saturating_add(index));
+    left.map(|ordinal| set.pod_name(ordinal)).collect()
+}
+
+/// The pods that have such a name, and are not of the set any more.
+pub(super) fn pods_stay(survey: &Survey, names: &[String], pods: &[Pod]) -> Vec<Finding> {
+    let named = pods.iter().filter(|pod| names.contains(&pod.name));
+    let stay = named.filter_map(|pod| Some((pod, data::pod_stays(survey.set, pod)?)));
+    stay.map(|(pod, finding)| finding.hint(survey.whose_pod(&pod.name))).collect()
+}
+
 /// Whether new ordinals would get an old claim.
 pub(super) fn coming(
     survey: &Survey,
@@ -68,6 +83,10 @@ pub(super) fn coming(
                 _ => finding,
             });
             continue;
+        }
+        let volume = claim.volume.as_deref().and_then(|volume| survey.facts.volume(volume));
+        if volume.is_some_and(|volume| volume.deleting.is_some()) {
+            found.push(data::volume_leaving(disk, &disk.claim));
         }
         let users = data::users(set, item, disk, pods);
         if !users.is_empty() {

@@ -5,7 +5,7 @@ mod free;
 mod hooks;
 
 pub use self::{
-    coming::names_wanted,
+    coming::{names_left, names_wanted},
     free::{depends_on_nodes, free_volumes},
     hooks::hooks,
 };
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// All findings, the most severe first. `record` is the scale operation that is
-/// already under way; `pods` are those with [`names_wanted`], and all of the namespace
+/// already under way; `pods` are those with [`names_wanted`] and [`names_left`], and all of the namespace
 /// where an ordinal would mount a claim of before.
 pub fn check(
     survey: &Survey,
@@ -46,6 +46,7 @@ pub fn check(
     }
     let names = names_wanted(survey, preview, record);
     found.extend(coming::names_taken(survey, &names, pods));
+    found.extend(coming::pods_stay(survey, &names_left(survey, record), pods));
     if request.to != survey.set.replicas {
         state(survey, request, record, &mut found);
         others(survey, &mut found);
@@ -155,7 +156,7 @@ fn data(survey: &Survey, preview: &Preview, request: &ScaleRequest, found: &mut 
                 let finding = rules::CLAIM_GOES.found(on, message);
                 found.push(if leaving { finding } else { finding.hint(keep) });
             }
-            Fate::UntilClaimGoes => found.push(data::volume_leaving(disk)),
+            Fate::UntilClaimGoes => found.push(data::volume_leaving(disk, &disk.claim)),
             _ => {}
         }
     }

@@ -15,9 +15,10 @@ rule!(
     pub REPLICAS_CHANGED,
     "SCALE-REPLICAS-CHANGED",
     Error,
-    "Something else changed the replicas in the middle: a person, an autoscaler, a repository. \
-     Nothing more is changed.",
-    "`spec.replicas` is not the number that was written last.",
+    "Something else changed the replicas in the middle, or the ordinal that they are counted from: a \
+     person, an autoscaler, a repository. Nothing more is changed.",
+    "`spec.replicas` is not the number that was written last, or `spec.ordinals.start` not that of \
+     the plan.",
     "Find out what changed it, then decide again."
 );
 
@@ -61,6 +62,17 @@ rule!(
     "If the volume is kept, the line in the hint (`kubectl stateful orphans adopt pv/VOLUME --to \
      STATEFULSET/ORDINAL`) gives it to the ordinal again. If a pod still holds a claim that is being deleted, set the \
      reclaim policy of its volume to Retain at once."
+);
+
+rule!(
+    pub POD_STAYS,
+    "SCALE-POD-STAYS",
+    Error,
+    "An ordinal has left the set, and a pod of its name is there all the same, which the set does \
+     not own: somebody has changed its labels or its owner, or has made it. It may still write to the \
+     disk of the ordinal, so the ordinal is not gone: no hook after it and no snapshot runs.",
+    "A pod of that name, read once the set has none of it any more.",
+    "Look at what it does. Once it is deleted, the same command goes on."
 );
 
 rule!(

@@ -143,7 +143,8 @@ async fn around(
     let (facts, set) = (survey.facts, survey.set);
     let begun = fresh::begun(facts);
     if begun.is_empty() && preview.claims_of(Fate::SetAside).is_empty() {
-        let names = guards::names_wanted(survey, preview, record);
+        let mut names = guards::names_wanted(survey, preview, record);
+        names.extend(guards::names_left(survey, record));
         let pods = if !survey.pods_known {
             // Refused for that already.
             Vec::new()

@@ -133,7 +133,7 @@ async fn refusal(context: &RunContext<'_>) -> Option<Finding> {
 /// of the claims that were set aside. Whatever was to be kept and is not makes
 /// the end a conflict.
 async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End) {
-    let start = context.set().start;
+    let start = context.start;
     let (low, high) = (view.preview.from.min(view.replicas), view.preview.from.max(view.replicas));
     let has_moved = |item: &Ordinal| (low..high).contains(&(item.ordinal.saturating_sub(start)));
     let promised = |disk: &Disk| {
@@ -194,8 +194,10 @@ async fn look_at_disks(context: &RunContext<'_>, view: &mut View, end: &mut End)
     let told: Vec<Finding> = moved
         .flat_map(|item| item.claims.iter().map(move |disk| (item, disk)))
         .filter_map(|(item, disk)| {
-            if disk.fate == Fate::UntilClaimGoes {
-                return Some(data::volume_leaving(disk));
+            if disk.fate == Fate::UntilClaimGoes || data::is_volume_leaving(disk, &now) {
+                let aside = view.aside.iter().find(|aside| aside.was == disk.claim);
+                let claim = aside.map_or(&disk.claim, |aside| &aside.claim);
+                return Some(data::volume_leaving(disk, claim));
             }
             let line = line_to_adopt(set, item, disk, &at)?;
             match broken.iter_mut().find(|one| one.object == data::on(disk)) {

@@ -28,6 +28,8 @@ pub struct RunContext<'a> {
     pub run: String,
     pub live: LiveSet,
     pub began: Timestamp,
+    /// `spec.ordinals.start`, from which the plan has counted.
+    pub start: u32,
     /// The replicas that the report offers to go back to; `None` where data is
     /// lost.
     pub undo_to: Option<u32>,
@@ -53,11 +55,18 @@ impl RunContext<'_> {
 
     /// The ordinals between two numbers of replicas.
     pub fn items_between(&self, one: u32, other: u32) -> Vec<Ordinal> {
-        let start = self.set().start;
+        let start = self.start;
         let (low, high) = (one.min(other), one.max(other));
         let between = start.saturating_add(low)..start.saturating_add(high);
         let items = self.preview.items.iter();
         items.filter(|item| between.contains(&item.ordinal)).cloned().collect()
+    }
+
+    /// A pod of the set by its name, and its uid.
+    pub fn known_as(&self, name: &str) -> Option<(String, String)> {
+        let mut pods = self.facts().pods.iter().flatten();
+        let pod = pods.find(|pod| pod.name == name && self.set().owns(pod))?;
+        Some((pod.name.clone(), pod.uid.clone()))
     }
 
     /// The claims that this scaling sets aside, those of earlier runs included.

@@ -103,6 +103,10 @@ struct Progress {
     finishing: bool,
     /// The replicas of a step whose hooks have begun, and that was not taken.
     hooks_run_for: Option<u32>,
+    /// The pods that hooks were begun for, and their uids.
+    prepares: Vec<(String, String)>,
+    /// The replicas at which the pods that have left were seen to be gone by their names.
+    gone: Option<u32>,
     /// The pod that is waited for and does not exist, and since when, or since when it was
     /// looked for by its name.
     missing: Option<(String, Instant)>,
@@ -137,6 +141,11 @@ async fn run_moves(context: &mut RunContext<'_>, progress: &mut Progress) -> Res
                 if progress.work.is_none() && !holds(context, *replicas).await? => {}
             Move::Prepare { replicas } => {
                 run_hooks(context, progress, &record, &next, *replicas, true).await?;
+            }
+            Move::Snapshot { replicas } | Move::Conclude { replicas }
+                if record.is_down() && progress.gone != Some(*replicas) =>
+            {
+                really_gone(context, progress, &record, *replicas).await?;
             }
             Move::Conclude { replicas } => {
                 run_hooks(context, progress, &record, &next, *replicas, false).await?;
@@ -196,6 +205,30 @@ async fn not_taken(
     }
 }
 
+/// Looks for the pods of ordinals that have left by their names: one that is no longer of
+/// the set, because somebody has changed its labels, no watch of ours shows.
+async fn really_gone(
+    context: &mut RunContext<'_>,
+    progress: &mut Progress,
+    record: &Record,
+    replicas: u32,
+) -> Result<(), Stop> {
+    let left = hooks(context, record, replicas, record.concluded).ordinals;
+    let names: Vec<String> = left.into_iter().map(|ordinal| ordinal.pod).collect();
+    let pods = match read::pods_called(context.cluster, &names).await {
+        Ok(pods) => pods,
+        Err(failure) => {
+            context.live.sender.look_again_after(failure)?;
+            return context.live.sender.sleep(POLL_INTERVAL).await;
+        }
+    };
+    if let Some(finding) = pods.iter().find_map(|pod| data::pod_stays(context.set(), pod)) {
+        return Err(stop(context, Exit::Conflict, finding));
+    }
+    progress.gone = Some(replicas);
+    Ok(())
+}
+
 /// Runs the hooks before or after a step, beside the watches.
 async fn run_hooks(
     context: &mut RunContext<'_>,
@@ -215,6 +248,10 @@ async fn run_hooks(
         let names: Vec<&str> = hooks.ordinals.iter().map(|ordinal| ordinal.pod.as_str()).collect();
         let when = if before { "before" } else { "after" };
         context.report_wait(&format!("the hooks {when} {}", list(&names)), None)?;
+        if before {
+            let pods = names.iter().filter_map(|name| context.known_as(name));
+            progress.prepares = pods.collect();
+        }
         let work: Work = if before { Box::pin(hooks.before()) } else { Box::pin(hooks.after()) };
         progress.work = Some((next.clone(), work));
     }
@@ -225,8 +262,20 @@ async fn run_hooks(
     let Some(result) = context.live.work_or_wait(work).await? else { return Ok(()) };
     result.map_err(|finding| stop(context, Exit::Failed, finding))?;
     progress.work = None;
-    let memory = &mut progress.memory;
-    *(if before { &mut memory.prepared } else { &mut memory.concluded }) = Some(replicas);
+    if !before {
+        progress.memory.concluded = Some(replicas);
+        return Ok(());
+    }
+    // One of them may be another pod by now, for which nothing was done.
+    let replaced = progress
+        .prepares
+        .iter()
+        .find(|(pod, uid)| context.known_as(pod).is_some_and(|(_, now)| now != *uid));
+    if let Some((pod, _)) = replaced {
+        let message = format!("{pod} is another pod now: the hooks before it run again");
+        return Ok(context.live.tell(&message)?);
+    }
+    progress.memory.prepared = Some(replicas);
     Ok(())
 }
 
@@ -335,6 +384,14 @@ fn own_record(context: &RunContext<'_>, uid: &str) -> Result<Record, Stop> {
             let message = format!(
                 "{who} changed the replicas to {}; this scaling had set them to {}",
                 set.replicas, record.at
+            );
+            stop(&rules::REPLICAS_CHANGED, message)
+        }
+        Ok(Some(_)) if set.start != context.start => {
+            let message = format!(
+                "somebody changed spec.ordinals.start from {} to {}: other ordinals would leave or \
+                 come than the plan said",
+                context.start, set.start
             );
             stop(&rules::REPLICAS_CHANGED, message)
         }

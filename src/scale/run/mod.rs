@@ -73,6 +73,7 @@ pub async fn run(
     };
     let confirmed = Confirmed::ask(terminal, &args.confirmation.consent, question)?;
     let progress = Progress { terminal, output: args.output.format, command: "scale" };
+    let start = set.start;
     let undo_to = undo_to(record.as_ref(), set, preview).filter(|_| !args.abort);
     let mut context = RunContext {
         cluster: &cluster,
@@ -82,6 +83,7 @@ pub async fn run(
         run: steps::run_name(),
         live: LiveSet::new(&cluster, reading, confirmed, progress),
         began: now,
+        start,
         undo_to,
         begun: begun.begun.clone(),
         set_aside: begun.set_aside.clone(),

@@ -193,6 +193,24 @@ fn somebody_else_changes_the_replicas_meanwhile() {
     Picture::of(&namespace).is_down_to(3, &before);
 }
 
+/// With another first ordinal, others leave than the plan said: their disks were not
+/// judged.
+#[test]
+fn ordinals_that_are_counted_from_elsewhere_stop_it() {
+    let namespace = made("scale-start-moves", 4, parallel);
+    let ready = namespace.directory().join("ready");
+    let wait = format!("echo here; {}", until_there(&ready));
+    let running = scale(&namespace, "--replicas 1 -o json").args(["--after", &wait]).start();
+    running.wait_for_stderr("the first hook", |said| said.contains("after web-3: here"));
+    edit(&namespace, &json!({"spec": {"ordinals": {"start": 2}}}));
+    namespace.wait_until_observed("web");
+    std::fs::write(&ready, "").expect("a file");
+    let output = running.finish().expect(7);
+    assert_eq!(reason_ids(&output), ["SCALE-REPLICAS-CHANGED"], "{output}");
+    assert!(output.stdout.contains("spec.ordinals.start from 0 to 2"), "{output}");
+    assert_eq!(Picture::of(&namespace).replicas, 3);
+}
+
 #[test]
 fn a_set_that_is_made_again_is_another_one() {
     let namespace = made("scale-replaced", 2, |_| {});

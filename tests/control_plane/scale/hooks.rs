@@ -26,3 +26,26 @@ fn a_hook_that_could_never_run_is_refused() {
     let known = ["--before-exec", "true", "-c", "nginx", "--dry-run"];
     scale(&namespace, "--replicas 1 --dry-run").args(&known[..4]).output().expect(0);
 }
+
+/// The pod for which the hook has run is another one when its turn comes: that one has
+/// left no cluster.
+#[test]
+fn a_pod_that_is_replaced_while_its_hook_runs_is_prepared_again() {
+    let namespace = made("scale-hook-replaced", 2, |_| {});
+    let before = Picture::of(&namespace);
+    let (runs, ready) = (namespace.directory().join("runs"), namespace.directory().join("ready"));
+    let wait = until_there(&ready);
+    let hook = format!("echo here; echo $STATEFUL_POD >> {}; {wait}", runs.display());
+    let running = scale(&namespace, "--replicas 1").args(["--before", &hook]).start();
+    running.wait_for_stderr("the hook", |said| said.contains("before web-1: here"));
+    namespace.kubectl(["delete", "pod", "web-1", "--now"]).output().expect(0);
+    wait_for(SOON, "another pod", || {
+        let uid = namespace.get("v1", "pods", "web-1")?["metadata"]["uid"].clone();
+        (uid != json!(before.pods["web-1"])).then_some(())
+    });
+    namespace.wait("pod/web-1", "condition=Ready");
+    std::fs::write(&ready, "").expect("a file");
+    let output = running.finish().expect(0);
+    assert_eq!(std::fs::read_to_string(&runs).expect("it ran"), "web-1\nweb-1\n", "{output}");
+    assert!(output.stderr.contains("web-1 is another pod now"), "{output}");
+}

@@ -23,7 +23,12 @@ fn foreign(namespace: &Namespace, name: &str, owners: &Value) {
 /// The message and the line to type of the one finding.
 #[track_caller]
 fn told(output: &Output) -> (String, String) {
-    assert_eq!(reason_ids(output), ["SCALE-NAME-TAKEN"], "{output}");
+    told_as(output, "SCALE-NAME-TAKEN")
+}
+
+#[track_caller]
+fn told_as(output: &Output, id: &str) -> (String, String) {
+    assert_eq!(reason_ids(output), [id], "{output}");
     let reason = document(output)["reasons"][0].clone();
     let word = |key: &str| reason[key].as_str().expect("a text").to_owned();
     (word("message"), word("hint"))
@@ -119,4 +124,39 @@ fn a_name_that_is_taken_after_the_last_look_is_told() {
     namespace.kubectl(["delete", "pod", "web-2", "--now"]).output().expect(0);
     ends(&namespace, "--replicas 3", 0);
     assert_eq!(Picture::of(&namespace).pods.len(), 3);
+}
+
+/// The usual way to look into a pod at leisure: its label is changed, and the set lets go
+/// of it. It runs on, with its disk, when its ordinal is said to have left.
+#[test]
+fn a_pod_that_was_taken_from_the_set_is_not_gone() {
+    let namespace = made("scale-quarantine", 3, |_| {});
+    let before = Picture::of(&namespace);
+    let ready = namespace.directory().join("ready");
+    let wait = format!("echo here; {}", until_there(&ready));
+    let after = namespace.directory().join("after");
+    let told_after = format!("touch {}", after.display());
+    let running = scale(&namespace, "--replicas 1 -o json")
+        .args(["--before", &wait, "--after", &told_after])
+        .start();
+    running.wait_for_stderr("the first hook", |said| said.contains("before web-2: here"));
+    let label = ["label", "pod", "web-2", "app=quarantine", "--overwrite"];
+    namespace.kubectl(label).output().expect(0);
+    wait_for(SOON, "the set to let go of it", || {
+        let pod = namespace.get("v1", "pods", "web-2")?;
+        pod["metadata"]["ownerReferences"].is_null().then_some(())
+    });
+    std::fs::write(&ready, "").expect("a file");
+    let output = running.finish().expect(7);
+    let (message, hint) = told_as(&output, "SCALE-POD-STAYS");
+    assert!(message.contains("web-2") && message.contains("www-web-2"), "{message}");
+    support::follow(&namespace, &hint);
+    assert!(!after.exists(), "it is not gone");
+    let end = document(&output);
+    assert_eq!((&end["replicas"], &end["next"]), (&json!(2), &Value::Null), "{end:#}");
+    let refused = ends(&namespace, "--replicas 1 -o json", 4);
+    told_as(&refused, "SCALE-POD-STAYS");
+    namespace.kubectl(["delete", "pod", "web-2", "--now"]).output().expect(0);
+    ends(&namespace, "--replicas 1", 0);
+    Picture::of(&namespace).is_down_to(1, &before);
 }

@@ -212,3 +212,39 @@ fn a_claim_that_a_finished_pod_keeps_is_not_set_aside() {
     namespace.kubectl(["delete", "pod", "backup", "--now"]).output().expect(0);
     ends(&namespace, "--replicas 3 --fresh", 0);
 }
+
+/// The same on the way up: the old disk comes back, or is set aside, and goes as soon as
+/// its claim does.
+#[test]
+fn a_volume_that_is_being_deleted_is_told_on_the_way_up_too() {
+    for (hint, flags) in [
+        ("scale-volume-leaves-up", "--allow SCALE-READOPTS-DATA"),
+        ("scale-volume-leaves-aside", "--fresh"),
+    ] {
+        let namespace = made(hint, 3, |_| {});
+        let disk = Picture::of(&namespace).claims["www-web-2"].1.clone();
+        ends(&namespace, "--replicas 2", 0);
+        let ready = namespace.directory().join("ready");
+        let wait = format!("echo here; {}", until_there(&ready));
+        let words = format!("--replicas 3 {flags} -o json");
+        let running = scale(&namespace, &words).args(["--after", &wait]).start();
+        running.wait_for_stderr("the hook", |said| said.contains("after web-2: here"));
+        namespace.kubectl(["delete", "pv", &disk, "--wait=false"]).output().expect(0);
+        std::fs::write(&ready, "").expect("a file");
+        let output = running.finish().expect(0);
+        let end = document(&output);
+        let found = told(&end, "SCALE-VOLUME-LEAVING");
+        assert_eq!(found.len(), 1, "{end:#}");
+        assert!(found[0]["message"].as_str().is_some_and(|said| said.contains(&disk)), "{end:#}");
+    }
+    // Known before: the plan says so.
+    let namespace = made("scale-volume-left-up", 3, |_| {});
+    let disk = Picture::of(&namespace).claims["www-web-2"].1.clone();
+    ends(&namespace, "--replicas 2", 0);
+    namespace.kubectl(["delete", "pv", &disk, "--wait=false"]).output().expect(0);
+    for flags in ["--allow SCALE-READOPTS-DATA", "--fresh"] {
+        let words = format!("--replicas 3 --dry-run -o json {flags}");
+        let plan = document(&ends(&namespace, &words, 0));
+        assert_eq!(told(&plan, "SCALE-VOLUME-LEAVING").len(), 1, "{plan:#}");
+    }
+}
