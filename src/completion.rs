@@ -23,7 +23,7 @@ use clap_complete::{
 use crate::{
     canary,
     cli::{Cli, CompleteArgs, CompletionArgs, Shell},
-    cluster::{Cluster, ConnectionArgs, Failure, Resource, read},
+    cluster::{Cluster, ConnectionArgs, Failure, Resource, names as object_names},
     explain, migrate,
     output::{Error, Exit, Terminal},
     scale,
@@ -153,10 +153,10 @@ fn completer(arg: &Arg, guards: &[&'static Rule]) -> Option<ArgValueCompleter> {
         ("set" | "target", _) => workloads(Resource::STATEFUL_SET),
         ("to", "STATEFULSET/ORDINAL") => sets_of_ordinals(),
         ("deployments", _) | ("from", "A,B,C") => workloads(Resource::DEPLOYMENT),
-        ("service", _) => objects(async |cluster| read::service_names(&cluster).await),
-        ("names", _) => objects(async |cluster| read::unused_claim_names(&cluster).await),
+        ("service", _) => objects(async |cluster| object_names::service_names(&cluster).await),
+        ("names", _) => objects(async |cluster| object_names::unused_claim_names(&cluster).await),
         ("volume", _) => volumes_and_claims(),
-        ("pv", _) => objects(async |cluster| read::volume_names(&cluster).await),
+        ("pv", _) => objects(async |cluster| object_names::volume_names(&cluster).await),
         ("image", _) => containers("="),
         ("container", _) => containers(""),
         ("revision" | "against", _) => revisions(),
@@ -222,14 +222,14 @@ fn candidates(
 
 /// The names of a kind of workload in the namespace of the line.
 fn workloads(kind: Resource) -> ArgValueCompleter {
-    objects(async move |cluster| read::workload_names(&cluster, kind).await)
+    objects(async move |cluster| object_names::workload_names(&cluster, kind).await)
 }
 
 /// The names of StatefulSets, or of Services after `svc/`.
 fn sets_and_services() -> ArgValueCompleter {
     by_kind(async |cluster, kind| match kind {
-        "svc" | "service" | "services" => read::service_names(&cluster).await,
-        _ => read::workload_names(&cluster, Resource::STATEFUL_SET).await,
+        "svc" | "service" | "services" => object_names::service_names(&cluster).await,
+        _ => object_names::workload_names(&cluster, Resource::STATEFUL_SET).await,
     })
 }
 
@@ -237,15 +237,15 @@ fn sets_and_services() -> ArgValueCompleter {
 fn volumes_and_claims() -> ArgValueCompleter {
     by_kind(async |cluster, kind| match kind {
         "pvc" | "persistentvolumeclaim" | "persistentvolumeclaims" => {
-            read::claim_names(&cluster).await
+            object_names::claim_names(&cluster).await
         }
-        _ => read::volume_names(&cluster).await,
+        _ => object_names::volume_names(&cluster).await,
     })
 }
 
 /// The names of sets, for `STATEFULSET/ORDINAL`.
 fn sets_of_ordinals() -> ArgValueCompleter {
-    names(async |cluster| read::workload_names(&cluster, Resource::STATEFUL_SET).await, "/")
+    names(async |cluster| object_names::workload_names(&cluster, Resource::STATEFUL_SET).await, "/")
 }
 
 /// What `dns --via` asks; several with commas.
@@ -258,7 +258,8 @@ fn views() -> ArgValueCompleter {
         };
         let shown = |view: &str| format!("{before}{view}");
         if let Some(pod) = typed.strip_prefix("exec=") {
-            let names = live(async |cluster| read::workload_names(&cluster, Resource::POD).await);
+            let names =
+                live(async |cluster| object_names::workload_names(&cluster, Resource::POD).await);
             return candidates(names, pod, |name| shown(&format!("exec={name}")));
         }
         let known = ["api", "coredns", "exec="].map(str::to_owned).to_vec();
@@ -267,17 +268,17 @@ fn views() -> ArgValueCompleter {
 }
 
 fn namespaces() -> ArgValueCompleter {
-    names(async |cluster| read::namespace_names(&cluster).await, "")
+    names(async |cluster| object_names::namespace_names(&cluster).await, "")
 }
 
 /// The containers of the set on the line, each followed by `end`.
 fn containers(end: &'static str) -> ArgValueCompleter {
-    of_set(async |cluster, set| read::container_names(&cluster, set).await, end)
+    of_set(async |cluster, set| object_names::container_names(&cluster, set).await, end)
 }
 
 /// The revisions of the set on the line.
 fn revisions() -> ArgValueCompleter {
-    of_set(async |cluster, set| read::revision_names(&cluster, set).await, "")
+    of_set(async |cluster, set| object_names::revision_names(&cluster, set).await, "")
 }
 
 /// Names that belong to the set on the line.

@@ -17,6 +17,7 @@ mod http;
 mod kubeconfig;
 pub mod logs;
 pub mod mirror;
+pub mod names;
 pub mod objects;
 pub mod pages;
 mod pod_http;

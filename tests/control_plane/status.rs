@@ -250,16 +250,21 @@ fn on_delete_reaches_nobody_by_itself() {
     until_found(&namespace, "web", &[]);
 }
 
-#[test]
-fn a_quota_that_is_full_is_named() {
-    let namespace = TestCluster::shared().namespace("quota");
+/// A set of two where a quota has room for one.
+fn beyond_a_quota(namespace: &Namespace) -> Value {
     namespace.kubectl(["create", "quota", "one", "--hard=pods=1"]).output().success();
     wait_for(SOON, "the quota to count", || {
         let quota = namespace.get("v1", "resourcequotas", "one")?;
         (quota["status"]["hard"]["pods"] == "1").then_some(())
     });
     namespace.apply(&web(2, |_| {}));
-    let document = until_found(&namespace, "web", &["STATUS-QUOTA"]);
+    until_found(namespace, "web", &["STATUS-QUOTA"])
+}
+
+#[test]
+fn a_quota_that_is_full_is_named() {
+    let namespace = TestCluster::shared().namespace("quota");
+    let document = beyond_a_quota(&namespace);
     let message = document["reasons"][0]["message"].as_str().expect("a message");
     assert!(message.starts_with("web-1 cannot be created: "), "{message}");
     assert!(message.contains("exceeded quota: one"), "{message}");
@@ -270,20 +275,14 @@ fn a_quota_that_is_full_is_named() {
 #[test]
 fn a_quota_that_has_room_again_is_not_called_full() {
     let namespace = TestCluster::shared().namespace("quota-over");
-    namespace.kubectl(["create", "quota", "one", "--hard=pods=1"]).output().success();
-    wait_for(SOON, "the quota to count", || {
-        let quota = namespace.get("v1", "resourcequotas", "one")?;
-        (quota["status"]["hard"]["pods"] == "1").then_some(())
-    });
-    namespace.apply(&web(2, |_| {}));
-    until_found(&namespace, "web", &["STATUS-QUOTA"]);
+    beyond_a_quota(&namespace);
     // The pauses double, so after enough tries one is long enough to be seen.
     wait_for(Duration::from_secs(120), "the controller to wait", || {
         let events = namespace.kubectl(["get", "events", "-o", "json"]).output().success();
         let events: Value = serde_json::from_str(&events).expect("JSON");
         let mut events = events["items"].as_array().expect("items").iter();
         let count = |event: &Value| event["count"].as_u64().unwrap_or(0);
-        events.any(|event| event["reason"] == "FailedCreate" && count(event) >= 14).then_some(())
+        events.any(|event| event["reason"] == "FailedCreate" && count(event) >= 13).then_some(())
     });
     // Who may not read quotas is told that nobody looked.
     let rules = json!([
@@ -308,10 +307,12 @@ fn a_quota_that_has_room_again_is_not_called_full() {
     assert!(message.contains("which has room for pods=1 by now"), "{message}");
     let row = support::document(&namespace.stateful(["status", "-o", "json"]).output());
     assert_eq!(row["items"][0]["findings"][0]["id"], "STATUS-CREATE-WAITS", "{row:#}");
-    // A change of the set makes the controller try at once, as the page says.
-    namespace.kubectl(["annotate", "sts", "web", "try=now"]).output().success();
+    // The line makes the controller try at once, and leaves nothing on the set.
+    follow(&namespace, &hint_of(&document, "STATUS-CREATE-WAITS"));
     namespace.wait_until_ready("web");
     until_found(&namespace, "web", &[]);
+    let set = namespace.get("apps/v1", "statefulsets", "web").expect("web");
+    assert!(!set["metadata"]["annotations"].to_string().contains("kubectl-stateful"), "{set:#}");
 }
 
 #[test]

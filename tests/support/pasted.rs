@@ -123,8 +123,9 @@ fn hold_ours(words: &[String], output: &Output, shell: Option<&Run>) {
     let Some(shell) = shell else { return };
     let has = |word: &str| words.iter().any(|other| other == word);
     // A plan names the way back of what has not been begun.
-    let is_planned = [" plan ", " --dry-run"].iter().any(|word| output.line().contains(word));
-    if is_planned && has("rollback") {
+    let is_of = |word: &str| output.line().contains(word);
+    let is_refused = is_of(" migrate run ") && !output.stderr.lines().any(is_write);
+    if has("rollback") && (is_of(" plan ") || is_of(" --dry-run") || is_refused) {
         return;
     }
     let reads = ["status", "plan", "history", "dns"].into_iter().any(has)

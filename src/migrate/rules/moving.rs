@@ -192,7 +192,8 @@ rule!(
     pub NOT_TRIED,
     "MIGRATE-NOT-TRIED",
     Error,
-    "A webhook does not support dry runs, so nobody knows whether it will accept the object.",
+    "A webhook does not support dry runs, so nobody knows whether it will accept the object. A guard \
+     of run and plan; a warning where --dry-run=server shows what another verb would write.",
     "The server answered a dry run with a BadRequest: a webhook has side effects.",
     "If allowed, the object is sent without a dry run. If it is refused then, rollback has little \
      to undo: in the modes that do not stop the Deployment first, objects are created before \

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Session;
 use crate::{
-    cluster::{Resource, read as lists},
+    cluster::{Resource, names as object_names},
     migrate::{
         journal::{StoredJournal, Unusable, config_map_name},
         read,
@@ -67,7 +67,7 @@ pub async fn journal_unless_over(
         return Ok(Found::Remains(remains));
     }
     let reference = set_or_deployment(words)?;
-    let names = lists::workload_names(&session.cluster, workload).await?;
+    let names = object_names::workload_names(&session.cluster, workload).await?;
     if names.contains(&reference.name) { Ok(Found::Over) } else { Err(missing) }
 }
 

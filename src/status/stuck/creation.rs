@@ -70,8 +70,9 @@ rule!(
      before it tries again: each time twice as long as before, up to 17 minutes.",
     "The event is that of STATUS-QUOTA. The quota that it names is gone, or what its status says is \
      used, with what was requested then, is not more than its limit.",
-    "Wait. The controller tries at once when anything about the set changes, such as an annotation \
-     (`kubectl annotate`). Another quota, or another resource of this one, may be in the way then."
+    "Wait, or have the controller try at once: it does so when anything about the set changes. The \
+     line sets an annotation and takes it away again. Another quota, or another resource of this \
+     one, may be in the way then."
 );
 
 rule!(
@@ -146,10 +147,12 @@ fn describe(survey: &Survey, pod: &str, refusal: &Refusal) -> Finding {
              {LONGEST_PAUSE} minutes",
             refusal.tries(survey)
         );
-        let line = format!("kubectl stateful status {} {}", set.name, survey.at());
+        // Any change of the set makes the controller try, and this one leaves nothing.
+        let line = format!("kubectl annotate statefulset {} {}", set.name, survey.at());
+        let mark = "kubectl-stateful.dev/try";
         return CREATE_WAITS
             .found(set.reference(), message)
-            .hint(format!("{line} --wait-for ready --timeout 20m"));
+            .hint(format!("{line} {mark}=now && {line} {mark}-"));
     }
     let mut message = refusal.sentence(pod, survey);
     if refusal.is_of_quota() && survey.facts.quotas.is_none() {
