@@ -3,6 +3,7 @@
 mod begin;
 mod close;
 mod context;
+mod disks;
 mod go;
 mod hooks;
 mod rights;
