@@ -3,7 +3,7 @@
 //! A command makes a fixed number of requests, whatever the number of ordinals:
 //! it lists, and never sends a request per claim or per pod.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
