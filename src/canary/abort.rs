@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::{
     diff,
     foreign::ForeignTemplate,
+    missing,
     plan::{Side, State, reached, trouble},
     record::{Phase, Record},
     rules,
@@ -177,7 +178,8 @@ fn pods(state: &State, patience: SignedDuration) -> AbortMove {
         return AbortMove::Replace { pod: PodToDelete::of(pod), why };
     }
     if let Some((_, slot)) = blocker {
-        return AbortMove::Wait { what: format!("{} to be recreated", slot.name) };
+        let why = missing::because(state, &slot.name);
+        return AbortMove::Wait { what: format!("{} to be recreated{why}", slot.name) };
     }
     if let Some((_, slot)) = state.indexes().rev().find(|(_, slot)| wrong(slot)) {
         if !set.takes_partition()
@@ -296,7 +298,11 @@ pub fn unstick<'a>(survey: &'a Survey, patience: SignedDuration) -> Result<&'a P
     let message = match survey.first_blocker() {
         None => "every ordinal is available".to_owned(),
         Some(slot) => match slot.pod {
-            None => format!("the set waits for {}, which has no pod", slot.name),
+            None => {
+                let why = diagnosis::refused(survey, slot);
+                let why = why.map_or_else(String::new, |refusal| format!(": {}", refusal.cause));
+                format!("the set waits for {}, which has no pod{why}", slot.name)
+            }
             Some(pod) if pod.is_terminating() => {
                 format!("the set waits for {}, which is already being deleted", slot.name)
             }

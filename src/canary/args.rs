@@ -213,7 +213,8 @@ pub struct ShowArgs {
     #[command(flatten)]
     pub until: WatchArgs<Awaited>,
 
-    /// Exit 3 when a new pod is broken, 9 when the canary waits to be promoted
+    /// Exit 3 when something keeps the canary from going on, such as a pod that is broken or that
+    /// the server refuses, 9 when it waits to be promoted
     #[arg(long)]
     pub exit_code: bool,
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::workload::{
     Claim, Facts, Finding, Pod, Severity, Survey, Volume, VolumeSeen, has_volume,
+    rollout::{Template, reached},
 };
 
 /// What is known of claims that somebody has deleted.
@@ -93,6 +94,13 @@ pub fn ahead(state: &State) -> Vec<String> {
     }
 }
 
+/// The same of a rollout that somebody may take over with `start --adopt`.
+pub fn ahead_of_adoption(survey: &Survey) -> Vec<String> {
+    let Template::Newer { stable, update } = Template::of(survey) else { return Vec::new() };
+    let from = reached(survey, stable).min(survey.set.replicas.saturating_sub(1));
+    going(survey, from, Some(update))
+}
+
 /// Which pods an abort makes go.
 fn behind(state: &State) -> Vec<String> {
     going(&state.survey, 0, Some(&state.record.stable))
@@ -100,14 +108,22 @@ fn behind(state: &State) -> Vec<String> {
 
 /// The claims that would go with a pod of the set, for all who look at it.
 pub fn shown(state: &State, seen: &Seen) -> LeavingClaims {
-    let survey = &state.survey;
+    let behind = !leaving(&state.survey, &behind(state), seen).is_empty();
+    LeavingClaims { behind, ..shown_of(&state.survey, &ahead(state), seen) }
+}
+
+/// The same of a set without a canary.
+pub fn shown_at_rest(survey: &Survey, seen: &Seen) -> LeavingClaims {
+    shown_of(survey, &ahead_of_adoption(survey), seen)
+}
+
+fn shown_of(survey: &Survey, ahead: &[String], seen: &Seen) -> LeavingClaims {
     let all: Vec<String> = survey.pods().map(|(_, pod)| pod.name.clone()).collect();
-    let ahead = leaving(survey, &ahead(state), seen);
-    let is_behind = !leaving(survey, &behind(state), seen).is_empty();
+    let ahead = leaving(survey, ahead, seen);
     let others = leaving(survey, &all, seen).into_iter();
     let others = others.filter(|one| ahead.iter().all(|other| other.object != one.object));
     let others = others.map(|one| one.at(Severity::Warning)).collect();
-    LeavingClaims { ahead, others, behind: is_behind }
+    LeavingClaims { ahead, others, behind: false }
 }
 
 fn named<'a>(survey: &'a Survey, pods: &'a [String]) -> impl Iterator<Item = &'a Pod> {
@@ -116,11 +132,34 @@ fn named<'a>(survey: &'a Survey, pods: &'a [String]) -> impl Iterator<Item = &'a
 
 /// Whether it was made with the pod, to end with it.
 fn is_ephemeral(survey: &Survey, pod: &Pod, claim: &Claim) -> bool {
+    ordinal_with(survey, pod, claim).is_none()
+        && claim.owners.iter().any(|owner| owner.uid == pod.uid)
+}
+
+/// The ordinal of the pod, if this is its claim of one of the set's templates.
+fn ordinal_with(survey: &Survey, pod: &Pod, claim: &Claim) -> Option<u32> {
     let set = survey.set;
-    let is_of_template = set.ordinal_of(&pod.name).is_some_and(|ordinal| {
-        set.claim_templates.iter().any(|made| set.claim_name(made, ordinal) == claim.name)
-    });
-    !is_of_template && claim.owners.iter().any(|owner| owner.uid == pod.uid)
+    let ordinal = set.ordinal_of(&pod.name)?;
+    let is_of = set.claim_templates.iter().any(|made| set.claim_name(made, ordinal) == claim.name);
+    is_of.then_some(ordinal)
+}
+
+/// What becomes of a volume that is kept when its claim goes, and the line that lets
+/// the claim go, after which the volume can be given back.
+fn kept(survey: &Survey, pod: &Pod, claim: &Claim, volume: &str) -> (String, String) {
+    let (set, at, pod_name) = (&survey.set.name, survey.at(), &pod.name);
+    let fate = format!(
+        "volume {volume} is kept (policy Retain), but the next {pod_name} does not get it by itself"
+    );
+    let Some(ordinal) = ordinal_with(survey, pod, claim) else {
+        return (fate, format!("kubectl stateful status {set} {at}"));
+    };
+    let fate = format!(
+        "{fate}. End {pod_name} by yourself, which lets the claim go; once the next one runs, give it \
+         the volume back: kubectl stateful migrate recover sts/{set} --ordinal {ordinal} --pv \
+         {volume} {at}"
+    );
+    (fate, format!("kubectl delete pod {pod_name} {at}"))
 }
 
 /// The finding for a claim with data on it.
@@ -135,7 +174,11 @@ fn leaves(survey: &Survey, pod: &Pod, claim: &Claim, seen: &Seen) -> Option<Find
     let (fate, hint) = match volume {
         VolumeSeen::Found(volume) if volume.reclaim_policy != "Retain" => {
             let policy = &volume.reclaim_policy;
-            (format!("volume {name} and all data on it go with it (policy {policy})"), keep)
+            let fate = format!(
+                "volume {name} and all data on it go with it (policy {policy}). Keep the disk first, \
+                 then the same command says how its pod gets it back"
+            );
+            (fate, keep)
         }
         VolumeSeen::Found(volume) if volume.deleting.is_some() => (
             format!(
@@ -144,13 +187,7 @@ fn leaves(survey: &Survey, pod: &Pod, claim: &Claim, seen: &Seen) -> Option<Find
             ),
             format!("kubectl get pv {name} -o yaml{}", survey.cluster_wide()),
         ),
-        VolumeSeen::Found(_) => (
-            format!(
-                "volume {name} is kept (policy Retain), but the next {} does not get it",
-                pod.name
-            ),
-            format!("kubectl stateful status {} {}", survey.set.name, survey.at()),
-        ),
+        VolumeSeen::Found(_) => kept(survey, pod, claim, name),
         VolumeSeen::Unread | VolumeSeen::Gone => {
             (format!("what happens to volume {name} then is not known"), keep)
         }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{
     gates::{
         Gates,
-        spec::{HttpGate, LeaderRule},
+        checks::HttpGate,
+        leader::LeaderRule,
         values::{On, Port},
     },
     plan::{self, State},
@@ -23,17 +24,23 @@ use crate::{
 /// `after` or, where all pods are asked, of the stable one.
 pub fn gates(survey: &Survey, gates: &Gates, stable: &Value, after: &Value) -> Vec<Finding> {
     let set = survey.set;
-    let unusable = |message: String| rules::GATE_UNUSABLE.found(set.reference(), message);
+    let unusable = |message: String, hint: String| {
+        rules::GATE_UNUSABLE.found(set.reference(), message).hint(hint)
+    };
     let mut found: Vec<Finding> = Vec::new();
     for (gate, container, everywhere) in in_containers(gates) {
         let asked = [("new", after), ("stable", stable)];
         let asked = if everywhere { &asked[..] } else { &asked[..1] };
         let missing = asked.iter().find(|(_, raw)| !containers(raw).contains(&container));
         if let Some((which, raw)) = missing {
-            found.push(unusable(format!(
+            let known = containers(raw);
+            let message = format!(
                 "{gate} runs in the container {container}, and the {which} template has {}",
-                containers(raw).join(", ")
-            )));
+                known.join(", ")
+            );
+            let those = known.iter().map(|name| format!("--container {name}"));
+            let those: Vec<String> = those.collect();
+            found.push(unusable(message, format!("name one that it has: {}", those.join(" or "))));
         }
     }
     let [new, old] =
@@ -41,14 +48,18 @@ pub fn gates(survey: &Survey, gates: &Gates, stable: &Value, after: &Value) -> V
     for HttpGate { port, path, on, .. } in &gates.http {
         let everywhere = *on == On::All;
         match port {
-            Port::Name(name) if new.port(name).is_none() => found.push(unusable(format!(
-                "--gate-http {name}{path}: the new template has no port {name}"
-            ))),
+            Port::Name(name) if new.port(name).is_none() => {
+                let message =
+                    format!("--gate-http {name}{path}: the new template has no port {name}");
+                found.push(unusable(message, other_ports(after, path)));
+            }
             Port::Name(name) if everywhere && old.port(name).is_none() => {
-                found.push(unusable(format!(
+                let message = format!(
                     "--gate-http {name}{path} asks all pods, and the stable template has no port \
                      {name}"
-                )));
+                );
+                let one = "ask the new pod alone, with --gate-on canary; or";
+                found.push(unusable(message, format!("{one} {}", other_ports(stable, path))));
             }
             Port::Number(number) if !declares(after, number.get()) => {
                 let message = format!(
@@ -90,11 +101,26 @@ fn containers(template: &Value) -> Vec<&str> {
     of("containers").chain(sidecars).filter_map(|container| container["name"].as_str()).collect()
 }
 
+/// What to ask instead of a port that is not there.
+fn other_ports(template: &Value, path: &str) -> String {
+    let named: Vec<String> = ports(template)
+        .filter_map(|port| port["name"].as_str())
+        .map(|name| format!("--gate-http {name}{path}"))
+        .collect();
+    if named.is_empty() {
+        return format!("name the port by its number, such as --gate-http 8080{path}");
+    }
+    format!("name one that it has: {}", named.join(" or "))
+}
+
 fn declares(template: &Value, port: u16) -> bool {
+    ports(template).any(|declared| declared["containerPort"] == port)
+}
+
+fn ports(template: &Value) -> impl Iterator<Item = &Value> {
     let of = |field: &str| template["spec"][field].as_array().into_iter().flatten();
-    let ports = of("containers").chain(of("initContainers"));
-    let mut ports = ports.filter_map(|container| container["ports"].as_array()).flatten();
-    ports.any(|declared| declared["containerPort"] == port)
+    let containers = of("containers").chain(of("initContainers"));
+    containers.filter_map(|container| container["ports"].as_array()).flatten()
 }
 
 /// The PodDisruptionBudget that has no room for the pod at `index`, which moves

@@ -6,7 +6,7 @@ use super::{
     lines,
     plan::{self, State, gaps, reached, stable_of},
     record::{Phase, Record},
-    rules,
+    rules, way_back,
 };
 use crate::{
     diagnosis,
@@ -31,7 +31,7 @@ pub enum StartKind {
 /// Everything that speaks against a start. `record` is the canary that is under
 /// way already.
 pub fn check(survey: &Survey, record: Option<&Record>, start: StartKind) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = Vec::from_iter(namespace_deleting(survey));
     unread(survey, &mut found);
     shape(survey, &mut found);
     state(survey, record, start, &mut found);
@@ -56,7 +56,7 @@ pub fn check(survey: &Survey, record: Option<&Record>, start: StartKind) -> Vec<
 /// and `status` shows it, which has no `gates`.
 pub fn for_promote(survey: &Survey, record: &Record, gates: Option<&Gates>) -> Vec<Finding> {
     let set = survey.set;
-    let mut found = Vec::new();
+    let mut found = Vec::from_iter(namespace_deleting(survey));
     unread(survey, &mut found);
     match record.phase {
         Phase::Rolling => {}
@@ -92,7 +92,8 @@ pub fn for_promote(survey: &Survey, record: &Record, gates: Option<&Gates>) -> V
 pub fn for_abort(survey: &Survey, record: &Record) -> Vec<Finding> {
     let mut found = Vec::new();
     unread(survey, &mut found);
-    found.extend(no_way_back(survey, record));
+    found.extend(namespace_deleting(survey));
+    found.extend(way_back::lost(survey, Some(record)));
     found
 }
 
@@ -153,15 +154,11 @@ pub fn too_far_apart(survey: &Survey, stable: &str) -> Option<Finding> {
     Some(rules::ESCAPED.found(set.reference(), message).hint(line))
 }
 
-/// The revision to go back to is gone, as far as it was looked for.
-pub fn no_way_back(survey: &Survey, record: &Record) -> Option<Finding> {
-    survey.facts.lacks(&record.stable).then(|| {
-        let message = format!(
-            "there is no ControllerRevision {} any more: there is no way back",
-            record.stable
-        );
-        rules::NO_STABLE_REVISION.found(survey.set.reference(), message)
-    })
+/// The namespace goes with all that is in it: nothing goes on there.
+pub fn namespace_deleting(survey: &Survey) -> Option<Finding> {
+    let (message, hint) = diagnosis::namespace_deleting(survey)?;
+    let on = format!("namespace/{}", survey.set.namespace);
+    Some(rules::NAMESPACE_DELETING.found(on, message).hint(hint))
 }
 
 /// An abort is under way.
@@ -193,7 +190,7 @@ pub fn for_status(survey: &Survey, record: Option<&Record>, live: bool) -> Vec<F
             found
         }
         _ => {
-            let mut found = Vec::new();
+            let mut found = Vec::from_iter(namespace_deleting(survey));
             unread(survey, &mut found);
             found
         }
@@ -224,7 +221,14 @@ fn shape(survey: &Survey, found: &mut Vec<Finding>) {
     }
     match set.replicas {
         0 => found.push(
-            rules::NO_REPLICAS.found(set.reference(), "the set is scaled to zero".to_owned()),
+            rules::NO_REPLICAS.found(set.reference(), "the set is scaled to zero".to_owned()).hint(
+                format!(
+                    "change the template directly, because no pod runs it; or scale up first: \
+                     kubectl stateful scale {} --replicas 1 {}",
+                    set.name,
+                    survey.at()
+                ),
+            ),
         ),
         1 => found.push(
             rules::SINGLE_REPLICA
@@ -294,7 +298,7 @@ fn state(survey: &Survey, record: Option<&Record>, start: StartKind, found: &mut
         return;
     }
     let stable = record.map_or_else(|| stable_of(survey), |record| Some(record.stable.as_str()));
-    let Some(stable) = stable else {
+    if stable.is_none() {
         let names: Vec<&str> = survey.pods().filter_map(|(_, pod)| pod.revision()).collect();
         let message = match Template::of(survey) {
             _ if names.is_empty() => "no pod has a revision label".to_owned(),
@@ -306,11 +310,8 @@ fn state(survey: &Survey, record: Option<&Record>, start: StartKind, found: &mut
         };
         found.push(rules::NO_STABLE_REVISION.found(set.reference(), message));
         return;
-    };
-    if survey.facts.revision(stable).is_none() {
-        let message = format!("there is no ControllerRevision {stable} any more");
-        found.push(rules::NO_STABLE_REVISION.found(set.reference(), message));
     }
+    found.extend(way_back::lost(survey, record));
     let update = set.status.update_revision.as_deref();
     if start != StartKind::Adopt && record.is_none() {
         let behind = survey.pods().filter(|(_, pod)| pod.revision() != update).count();
@@ -452,8 +453,7 @@ pub fn probes(survey: &Survey, template: &PodTemplate, checks: bool) -> Option<F
 
 /// The finding for an annotation that cannot be used.
 pub fn unusable(survey: &Survey, why: &Unusable) -> Finding {
-    let drop = format!("kubectl stateful canary forget {} {}", survey.set.name, survey.at());
-    why.found(&rules::RECORD_UNUSABLE, survey, "a canary", drop)
+    why.found(&rules::RECORD_UNUSABLE, survey, "a canary", lines::forget(survey))
 }
 
 /// The revision to go back to, with its template.

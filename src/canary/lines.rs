@@ -6,7 +6,10 @@ use super::{
     record::{Phase, Record},
     rules,
 };
-use crate::workload::{Rule, Survey, rollout::State};
+use crate::workload::{
+    Rule, Survey,
+    rollout::{State, stable_of},
+};
 
 /// One more ordinal.
 pub fn promote(survey: &Survey, record: &Record) -> String {
@@ -16,9 +19,15 @@ pub fn promote(survey: &Survey, record: &Record) -> String {
 
 /// What somebody else has applied or changed becomes the canary.
 pub fn adopt(survey: &Survey, record: Option<&Record>) -> String {
-    // Whoever adopts is not asked about a partition.
-    let asked = |rule: &&Rule| rule.id != rules::LEFTOVER_PARTITION.id;
-    let allowed = record.map_or_else(String::new, |record| allowances(record, asked));
+    // Whoever adopts is not asked about a partition, and about the way back where it is
+    // gone.
+    let once = [rules::LEFTOVER_PARTITION.id, rules::NO_WAY_BACK.id];
+    let asked = |rule: &&Rule| !once.contains(&rule.id);
+    let mut allowed = record.map_or_else(String::new, |record| allowances(record, asked));
+    let stable = record.map_or_else(|| stable_of(survey), |record| Some(record.stable.as_str()));
+    if stable.is_some_and(|stable| survey.facts.lacks(stable)) {
+        allowed += &allow(&rules::NO_WAY_BACK);
+    }
     line(survey, "start", " --adopt", &allowed)
 }
 
@@ -39,6 +48,11 @@ pub fn abort(state: &State) -> String {
 /// Deletes the broken pod that the controller waits for.
 pub fn unstick(survey: &Survey) -> String {
     line(survey, "unstick", "", "")
+}
+
+/// Drops a record from which nothing goes on.
+pub fn forget(survey: &Survey) -> String {
+    line(survey, "forget", "", "")
 }
 
 fn line(survey: &Survey, verb: &str, flags: &str, allowed: &str) -> String {

@@ -37,7 +37,9 @@ pub mod gates;
 pub mod guards;
 mod image;
 pub mod lines;
+pub mod missing;
 pub mod no_canary;
+pub mod outlook;
 mod patch_file;
 pub mod plan;
 pub mod refused;
@@ -45,6 +47,7 @@ pub mod report;
 pub mod rules;
 pub mod run;
 mod strategic;
+pub mod way_back;
 pub mod writes;
 
 use crate::output::{Error, Exit};

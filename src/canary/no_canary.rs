@@ -4,9 +4,9 @@
 use super::{
     abort,
     guards::{self, StartKind},
-    lines,
+    lines, rules,
 };
-use crate::workload::{Strategy, Survey, refuses};
+use crate::workload::{Finding, Severity, Strategy, Survey};
 
 /// The line that helps.
 pub fn way_on(survey: &Survey) -> String {
@@ -27,9 +27,13 @@ pub fn look_or_unstick(survey: &Survey) -> String {
     format!("kubectl stateful status {} {}", survey.set.name, survey.at())
 }
 
-/// Whether no guard refuses to make a canary of the rollout that is there.
+/// Whether no guard refuses to make a canary of the rollout that is there, but the one
+/// that the line overrides.
 pub fn is_adoptable(survey: &Survey) -> bool {
-    !refuses(&guards::check(survey, None, StartKind::Adopt))
+    let refuses = |finding: &Finding| {
+        finding.severity == Severity::Error && finding.id != rules::NO_WAY_BACK.id
+    };
+    !guards::check(survey, None, StartKind::Adopt).iter().any(refuses)
 }
 
 /// Whether pods stay on another revision until somebody lets them go.

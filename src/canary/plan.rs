@@ -7,7 +7,13 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{foreign::ForeignTemplate, lines, record::Passed, rules};
+use super::{
+    foreign::ForeignTemplate,
+    lines,
+    missing::{self, Refused},
+    record::Passed,
+    rules,
+};
 pub use crate::workload::rollout::{Side, State, gaps, reached, stable_of};
 use crate::{
     diagnosis::{self, Problem},
@@ -58,6 +64,8 @@ pub struct Memory {
     /// The uid of the first new pod that was Ready and then restarted or was
     /// not Ready.
     broken: Option<(String, String)>,
+    /// Since when the server has refused to create a pod.
+    refused: Refused,
     /// The uid of the pod whose checks have passed.
     checked: Option<String>,
     /// The index that may move next: budgets, leader and hooks agree.
@@ -102,6 +110,7 @@ impl Memory {
     /// pod that was Ready has restarted or is not Ready any more.
     pub fn observe(&mut self, state: &State) {
         let now = state.survey.now;
+        self.refused = missing::observe(self.refused.take(), state);
         let judged = state.unjudged(&self.passed);
         let current = (judged.unwrap_or(state.record.partition), judged.is_none());
         if self.current.is_none_or(|(index, passed, _)| (index, passed) != current) {
@@ -164,6 +173,9 @@ pub fn next(state: &State, terms: &Terms, memory: &Memory) -> Move {
     // A pod that passed earlier may break before the next one has been replaced,
     // which then never happens.
     if let Some(finding) = failing(state, memory) {
+        return Move::Stop { exit: Exit::Failed, finding };
+    }
+    if let Some(finding) = missing::lasting(state, &memory.refused) {
         return Move::Stop { exit: Exit::Failed, finding };
     }
     if let Some(behind) = left_behind(state, terms, memory) {
@@ -268,7 +280,8 @@ fn judge(state: &State, terms: &Terms, memory: &Memory, index: u32) -> Move {
         return wait(state, terms, memory, format!("{name} to exist"), None);
     };
     let Some(pod) = slot.pod else {
-        let what = format!("{name} to be recreated{}", held_up_by(state, index));
+        let why = missing::because(state, &name) + &held_up_by(state, index);
+        let what = format!("{name} to be recreated{why}");
         return wait(state, terms, memory, what, None);
     };
     if pod.is_terminating() {
@@ -361,7 +374,7 @@ fn unsettled(state: &State, terms: &Terms, memory: &Memory, besides: Option<u32>
     let (_, slot) = state.indexes().rev().find(unavailable)?;
     let set = state.survey.set;
     let (what, until) = match slot.pod {
-        None => (format!("{} to exist", slot.name), None),
+        None => (format!("{} to exist{}", slot.name, missing::because(state, &slot.name)), None),
         Some(pod) if pod.is_terminating() => (format!("{} to be recreated", slot.name), None),
         Some(pod) if pod.is_ready() => {
             let since = pod.condition("Ready").and_then(|condition| condition.since);
@@ -440,6 +453,7 @@ pub fn changed_by_others(state: &State) -> Option<Finding> {
     let rule = match found {
         Interference::BeingDeleted => &rules::BEING_DELETED,
         Interference::Replicas { .. } => &rules::REPLICAS_CHANGED,
+        Interference::Ordinals { .. } => &rules::ORDINALS_CHANGED,
         Interference::StrategyType => &rules::STRATEGY_CHANGED,
         Interference::Partition { .. } => &rules::PARTITION_CHANGED,
         Interference::Template | Interference::TakenBack { .. } => &rules::TEMPLATE_CHANGED,
@@ -454,8 +468,7 @@ pub fn changed_by_others(state: &State) -> Option<Finding> {
             finding.hint(lines::adopt(&state.survey, Some(state.record)))
         }
         _ if state.survey.facts.lacks(&state.record.stable) => {
-            let (name, at) = (&set.name, state.survey.at());
-            finding.hint(format!("kubectl stateful canary forget {name} {at}"))
+            finding.hint(lines::forget(&state.survey))
         }
         _ => finding.hint(lines::abort(state)),
     })
@@ -468,6 +481,9 @@ pub fn can_be_adopted(state: &State, found: &Interference) -> bool {
         Interference::Replicas { now, .. } => {
             // Without another template there is nothing to adopt.
             *now > 0 && state.target() != Some(state.record.stable.as_str()) && has_few_gaps(state)
+        }
+        Interference::Ordinals { .. } => {
+            state.target() != Some(state.record.stable.as_str()) && has_few_gaps(state)
         }
         Interference::BeingDeleted
         | Interference::StrategyType

@@ -42,6 +42,9 @@ pub struct Mirror {
     cluster: Cluster,
     updates: UnboundedReceiver<Update>,
     said: Option<(String, Instant)>,
+    /// The answer of the server where a list that was read at first may not be read
+    /// any more. Nothing is to be decided on it then.
+    lost_right: Option<Failure>,
     _watches: JoinSet<()>,
 }
 
@@ -59,15 +62,15 @@ impl Mirror {
             listing,
             version: version.clone(),
             sender: sender.clone(),
+            is_vital: true,
         };
         watches.spawn(watcher(lists.sets, &versions.set).run::<SetObject, _>(Update::Sets));
         if facts.pods.is_some() {
             watches.spawn(watcher(lists.pods, &versions.pods).run::<PodObject, _>(Update::Pods));
         }
         if facts.events.is_some() {
-            watches.spawn(
-                watcher(lists.events, &versions.events).run::<EventObject, _>(Update::Events),
-            );
+            let watcher = Watcher { is_vital: false, ..watcher(lists.events, &versions.events) };
+            watches.spawn(watcher.run::<EventObject, _>(Update::Events));
         }
         if facts.budgets.is_some() {
             let watcher = watcher(lists.budgets, &versions.budgets);
@@ -81,6 +84,7 @@ impl Mirror {
             cluster: cluster.clone(),
             updates,
             said: None,
+            lost_right: None,
             _watches: watches,
         }
     }
@@ -93,6 +97,12 @@ impl Mirror {
     /// its last state.
     pub fn set_is_gone(&self) -> bool {
         self.set_is_gone
+    }
+
+    /// That the set, its pods or the budgets may not be read any more, in the server's
+    /// words. Without events less is known, and nothing wrong.
+    pub fn lost_right(&self) -> Option<&Failure> {
+        self.lost_right.as_ref()
     }
 
     /// Waits for a change and applies all updates that have arrived. Safe to
@@ -173,6 +183,10 @@ impl Mirror {
             Update::Problem(words) => {
                 self.say(words);
                 false
+            }
+            Update::Forbidden(failure) => {
+                self.lost_right = Some(failure);
+                true
             }
         }
     }
@@ -255,6 +269,8 @@ enum Update {
     Budgets(Versioned<Budget>),
     /// A failed attempt, to be reported.
     Problem(String),
+    /// What was read at first may not be read any more.
+    Forbidden(Failure),
 }
 
 #[derive(Debug)]
@@ -293,6 +309,8 @@ struct Watcher {
     listing: Listing,
     version: String,
     sender: UnboundedSender<Update>,
+    /// Whether anything is decided on it.
+    is_vital: bool,
 }
 
 impl Watcher {
@@ -300,7 +318,7 @@ impl Watcher {
     where
         W: DeserializeOwned + Into<T>,
     {
-        let Watcher { cluster, listing, version, sender } = self;
+        let Watcher { cluster, listing, version, sender, is_vital } = self;
         // Sending fails only when the mirror was dropped, which also ends this task.
         let send = |update| drop(sender.send(update));
         let mut lost = version.is_empty();
@@ -315,6 +333,9 @@ impl Watcher {
                         send(update(versioned));
                     }
                     Err(failure) => {
+                        if is_vital && matches!(failure, Failure::Forbidden(_)) {
+                            send(Update::Forbidden(failure.clone()));
+                        }
                         send(problem(failure, REOPEN_DELAY));
                         time::sleep(REOPEN_DELAY).await;
                         continue;

@@ -160,7 +160,7 @@ pub async fn facts(cluster: &Cluster, name: &str, scope: Scope) -> Result<Readin
         let others = others(cluster, &set, |name| pods.iter().any(|pod| pod.name == name)).await?;
         pods.extend(others);
     }
-    let going = status && may_be_going(&set, pods.as_deref());
+    let going = scope != Scope::Scale && may_be_going(&set, pods.as_deref());
     let namespace_deleting =
         if going { namespace_deleting(cluster, namespace).await? } else { None };
     let facts = Facts {

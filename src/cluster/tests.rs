@@ -627,6 +627,8 @@ async fn a_rollout_reads_what_it_needs_and_no_disks() {
     assert_eq!(
         asked,
         [
+            // Its only pod is missing.
+            "/api/v1/namespaces/default",
             "/api/v1/namespaces/default/events?fieldSelector=type%3DWarning",
             "/api/v1/namespaces/default/pods?labelSelector=app%3Dweb",
             "/apis",

@@ -19,7 +19,7 @@ pub fn error(wrong: &clap::Error, tree: &Command, argv: &[OsString]) -> Error {
         Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
         _ => None,
     };
-    let command = command_of(&rendered).unwrap_or_else(|| typed_command(tree, argv));
+    let command = command_of(&rendered).unwrap_or_else(|| typed_command(tree, argv).0);
     let message = match (wrong.kind(), text(ContextKind::InvalidArg)) {
         (ErrorKind::UnknownArgument, Some(flag)) if flag.starts_with("--") => {
             format!("unknown flag: {flag}")
@@ -33,12 +33,31 @@ pub fn error(wrong: &clap::Error, tree: &Command, argv: &[OsString]) -> Error {
         }
         _ => first.strip_prefix("error: ").unwrap_or(&first).to_owned(),
     };
-    let similar = text(ContextKind::SuggestedArg).or(text(ContextKind::SuggestedSubcommand));
+    let similar = match wrong.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(verbs)) => near_verbs(verbs, typed_command(tree, argv).1),
+        _ => text(ContextKind::SuggestedArg).unwrap_or_default().to_owned(),
+    };
     let help = format!("{command} --help");
-    Error::usage(message).hint(match similar {
-        Some(similar) => format!("did you mean {similar}? See: {help}"),
-        None => help,
+    Error::usage(message).hint(match similar.as_str() {
+        "" => help,
+        similar => format!("did you mean {similar}? See: {help}"),
     })
+}
+
+/// All verbs that a misspelt one may have been, which clap gives with the nearest last.
+/// First come those that only read: nobody is led to a change by a slip.
+fn near_verbs(verbs: &[String], of: &Command) -> String {
+    let writes = |verb: &&String| {
+        let verb = of.find_subcommand(verb.as_str());
+        verb.is_some_and(|verb| verb.get_arguments().any(|flag| flag.get_id() == "yes"))
+    };
+    let mut verbs: Vec<&String> = verbs.iter().rev().collect();
+    verbs.sort_by_key(writes);
+    let verbs: Vec<&str> = verbs.into_iter().map(String::as_str).collect();
+    match verbs.as_slice() {
+        [several @ .., last] if !several.is_empty() => format!("{} or {last}", several.join(", ")),
+        _ => verbs.concat(),
+    }
 }
 
 /// The command that the usage line is of: `kubectl stateful status`.
@@ -51,7 +70,7 @@ fn command_of(rendered: &str) -> Option<String> {
 
 /// The same where clap says nothing about the usage: the words of the line that
 /// name commands.
-fn typed_command(tree: &Command, argv: &[OsString]) -> String {
+fn typed_command<'a>(tree: &'a Command, argv: &[OsString]) -> (String, &'a Command) {
     let mut path = vec!["kubectl stateful".to_owned()];
     let mut command = tree;
     for word in argv.iter().skip(1).take_while(|word| *word != "--") {
@@ -60,7 +79,7 @@ fn typed_command(tree: &Command, argv: &[OsString]) -> String {
             command = inner;
         }
     }
-    path.join(" ")
+    (path.join(" "), command)
 }
 
 /// The format that a command line asks for, which may be wrong in other ways.

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::stuck;
 use crate::workload::{
-    Facts, Finding, Manager, Pod, PodManagement, Retention, Service, Severity, Slot, SlotClaim,
-    StatefulSet, Strategy, Survey, Unread, managers,
+    Facts, Finding, Manager, Pod, PodManagement, PodView, Retention, Service, Severity, Slot,
+    SlotClaim, StatefulSet, Strategy, Survey, Unread, managers,
 };
 
 /// The state of the set.
@@ -151,20 +151,9 @@ impl Role {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OrdinalView {
-    pub kind: &'static str,
-    pub namespace: String,
-    pub name: String,
+    #[serde(flatten)]
+    pub pod: PodView,
     pub class: OrdinalClass,
-    pub ordinal: u32,
-    pub uid: Option<String>,
-    /// The revision that it runs, or would be created from.
-    pub revision: Option<String>,
-    pub state: String,
-    pub ready: bool,
-    pub available: bool,
-    pub restarts: u32,
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub created: Option<Timestamp>,
     pub node: Option<String>,
     pub claims: Vec<ClaimView>,
 }
@@ -269,7 +258,7 @@ impl Picture {
         let settled = self.set.observed
             && self.set.deleting.is_none()
             && self.items.iter().all(|item| item.class == OrdinalClass::Present)
-            && self.items.iter().filter(here).all(|item| item.available);
+            && self.items.iter().filter(here).all(|item| item.pod.available);
         match goal {
             Goal::Ready => settled,
             Goal::Updated => settled && self.outdated().next().is_none(),
@@ -288,8 +277,8 @@ impl Picture {
         let first = self.set.ordinals_start + self.set.partition.unwrap_or(0);
         self.items.iter().filter(move |item| {
             item.class == OrdinalClass::Present
-                && item.ordinal >= first
-                && item.revision != self.set.update_revision
+                && item.pod.ordinal >= first
+                && item.pod.revision != self.set.update_revision
         })
     }
 }
@@ -346,34 +335,19 @@ fn service_view(name: &str, survey: &Survey) -> ServiceView {
 }
 
 fn ordinal_view(survey: &Survey, slot: &Slot, leaving: bool) -> OrdinalView {
-    let set = survey.set;
     let class = match slot.pod {
         Some(_) if leaving => OrdinalClass::Leaving,
         Some(_) => OrdinalClass::Present,
         None if survey.pods_known => OrdinalClass::Missing,
         None => OrdinalClass::Unknown,
     };
-    let state = slot.pod.map_or_else(
-        || if survey.pods_known { "Missing".to_owned() } else { "Unknown".to_owned() },
-        Pod::state,
-    );
-    let revision = match slot.pod {
-        Some(pod) => pod.revision(),
-        None => survey.revision_for(slot.ordinal),
-    };
+    let mut pod = PodView::of(survey, slot);
+    if slot.pod.is_none() {
+        pod.revision = survey.revision_for(slot.ordinal).map(str::to_owned);
+    }
     OrdinalView {
-        kind: "Pod",
-        namespace: set.namespace.clone(),
-        name: slot.name.clone(),
+        pod,
         class,
-        ordinal: slot.ordinal,
-        uid: slot.pod.map(|pod| pod.uid.clone()).filter(|uid| !uid.is_empty()),
-        revision: revision.map(str::to_owned),
-        state,
-        ready: slot.pod.is_some_and(Pod::is_ready),
-        available: slot.is_available(set, survey.now),
-        restarts: slot.pod.map_or(0, Pod::restarts),
-        created: slot.pod.and_then(|pod| pod.created),
         node: slot.pod.and_then(|pod| pod.node.clone()),
         claims: slot.claims.iter().map(|claim| claim_view(survey, claim)).collect(),
     }
@@ -412,7 +386,7 @@ fn revision_views(survey: &Survey, items: &[OrdinalView]) -> Vec<RevisionView> {
     let mut names: Vec<Option<&str>> = Vec::new();
     let named = [status.current_revision.as_deref(), status.update_revision.as_deref()];
     let of_set = named.into_iter().flatten().map(Some);
-    let of_items = items.iter().map(|item| item.revision.as_deref());
+    let of_items = items.iter().map(|item| item.pod.revision.as_deref());
     for name in of_set.chain(of_items) {
         if !names.contains(&name) {
             names.push(name);

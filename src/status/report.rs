@@ -158,7 +158,8 @@ fn branches(picture: &Picture, look: Look) -> Vec<String> {
 }
 
 fn of_revision<'a>(picture: &'a Picture, revision: &RevisionView) -> Vec<&'a OrdinalView> {
-    let name = |item: &OrdinalView| item.revision.clone().unwrap_or_else(|| "<unknown>".to_owned());
+    let name =
+        |item: &OrdinalView| item.pod.revision.clone().unwrap_or_else(|| "<unknown>".to_owned());
     picture.items.iter().filter(|item| name(item) == revision.name).collect()
 }
 
@@ -205,11 +206,11 @@ fn looks_alike(one: &OrdinalView, next: &OrdinalView) -> bool {
         };
         ordinal.claims.iter().map(key).collect()
     };
-    next.ordinal == one.ordinal + 1
-        && one.state == next.state
+    next.pod.ordinal == one.pod.ordinal + 1
+        && one.pod.state == next.pod.state
         && one.class == next.class
-        && one.ready == next.ready
-        && one.restarts == next.restarts
+        && one.pod.ready == next.pod.ready
+        && one.pod.restarts == next.pod.restarts
         && claims(one) == claims(next)
 }
 
@@ -223,19 +224,22 @@ fn ordinal_rows(
     let (Some(first), Some(last)) = (group.first(), group.last()) else { return Vec::new() };
     let several = group.len() > 1;
     let state = match first.class {
-        OrdinalClass::Leaving if first.state != "Terminating" => {
-            format!("{} (leaving)", one_line(&first.state))
+        OrdinalClass::Leaving if first.pod.state != "Terminating" => {
+            format!("{} (leaving)", one_line(&first.pod.state))
         }
-        _ => one_line(&first.state),
+        _ => one_line(&first.pod.state),
     };
-    let created = group.iter().filter_map(|ordinal| ordinal.created).max();
-    let exists = first.uid.is_some() || first.created.is_some();
-    let name =
-        if several { format!("{} … {}", first.name, last.name) } else { first.name.clone() };
+    let created = group.iter().filter_map(|ordinal| ordinal.pod.created).max();
+    let exists = first.pod.uid.is_some() || first.pod.created.is_some();
+    let name = if several {
+        format!("{} … {}", first.pod.name, last.pod.name)
+    } else {
+        first.pod.name.clone()
+    };
     let own = [
         format!("{trunk}{fork} {name}"),
         if several { format!("{} {state}", group.len()) } else { state },
-        if exists { first.restarts.to_string() } else { String::new() },
+        if exists { first.pod.restarts.to_string() } else { String::new() },
         created.map_or_else(String::new, |created| age(look.now.duration_since(created))),
         match &first.node {
             _ if several => String::new(),
@@ -244,12 +248,14 @@ fn ordinal_rows(
             None => String::new(),
         },
     ];
-    let state = match (first.class, first.available) {
+    let state = match (first.class, first.pod.available) {
         (OrdinalClass::Present, true) => RowState::Ready,
         (OrdinalClass::Missing | OrdinalClass::Unknown | OrdinalClass::Leaving, _) => {
             RowState::Waiting
         }
-        _ if first.state.contains("BackOff") || first.state.contains("Err") => RowState::Broken,
+        _ if first.pod.state.contains("BackOff") || first.pod.state.contains("Err") => {
+            RowState::Broken
+        }
         _ => RowState::Waiting,
     };
     let mut claims = first.claims.iter();

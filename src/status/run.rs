@@ -207,18 +207,18 @@ fn differences(last: &Picture, next: &Picture) -> Vec<Difference> {
     let mut add =
         |object: String, message: String| differences.push(Difference { object, message });
     let index = |items: &'_ [OrdinalView]| -> HashMap<String, usize> {
-        items.iter().enumerate().map(|(place, item)| (item.name.clone(), place)).collect()
+        items.iter().enumerate().map(|(place, item)| (item.pod.name.clone(), place)).collect()
     };
     let (before, after) = (index(&last.items), index(&next.items));
     for item in &next.items {
-        let earlier = before.get(&item.name).and_then(|&place| last.items.get(place));
+        let earlier = before.get(&item.pod.name).and_then(|&place| last.items.get(place));
         if let Some(message) = ordinal_change(earlier, item) {
-            add(format!("pod/{}", item.name), message);
+            add(format!("pod/{}", item.pod.name), message);
         }
     }
     for item in &last.items {
-        if !after.contains_key(&item.name) {
-            add(format!("pod/{}", item.name), format!("{} is gone", item.name));
+        if !after.contains_key(&item.pod.name) {
+            add(format!("pod/{}", item.pod.name), format!("{} is gone", item.pod.name));
         }
     }
     let matters = |finding: &&Finding| finding.severity != Severity::Note;
@@ -250,16 +250,18 @@ fn differences(last: &Picture, next: &Picture) -> Vec<Difference> {
 }
 
 fn ordinal_change(before: Option<&OrdinalView>, item: &OrdinalView) -> Option<String> {
-    let Some(before) = before else { return Some(format!("{} is {}", item.name, item.state)) };
-    if item.uid.is_some() && before.uid != item.uid {
-        let revision = item.revision.as_deref().unwrap_or("<unknown>");
-        return Some(format!("{} is a new pod on {revision}: {}", item.name, item.state));
+    let Some(before) = before else {
+        return Some(format!("{} is {}", item.pod.name, item.pod.state));
+    };
+    if item.pod.is_another_than(&before.pod) {
+        let revision = item.pod.revision.as_deref().unwrap_or("<unknown>");
+        return Some(format!("{} is a new pod on {revision}: {}", item.pod.name, item.pod.state));
     }
-    if before.state != item.state {
-        return Some(format!("{} is {}, was {}", item.name, item.state, before.state));
+    if before.pod.state != item.pod.state {
+        return Some(format!("{} is {}, was {}", item.pod.name, item.pod.state, before.pod.state));
     }
-    if before.restarts < item.restarts {
-        return Some(format!("{} restarted ({} times so far)", item.name, item.restarts));
+    if before.pod.restarts < item.pod.restarts {
+        return Some(format!("{} restarted ({} times so far)", item.pod.name, item.pod.restarts));
     }
     None
 }

@@ -34,6 +34,10 @@ pub struct Record {
     pub template: String,
     /// `spec.replicas` at the start: a canary stops when the set is scaled.
     pub replicas: u32,
+    /// `spec.ordinals.start` at the start, which indexes and partition count from; none
+    /// in a record of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u32>,
     /// How many low ordinals keep the stable revision. Under RollingUpdate the
     /// set's own partition is the same, unless somebody else changed it; under
     /// OnDelete this is the only place.
@@ -88,6 +92,7 @@ impl Record {
             stable: stable.to_owned(),
             template: String::new(),
             replicas: set.replicas,
+            first: Some(set.start),
             partition: set.replicas,
             was,
             on_delete,
@@ -106,6 +111,7 @@ impl Record {
     pub fn rolling(mut self, set: &StatefulSet, partition: u32, run: &str) -> Record {
         self.phase = Phase::Rolling;
         self.replicas = set.replicas;
+        self.first = Some(set.start);
         self.partition = partition;
         self.passed.clear();
         run.clone_into(&mut self.run);

@@ -10,6 +10,7 @@ mod facts;
 mod finding;
 mod manager;
 mod pod;
+mod pod_view;
 pub mod pool;
 pub mod raw;
 mod record;
@@ -29,6 +30,7 @@ pub use manager::{Manager, ManagerKind, managers};
 pub use pod::{
     Condition, ContainerRole, ContainerState, ContainerStatus, Ended, InitStep, Pod, Trouble,
 };
+pub use pod_view::PodView;
 pub use record::{Unusable, record_of, remove_annotation};
 pub use reference::{Reference, WrongReference};
 pub use selector::{Expression, Selector, contains_all};

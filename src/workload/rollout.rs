@@ -177,6 +177,14 @@ pub enum Interference {
         began: u32,
         now: u32,
     },
+    /// `spec.ordinals.start`, from which the partition counts. `kept` are the pods that
+    /// the partition kept when the canary began, and `keeps` those that it is about now.
+    Ordinals {
+        began: u32,
+        now: u32,
+        kept: Vec<String>,
+        keeps: Vec<String>,
+    },
     StrategyType,
     Partition {
         ours: u32,
@@ -321,6 +329,14 @@ impl<'a> State<'a> {
         if rolls && set.replicas != record.replicas {
             return Some(Interference::Replicas { began: record.replicas, now: set.replicas });
         }
+        if let Some(began) = record.first.filter(|began| rolls && *began != set.start) {
+            let low = |first: u32| {
+                let end = first.saturating_add(record.partition.min(set.replicas));
+                (first..end).map(|ordinal| set.pod_name(ordinal)).collect()
+            };
+            let (now, kept, keeps) = (set.start, low(began), low(set.start));
+            return Some(Interference::Ordinals { began, now, kept, keeps });
+        }
         let on_delete = !matches!(set.strategy, Strategy::RollingUpdate { .. });
         if on_delete != record.on_delete {
             return Some(Interference::StrategyType);
@@ -363,6 +379,18 @@ impl Interference {
             Interference::Replicas { began, now } => {
                 format!("the canary began with {began} replicas, and now there are {now}")
             }
+            Interference::Ordinals { began, now, kept, keeps } => {
+                let pods = match (range(kept), range(keeps)) {
+                    (Some(kept), Some(keeps)) => {
+                        format!(", and is about {keeps} now, where it was about {kept}")
+                    }
+                    _ => String::new(),
+                };
+                format!(
+                    "somebody else changed spec.ordinals.start from {began} to {now}: the partition \
+                     counts from there{pods}"
+                )
+            }
             Interference::StrategyType => {
                 "somebody else changed the type of the update strategy".to_owned()
             }
@@ -379,5 +407,14 @@ impl Interference {
                 "{pod} runs the new revision although the partition {partition} holds it back"
             ),
         }
+    }
+}
+
+/// `web-1 to web-4`.
+fn range(pods: &[String]) -> Option<String> {
+    match pods {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first, .., last] => Some(format!("{first} to {last}")),
     }
 }

@@ -13,6 +13,7 @@ use kubectl_stateful::{
         guards::{self, StartKind},
         plan::{self, Memory, Move, State, Terms},
         record::{ANNOTATION, Passed, Phase, Record},
+        report::View,
         rules,
     },
     manifests::Bundle,
@@ -162,6 +163,24 @@ fn planned(objects: &[Value], words: &[&str]) -> Vec<Finding> {
         .collect();
     assert!(!found.is_empty(), "{stdout}{stderr}");
     found
+}
+
+/// What `status` shows of a canary.
+fn viewed(facts: &Facts) -> Vec<Finding> {
+    let record = Record::of(&facts.set).expect("a record");
+    View::new(facts, record.as_ref(), None, now()).findings
+}
+
+fn without_pod(mut facts: Facts, name: &str) -> Facts {
+    facts.pods.iter_mut().for_each(|pods| pods.retain(|pod| pod.name != name));
+    facts
+}
+
+/// A canary of a set whose first ordinal has another number by now.
+fn with_other_ordinals() -> Facts {
+    let mut facts = canary(|_| (), vec![]);
+    facts.set.start = 1;
+    facts
 }
 
 fn labelled(key: &str, value: &str) -> Value {
@@ -339,6 +358,24 @@ fn cases() -> Vec<Case> {
             let state = State::new(&facts, &record, now());
             let theirs = ForeignTemplate::of(&state).expect("a template by somebody else");
             vec![theirs.overwritten(&state)]
+        }),
+        case("CANARY-ORDINALS-CHANGED", forward(&with_other_ordinals())),
+        case("CANARY-POD-REFUSED", {
+            let text = "create Pod web-2 in StatefulSet web failed error: exceeded quota: few";
+            let event = event("set-1", "FailedCreate", text);
+            let event = with(event, "/lastTimestamp", json!(now().to_string()));
+            viewed(&without_pod(canary(|_| (), vec![event]), "web-2"))
+        }),
+        case("CANARY-NO-WAY-BACK", {
+            let mut facts = canary(|_| (), vec![]);
+            facts.revisions.iter_mut().flatten().for_each(|revision| {
+                revision.name = format!("{}-of-another", revision.name);
+            });
+            viewed(&facts)
+        }),
+        case("CANARY-NAMESPACE-DELETING", {
+            let facts = healthy_with(Vec::new());
+            checked(&Facts { namespace_deleting: Some(now()), ..facts }, StartKind::Change)
         }),
         case("CANARY-PARTITION-CHANGED", forward(&canary(|record| record.partition = 1, vec![]))),
         case("CANARY-REPLICAS-CHANGED", forward(&canary(|record| record.replicas = 5, vec![]))),

@@ -473,11 +473,12 @@ fn without_the_stable_revision_nobody_is_told_to_abort() {
         let objects = without(recorded(change, Vec::new()), &gone);
         let (status, _) = asked("status", &[], &objects);
         assert!(!status["next"].to_string().contains("canary abort"), "{status}");
-        assert!(ids(&status).contains(&"CANARY-NO-STABLE-REVISION"), "{status}");
+        assert!(ids(&status).contains(&"CANARY-NO-WAY-BACK"), "{status}");
         let (text, _) = shown("status", &[], &objects);
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(text.contains("no ControllerRevision web-1 any more: there is no way back"));
-        assert!(text.contains("kubectl stateful canary forget web -n default"), "{text}");
+        assert!(text.contains("the ControllerRevision web-1 was deleted"), "{text}");
+        assert!(text.contains("kubectl stateful canary promote web -n default"), "{text}");
+        assert!(!text.contains("canary forget"), "{text}");
     }
 }
 

@@ -373,7 +373,7 @@ fn the_status_column_says_which_init_container_it_is() {
     let running = json!({"name": "b", "state": {"running": {"startedAt": ago(5)}}});
     let pod = with(pod, "/status/initContainerStatuses", json!([done("a"), running, waits("c")]));
     let picture = judged(&replace(healthy(), vec![pod]));
-    assert_eq!(picture.items[2].state, "Init:1/3");
+    assert_eq!(picture.items[2].pod.state, "Init:1/3");
 }
 
 #[test]

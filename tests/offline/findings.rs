@@ -662,7 +662,7 @@ fn pods_of_others_are_not_ours() {
     let foreign = with(pod(1), "/metadata/ownerReferences/0/uid", json!("another-set"));
     let padded = with(pod(2), "/metadata/name", json!("web-02"));
     let picture = judged(&replace(without(healthy(), &["Pod/web-2"]), vec![foreign, padded]));
-    let states: Vec<&str> = picture.items.iter().map(|item| item.state.as_str()).collect();
+    let states: Vec<&str> = picture.items.iter().map(|item| item.pod.state.as_str()).collect();
     assert_eq!(states, ["Ready", "Missing", "Missing"]);
 }
 
@@ -673,7 +673,7 @@ fn ordinals_count_from_their_start() {
     let objects = vec![set, pod(5), on_revision(pod(6), "web-2"), pod(0), service()];
     let picture = judged(&objects);
     let names: Vec<(&str, bool)> =
-        picture.items.iter().map(|item| (item.name.as_str(), item.uid.is_some())).collect();
+        picture.items.iter().map(|item| (item.pod.name.as_str(), item.pod.uid.is_some())).collect();
     assert_eq!(names, [("web-5", true), ("web-6", true), ("web-0", true)]);
     let held = picture.findings.iter().find(|finding| finding.id == "STATUS-PARTITION-HELD");
     assert_eq!(

@@ -5,6 +5,7 @@
 mod allow;
 mod build;
 mod canary;
+mod canary_hints;
 mod canary_lines;
 mod canary_model;
 mod canary_rules;

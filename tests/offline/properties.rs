@@ -88,7 +88,7 @@ proptest! {
 
     #[test]
     fn the_picture_has_each_ordinal_once_and_no_other((replicas, start, pods, picture) in any_set()) {
-        let shown: Vec<u32> = picture.items.iter().map(|item| item.ordinal).collect();
+        let shown: Vec<u32> = picture.items.iter().map(|item| item.pod.ordinal).collect();
         let range: Vec<u32> = (start..start + replicas).collect();
         prop_assert_eq!(&shown[..range.len()], &range[..]);
         let mut beyond: Vec<u32> = pods.iter().map(|pod| pod.ordinal).filter(|o| !range.contains(o)).collect();
@@ -106,7 +106,7 @@ proptest! {
             prop_assert!(picture.meets(Goal::Updated) || picture.set.strategy == "OnDelete");
         }
         if picture.meets(Goal::Ready) {
-            prop_assert!(picture.items.iter().all(|item| item.available));
+            prop_assert!(picture.items.iter().all(|item| item.pod.available));
         }
     }
 
@@ -125,15 +125,15 @@ proptest! {
                 }
                 None => continue,
             };
-            let item = picture.items.iter().find(|item| item.name == name).expect("a pod of ours");
-            prop_assert!(item.revision != picture.set.update_revision, "{} is up to date", name);
+            let item = picture.items.iter().find(|item| item.pod.name == name).expect("a pod of ours");
+            prop_assert!(item.pod.revision != picture.set.update_revision, "{} is up to date", name);
             if finding.id == "STATUS-REVERT-TRAP" {
-                prop_assert!(!item.ready);
+                prop_assert!(!item.pod.ready);
                 let first = picture.set.ordinals_start + picture.set.partition.unwrap_or(0);
-                prop_assert!(item.ordinal >= first, "{} lies below the partition", name);
-                let lower = picture.items.iter().filter(|other| other.ordinal < item.ordinal
-                    && other.ordinal >= picture.set.ordinals_start);
-                prop_assert!(lower.into_iter().all(|other| other.available), "a lower one blocks");
+                prop_assert!(item.pod.ordinal >= first, "{} lies below the partition", name);
+                let lower = picture.items.iter().filter(|other| other.pod.ordinal < item.pod.ordinal
+                    && other.pod.ordinal >= picture.set.ordinals_start);
+                prop_assert!(lower.into_iter().all(|other| other.pod.available), "a lower one blocks");
             }
         }
     }
@@ -142,7 +142,7 @@ proptest! {
     fn the_tree_names_every_ordinal_and_keeps_to_its_columns((_, _, _, picture) in any_set()) {
         let text = report::render(&picture, Exit::Done, Format::Table, Look::plain(now())).expect("text");
         for item in &picture.items {
-            prop_assert!(text.contains(&item.name));
+            prop_assert!(text.contains(&item.pod.name));
         }
         for line in text.lines().filter(|line| !line.contains('→')) {
             prop_assert!(width(line) <= 100, "{} columns: {}", width(line), line);

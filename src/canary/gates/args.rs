@@ -3,10 +3,9 @@
 use clap::Args;
 
 use super::{
-    spec::{
-        ExecGate, Gates, HttpGate, LeaderRule, OnFailure, OnLeader, PodCommand, PrometheusGate,
-        TryRule, label_pair,
-    },
+    checks::{ExecGate, HttpGate, PrometheusGate},
+    leader::{LeaderRule, OnLeader, PodCommand, label_pair},
+    spec::{Gates, OnFailure, TryRule},
     values::{On, Span},
 };
 use crate::{output::Error, steps::pod_command::Command};

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    spec::{ExecGate, HttpGate, LeaderRule, PodCommand, PrometheusGate},
+    checks::{ExecGate, HttpGate, PrometheusGate},
+    leader::{LeaderRule, PodCommand},
     values::{At, Port, Scheme},
 };
 use crate::{

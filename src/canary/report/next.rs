@@ -8,7 +8,7 @@ use crate::{
         claims::LeavingClaims,
         lines, no_canary,
         plan::{self, State},
-        rules,
+        rules, way_back,
     },
     output::Exit,
     workload::{Finding, Severity, Survey, rollout::Interference},
@@ -124,10 +124,9 @@ pub(super) fn next(
     let adopt = || to(lines::adopt(survey, Some(state.record)), Way::Adopt);
     let promote = || to(lines::promote(survey, state.record), Way::Promote);
     let is_lost = survey.facts.lacks(&state.record.stable);
-    // Without a way back the record alone can be dropped.
     let abort = |what| {
         let command = if is_lost {
-            format!("kubectl stateful canary forget {} {}", survey.set.name, survey.at())
+            way_back::way_on(survey, Some(state.record))
         } else {
             lines::abort(state)
         };

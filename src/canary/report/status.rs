@@ -9,14 +9,14 @@ use crate::{
     canary::{
         abort,
         foreign::ForeignTemplate,
-        guards,
+        guards, missing,
         plan::{self, Memory, Side, State, trouble},
         record::{Passed, Phase, Record},
-        rules,
+        rules, way_back,
     },
     output::text::{age, clock, list},
     workload::{
-        Facts, Finding, Pod, Severity, Slot, Strategy, Survey, Unread,
+        Facts, Finding, Pod, PodView, Severity, Slot, Strategy, Survey, Unread,
         rollout::{Interference, Template},
     },
 };
@@ -86,20 +86,10 @@ pub struct View {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OrdinalView {
-    pub kind: &'static str,
-    pub namespace: String,
-    pub name: String,
+    #[serde(flatten)]
+    pub pod: PodView,
     pub class: Class,
-    pub ordinal: u32,
     pub index: u32,
-    pub uid: Option<String>,
-    pub revision: Option<String>,
-    pub state: String,
-    pub ready: bool,
-    pub available: bool,
-    pub restarts: u32,
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub created: Option<Timestamp>,
     /// Whether the partition lets it move.
     pub released: bool,
     pub gates: Vec<GateView>,
@@ -253,7 +243,8 @@ impl View {
 
     /// How many ordinals have left the stable revision.
     pub fn moved(&self) -> usize {
-        let left = |item: &&OrdinalView| item.revision.is_some() && item.revision != self.stable;
+        let left =
+            |item: &&OrdinalView| item.pod.revision.is_some() && item.pod.revision != self.stable;
         self.items.iter().filter(left).count()
     }
 
@@ -261,7 +252,7 @@ impl View {
     pub fn without_us(&self) -> String {
         let names = |open: &dyn Fn(&OrdinalView) -> bool| -> Vec<&str> {
             let open = self.items.iter().filter(|item| open(item));
-            open.map(|item| item.name.as_str()).collect()
+            open.map(|item| item.pod.name.as_str()).collect()
         };
         let is_on_delete = self.strategy == "OnDelete";
         let is_leaving = |item: &OrdinalView| item.class == Class::Absent;
@@ -324,11 +315,10 @@ fn in_the_way(state: &State, memory: Option<&Memory>) -> Vec<Finding> {
     }));
     found.extend(abort::in_the_way(state));
     found.extend(plan::failing(state, memory.unwrap_or(&Memory::default())));
-    found.extend(guards::no_way_back(&state.survey, state.record).map(|lost| {
-        let (set, at) = (state.survey.set, state.survey.at());
-        // A canary may still go forward.
-        lost.at(Severity::Warning).hint(format!("kubectl stateful canary forget {} {at}", set.name))
-    }));
+    found.extend(missing::finding(state));
+    // A canary may still go forward.
+    let lost = way_back::lost(&state.survey, Some(state.record));
+    found.extend(lost.map(|lost| lost.at(Severity::Warning)));
     found
 }
 
@@ -350,28 +340,15 @@ fn ordinal(
         (None, Some(_)) => Side::Other,
         (None, None) => Side::Absent,
     };
-    let absent = if survey.pods_known { "Missing" } else { "Unknown" };
     OrdinalView {
-        kind: "Pod",
-        namespace: set.namespace.clone(),
-        name: slot.name.clone(),
+        pod: PodView::of(survey, slot),
         class: match side {
             Side::Stable => Class::Stable,
             Side::Target => Class::Canary,
             Side::Other => Class::Other,
             Side::Absent => Class::Absent,
         },
-        ordinal: slot.ordinal,
         index,
-        uid: pod.map(|pod| pod.uid.clone()),
-        revision: pod.and_then(Pod::revision).map(str::to_owned),
-        state: pod.map_or_else(|| absent.to_owned(), Pod::state),
-        ready: pod.is_some_and(Pod::is_ready),
-        available: pod.is_some_and(|pod| {
-            !pod.is_terminating() && pod.is_available(set.min_ready_seconds, now)
-        }),
-        restarts: pod.map_or(0, Pod::restarts),
-        created: pod.and_then(|pod| pod.created),
         released: record.is_some_and(|r| r.phase == Phase::Rolling && r.has_released(index)),
         gates: state.map_or_else(Vec::new, |state| gates(&state, memory, index)),
     }

@@ -152,7 +152,7 @@ fn header(view: &View, look: Look) -> String {
 fn branches(view: &View, look: Look) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for item in &view.items {
-        let name = item.revision.as_deref().unwrap_or("<none>");
+        let name = item.pod.revision.as_deref().unwrap_or("<none>");
         if !names.contains(&name) {
             names.push(name);
         }
@@ -167,7 +167,7 @@ fn branches(view: &View, look: Look) -> Vec<String> {
         let ordinals: Vec<&OrdinalView> = view
             .items
             .iter()
-            .filter(|item| item.revision.as_deref().unwrap_or("<none>") == *name)
+            .filter(|item| item.pod.revision.as_deref().unwrap_or("<none>") == *name)
             .collect();
         let last = ordinals.len().saturating_sub(1);
         for (place, item) in ordinals.iter().enumerate() {
@@ -205,24 +205,26 @@ fn revision_line(view: &View, name: &str, look: Look) -> String {
 
 fn cells(item: &OrdinalView, trunk: &str, look: Look) -> Vec<String> {
     let since = item
+        .pod
         .created
         .map_or_else(|| "<none>".to_owned(), |created| age(look.now.duration_since(created)));
-    let restarts = if item.restarts > 0 { count(restarts(item), "restart") } else { String::new() };
+    let restarts =
+        if item.pod.restarts > 0 { count(restarts(item), "restart") } else { String::new() };
     let mut cells = vec![
-        format!("{trunk}{}", one_line(&item.name)),
-        one_line(&item.state),
+        format!("{trunk}{}", one_line(&item.pod.name)),
+        one_line(&item.pod.state),
         since,
         restarts,
         gate_summary(item, look.palette),
     ];
     if look.wide {
-        cells.push(item.uid.clone().unwrap_or_else(|| "<none>".to_owned()));
+        cells.push(item.pod.uid.clone().unwrap_or_else(|| "<none>".to_owned()));
     }
     cells
 }
 
 fn restarts(item: &OrdinalView) -> usize {
-    usize::try_from(item.restarts).unwrap_or(usize::MAX)
+    usize::try_from(item.pod.restarts).unwrap_or(usize::MAX)
 }
 
 /// The gates of an ordinal in one cell: those that are open, or that all passed.

@@ -181,10 +181,34 @@ rule!(
     pub NO_STABLE_REVISION,
     "CANARY-NO-STABLE-REVISION",
     Error,
-    "The revision that the pods run cannot be read or no longer exists: there would be nothing to return to.",
-    "The pods' label controller-revision-hash names no ControllerRevision of this set, or pods run \
-     several.",
+    "Which revision is the stable one would be a guess: there would be nothing to return to.",
+    "No pod has the label controller-revision-hash, pods run several revisions, or which of two is \
+     older cannot be told.",
     "Wait until the set has settled on one revision."
+);
+rule!(
+    pub NO_WAY_BACK,
+    "CANARY-NO-WAY-BACK",
+    Error,
+    "Somebody has deleted the ControllerRevision that the pods ran before the canary. It is the only \
+     place in the cluster that has the template from before: the annotation has its name alone. So \
+     abort is impossible, and the canary can only go forward.",
+    "The revisions of the set were read, and the one that the annotation names as the stable one is \
+     not among them; without a canary, the one in the pods' label controller-revision-hash.",
+    "Go forward with canary promote, or with canary start --adopt --allow CANARY-NO-WAY-BACK where \
+     somebody has changed the set since: the hint has the line. To go back, apply the manifest from \
+     before, from Git or a backup: if it gives the same template, the controller makes the same \
+     revision again, and canary abort works."
+);
+rule!(
+    pub NAMESPACE_DELETING,
+    "CANARY-NAMESPACE-DELETING",
+    Error,
+    "The namespace is being deleted: everything in it goes, and the API server creates no pod there \
+     any more.",
+    "The same as for STATUS-NAMESPACE-DELETING: the namespace is looked at only where the set is being \
+     deleted, an ordinal has no pod, or a pod is going.",
+    "A deletion cannot be taken back. kubectl stateful status shows what becomes of the disks."
 );
 rule!(
     pub BEING_DELETED,

@@ -22,6 +22,7 @@ pub const ALLOWABLE: &[&Rule] = &[
     &SINGLE_REPLICA,
     &LEFTOVER_PARTITION,
     &PROMOTION_BUG,
+    &NO_WAY_BACK,
     &UNREAD,
     &NO_HEADROOM,
     &NO_RIGHTS,
@@ -29,7 +30,8 @@ pub const ALLOWABLE: &[&Rule] = &[
 ];
 
 /// Guards of the beginning: whoever goes on is not asked for them again.
-pub const OF_THE_START: &[&Rule] = &[&SINGLE_REPLICA, &LEFTOVER_PARTITION, &PROMOTION_BUG];
+pub const OF_THE_START: &[&Rule] =
+    &[&SINGLE_REPLICA, &LEFTOVER_PARTITION, &NO_WAY_BACK, &PROMOTION_BUG];
 
 const GUARDS: &[&Rule] = &[
     &OWNER,
@@ -52,6 +54,8 @@ const GUARDS: &[&Rule] = &[
     &REJECTED,
     &UNKNOWN_STRATEGY,
     &NO_STABLE_REVISION,
+    &NO_WAY_BACK,
+    &NAMESPACE_DELETING,
     &BEING_DELETED,
     &RECORD_UNUSABLE,
     &CAN_GO_ON,
@@ -73,6 +77,7 @@ const CONFLICTS: &[&Rule] = &[
     &TEMPLATE_CHANGED,
     &PARTITION_CHANGED,
     &REPLICAS_CHANGED,
+    &ORDINALS_CHANGED,
     &STRATEGY_CHANGED,
     &ESCAPED,
     &REPLACED,
@@ -81,6 +86,7 @@ const CONFLICTS: &[&Rule] = &[
 
 const FAILURES: &[&Rule] = &[
     &POD_BROKEN,
+    &POD_REFUSED,
     &NOT_STEADY,
     &CHECK_FAILED,
     &CHECK_INCONCLUSIVE,

@@ -31,6 +31,19 @@ rule!(
     "canary start --adopt continues with the new number; canary abort goes back."
 );
 rule!(
+    pub ORDINALS_CHANGED,
+    "CANARY-ORDINALS-CHANGED",
+    Error,
+    "Somebody else changed spec.ordinals.start during the canary. The controller removes the ordinals \
+     below the new start and adds as many at the other end, and the partition, which counts from the \
+     start, is about other pods than before.",
+    "spec.ordinals.start differs from the one in the annotation. Annotations of older versions of this \
+     program do not have it, and then it is not compared.",
+    "canary start --adopt continues with the ordinals that there are now; canary abort goes back to \
+     the stable revision, and leaves the ordinals as they are. The claims of the ordinals that were \
+     removed stay: kubectl stateful orphans shows them."
+);
+rule!(
     pub STRATEGY_CHANGED,
     "CANARY-STRATEGY-CHANGED",
     Error,
@@ -77,6 +90,20 @@ rule!(
     "canary abort; or fix what the pod needs and run canary promote again."
 );
 rule!(
+    pub POD_REFUSED,
+    "CANARY-POD-REFUSED",
+    Error,
+    "The API server refuses to create the pod of an ordinal: a ResourceQuota has no room for it, or a \
+     LimitRange, a policy or an admission webhook refuses it. The controller tries again by itself, at \
+     growing intervals.",
+    "The ordinal has no pod, and the newest FailedCreate event about the set (by uid) since the canary \
+     began names that pod or its claim; the message is the server's. A run names it while it waits, \
+     and fails once it has seen for 30 seconds that the pod of the new version is refused. A pod of \
+     the stable revision is waited for until the deadline.",
+    "Make room in the quota, or correct what refuses the pod, then run canary promote again. If the \
+     new version asks for too much, canary abort goes back."
+);
+rule!(
     pub NOT_STEADY,
     "CANARY-NOT-STEADY",
     Error,
@@ -108,7 +135,8 @@ rule!(
     pub HOOK_FAILED,
     "CANARY-HOOK-FAILED",
     Error,
-    "A hook or a switchover command failed or timed out.",
+    "A hook or a switchover command failed or timed out. Before the first write of a canary that refuses \
+     the start (exit 4), and nothing was changed; later it is a failure (exit 5).",
     "Its exit code.",
     "Fix it and run the same command again."
 );

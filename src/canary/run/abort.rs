@@ -18,18 +18,20 @@ use crate::{
         claims, comeback,
         diff::Difference,
         foreign::ForeignTemplate,
-        forget, guards,
+        guards,
+        outlook::{self, Outlook},
         plan::State,
         record::{Phase, Record},
         rules, writes,
     },
     cluster::{ConnectionArgs, DryRun, Mode, Write},
+    diagnosis,
     output::{
         Error, Exit, Terminal, layout,
-        text::{age, clock, list},
+        text::{age, clock},
     },
     steps::{End, PodToDelete, Stop, WriteOutcome},
-    workload::{Pod, Strategy, Survey, refuses},
+    workload::{Pod, Survey, refuses},
 };
 
 /// How long an abort may take, where no flag says.
@@ -57,14 +59,12 @@ pub async fn abort(
         }
         Ok(Some(record)) => record,
     };
-    if !guards::readable(&survey) || guards::stable_revision(&survey, Some(&record)).is_none() {
-        let mut findings = guards::for_abort(&survey, &record);
-        if let Ok(Some(_)) = forget::dead(&survey) {
-            let line = session.command("forget");
-            findings = findings.into_iter().map(|finding| finding.hint(line.clone())).collect();
-        }
+    let lacks = guards::stable_revision(&survey, Some(&record)).is_none();
+    if !guards::readable(&survey) || lacks || guards::namespace_deleting(&survey).is_some() {
+        let findings = guards::for_abort(&survey, &record);
         return Err(refused(&format!("cannot abort the canary of {}", session.name), findings));
     }
+    let patience = signed(args.patience.unstick_after);
     let (first, theirs) = {
         let state = State::new(&reading.facts, &record, now);
         let theirs = ForeignTemplate::of(&state);
@@ -76,8 +76,12 @@ pub async fn abort(
             let all = session.with::<AbortArgs>("allow", rules::OVERWRITES.id);
             return Err(refused(&what, vec![theirs.overwritten(&state).hint(all)]));
         }
-        (abort::next(&state, PATIENCE, false), theirs)
+        (abort::next(&state, patience, false), theirs)
     };
+    // What only a person can do is known before anybody is asked.
+    if let AbortMove::Stop { exit, finding } = first {
+        return session.close_stopped(&reading.facts, &End::with(exit, finding)).await;
+    }
     let mut missing = rights::missing_to_go_back(&session.cluster, &reading.facts, &first).await?;
     allowed.weigh(&mut missing);
     if refuses(&missing) {
@@ -92,16 +96,12 @@ pub async fn abort(
     }
     let goes = going(&State::new(&reading.facts, &record, now), &first);
     look_at_claims(&session, &survey, &goes, "abort the canary of").await?;
+    let outlook = outlook::of(&State::new(&reading.facts, &record, now), patience, &session.run);
     if session.dry_run != DryRun::None {
-        let state = State::new(&reading.facts, &record, now);
-        if let AbortMove::Revert { partition } = abort::next(&state, PATIENCE, false)
-            && let Some(write) = revert(&state, partition, &session.run)
-        {
-            session.rehearse(&write).await?;
-        }
+        rehearse(&session, &outlook).await?;
         return session.close_unchanged(&reading.facts).await;
     }
-    for line in outlook(&State::new(&reading.facts, &record, now), &session.run) {
+    for line in said(&outlook) {
         terminal.say(&line);
     }
     let text = format!("Bring {} back to {}?", session.name, record.stable);
@@ -109,7 +109,7 @@ pub async fn abort(
     let mut context = RunContext::new(&session, reading, confirmed);
     context.without_claims = true;
     let terms = AbortTerms {
-        patience: signed(args.patience.unstick_after),
+        patience,
         deadline: deadline(args.timeout.longest),
         overwrites: theirs.map(|theirs| theirs.fingerprint),
     };
@@ -162,6 +162,9 @@ pub async fn go_back(context: &mut RunContext<'_>, terms: &AbortTerms) -> Result
             let finding = rules::TAKEN_OVER.found(set.reference(), message);
             return Err(Stop::with(Exit::Conflict, finding));
         };
+        context.has_begun = true;
+        context.may_look()?;
+        let set = context.set();
         let state = State::new(context.facts(), &record, now);
         let taken = taken.get_or_insert_with(|| comeback::reverted(&state));
         match abort::next(&state, patience, reverted) {
@@ -181,15 +184,14 @@ pub async fn go_back(context: &mut RunContext<'_>, terms: &AbortTerms) -> Result
                 // Somebody may have changed it once more.
                 let more = comeback::reverted(&state);
                 taken.extend(more);
-                let Some(write) = revert(&state, partition, &context.session.run) else {
+                let Some(write) = outlook::revert(&state, partition, &context.session.run) else {
                     let findings = guards::for_abort(&state.survey, &record);
                     return Err(Stop::Blocked(End { exit: Exit::Manual, findings }));
                 };
                 reverted |= context.live.write(&write).await? == WriteOutcome::Done;
             }
             AbortMove::Replace { pod, why } => {
-                let reason = if record.on_delete { "OnDelete" } else { "kubernetes #67250" };
-                context.delete_once(&pod, reason, &why).await?;
+                context.delete_once(&pod, outlook::reason(&record), &why).await?;
             }
             AbortMove::Wait { what } if now >= deadline => {
                 let message = format!("waited {} for {what}{}", age(limit), abort::why(&state));
@@ -253,41 +255,31 @@ async fn look_at_claims(
 }
 
 /// What is written on the way back, before anybody is asked.
-fn outlook(state: &State, run: &str) -> Vec<String> {
-    let (set, record) = (state.survey.set, state.record);
+fn said(outlook: &Outlook) -> Vec<String> {
     let written = |write: &Write| write.done(Mode::ClientDryRun).replace(" (dry run)", "");
-    let label = |word: &str| format!("{word:<7}");
-    let mut lines = Vec::new();
-    let mut say = |word: &str, text: &str| {
-        lines.extend(layout::hanging(&label(word), text, layout::NARROW));
-    };
-    let after = match abort::next(state, PATIENCE, false) {
-        AbortMove::Revert { partition } => {
-            if let Some(write) = revert(state, partition, run) {
-                say("write", &written(&write));
-            }
-            abort::reverted(state, partition, run)
-        }
-        _ => record.clone(),
-    };
-    let moved = state.indexes().rev().filter(|(_, slot)| {
-        slot.pod.is_some_and(|pod| pod.revision() != Some(record.stable.as_str()))
-    });
-    let moved: Vec<&str> = moved.map(|(_, slot)| slot.name.as_str()).collect();
-    if !moved.is_empty() {
-        let who = if set.takes_partition() {
-            "by the controller; one that never becomes Ready is deleted (kubernetes #67250)"
-        } else {
-            "by deleting them, one at a time"
-        };
-        say("back", &format!("{} to {}, {who}", list(&moved), record.stable));
+    let revert = outlook.revert.iter().map(|write| ("write", written(write)));
+    let deletions = outlook.deletions.iter().map(|write| ("delete", written(write)));
+    let back = outlook.back.iter().map(|text| ("back", text.clone()));
+    let last = [("last", written(&outlook.last))];
+    let all = revert.chain(deletions).chain(back).chain(last);
+    all.flat_map(|(word, text)| line(word, &text)).collect()
+}
+
+fn line(word: &str, text: &str) -> Vec<String> {
+    layout::hanging(&format!("{word:<7}"), text, layout::NARROW)
+}
+
+/// The same as a dry run. The server can try what is done to what is there by now: not
+/// the last write, which comes once the pods are back.
+async fn rehearse(session: &Session, outlook: &Outlook) -> Result<(), Error> {
+    for write in outlook.revert.iter().chain(&outlook.deletions) {
+        session.rehearse(write).await?;
     }
-    let mut reverted = set.clone();
-    if let Strategy::RollingUpdate { partition } = &mut reverted.strategy {
-        *partition = Some(after.partition);
+    for line in outlook.back.iter().flat_map(|text| line("back", text)) {
+        session.terminal.say(&line);
     }
-    say("last", &written(&writes::finish(&reverted, &after)));
-    lines
+    session.cluster.write(&outlook.last, Mode::ClientDryRun).await?;
+    Ok(())
 }
 
 /// What is lost: the template of somebody else.
@@ -296,15 +288,7 @@ fn lost(theirs: &ForeignTemplate) -> Vec<String> {
         Some(revision) => format!("the template of {revision}"),
         None => "the template".to_owned(),
     };
-    let text = format!("{whose}, which {} has set: {}", theirs.who(), theirs.what());
-    layout::hanging(&format!("{:<7}", "lost"), &text, layout::NARROW)
-}
-
-fn revert(state: &State, partition: u32, run: &str) -> Option<Write> {
-    let set = state.survey.set;
-    let stable = state.survey.facts.revision(&state.record.stable)?;
-    let record = abort::reverted(state, partition, run);
-    Some(writes::revert(set, &record, &stable.template))
+    line("lost", &format!("{whose}, which {} has set: {}", theirs.who(), theirs.what()))
 }
 
 /// The abort is done. Warns of whoever applied the new template and may reapply
@@ -342,6 +326,9 @@ pub async fn unstick(
             format!("which pod {} waits for is unknown: its pods could not be read", session.name),
         )
         .caused_by(why));
+    }
+    if let Some(going) = guards::namespace_deleting(&survey) {
+        return Err(refused(&format!("cannot unstick {}", session.name), vec![going]));
     }
     if survey.first_blocker().is_none() {
         terminal.say(&format!("every ordinal of {} is available: nothing is stuck", session.name));
@@ -383,6 +370,7 @@ async fn delete_trapped(
         if context.live.is_replaced(&uid) {
             return Err(context.replaced("meanwhile"));
         }
+        context.may_look()?;
         let Some(blocker) = survey.first_blocker() else { return Ok(End::done()) };
         let name = blocker.name.clone();
         if let Some((_, pod)) = survey.trapped(patience) {
@@ -392,7 +380,9 @@ async fn delete_trapped(
             continue;
         }
         if now >= deadline {
-            let message = format!("waited {} for {name} to be available", age(limit));
+            let why = diagnosis::refused(&survey, blocker);
+            let why = why.map_or_else(String::new, |refusal| format!("; {}", refusal.cause));
+            let message = format!("waited {} for {name} to be available{why}", age(limit));
             let finding = rules::DEADLINE.found(set.reference(), message).hint(format!(
                 "kubectl stateful status {} {}",
                 set.name,

@@ -128,6 +128,10 @@ pub async fn start(
     let shown = view(&reading.facts, &start, &request);
     if session.dry_run != DryRun::None {
         session.rehearse(&start.write(&reading.facts.set)).await?;
+        let survey = Survey::new(&reading.facts, now);
+        for index in (start.goal..start.record.replicas).rev() {
+            session.rehearse_deletion(&survey, &start.record, index).await?;
+        }
         let look = Look::of(terminal, now);
         let text = report::render_plan(&shown, Exit::Done, &start.findings, session.output, look)?;
         terminal.answer(&text)?;
@@ -181,6 +185,7 @@ async fn write_first(
         if context.live.is_replaced(&uid) {
             return Err(context.replaced("before the canary began"));
         }
+        context.may_look()?;
         match Record::of(set) {
             // The write went through, and its answer was lost.
             Ok(Some(record)) if record.run == context.session.run => return Ok(()),
@@ -260,6 +265,11 @@ async fn prepare(
         Answer::Yes => {
             context.memory.prepared = Some(first);
             Ok(())
+        }
+        // Nothing has begun, so nothing has failed in the middle.
+        Answer::No { exit: Exit::Failed, mut finding } => {
+            finding.message += "; nothing was changed";
+            Err(Stop::with(Exit::Refused, finding))
         }
         Answer::No { exit, finding } => Err(Stop::with(exit, finding)),
         Answer::Unknown { what } => {

@@ -13,7 +13,7 @@ use crate::{
         gates::{
             Gates,
             check::{self, Leader, Step, When},
-            spec::OnLeader,
+            leader::OnLeader,
             tries::Tries,
             values::On,
         },

@@ -4,6 +4,7 @@ use crate::{
     canary::{
         claims::{self, Seen},
         plan::State,
+        record::Record,
         rules,
     },
     cluster::{Cluster, Failure, Resource, read},
@@ -27,20 +28,25 @@ pub async fn look(
     Ok(seen.map(|seen| claims::leaving(survey, pods, &seen)))
 }
 
-/// What there is of the claims of a canary that is looked at: of all pods or,
-/// where claims may not be listed, of those that go next.
+/// What there is of the claims of a set that is looked at: of all pods or, where
+/// claims may not be listed, of those that go next with a canary on it, or with
+/// one that takes over what is there.
 ///
 /// # Errors
 /// When the server fails.
 pub async fn read_for(
     cluster: &Cluster,
-    state: &State<'_>,
+    survey: &Survey<'_>,
+    record: Option<&Record>,
 ) -> Result<Result<Seen, Unread>, Failure> {
-    let survey = &state.survey;
+    let ahead = match record {
+        Some(record) => claims::ahead(&State::new(survey.facts, record, survey.now)),
+        None => claims::ahead_of_adoption(survey),
+    };
     let all: Vec<String> = survey.pods().map(|(_, pod)| pod.name.clone()).collect();
     match read_of(cluster, survey, &all).await? {
         Ok(seen) => Ok(Ok(seen)),
-        Err(_) => read_of(cluster, survey, &claims::ahead(state)).await,
+        Err(_) => read_of(cluster, survey, &ahead).await,
     }
 }
 

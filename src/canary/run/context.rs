@@ -8,16 +8,16 @@ use jiff::Timestamp;
 use super::{claims, look::last_picture, session::Session};
 use crate::{
     canary::{
-        no_canary,
-        plan::Memory,
+        lines, no_canary,
+        plan::{Memory, State},
         record::{Phase, Record},
         report::{self, GateView, View},
         rules,
     },
     cluster::read::Reading,
     output::{Confirmed, Error, Exit, Look},
-    steps::{self, End, LiveSet, PodToDelete, Progress, Stop, WriteOutcome, watch_loop::LAST_READ},
-    workload::{Allowed, Facts, StatefulSet, Survey},
+    steps::{self, ANSWER_GRACE, End, LiveSet, PodToDelete, Progress, Stop, WriteOutcome},
+    workload::{Allowed, Facts, Finding, StatefulSet, Survey},
 };
 
 /// The last result of each check, by index.
@@ -36,6 +36,8 @@ pub struct RunContext<'a> {
     pub without_claims: bool,
     /// The guards that were overridden, to be kept with the canary.
     pub allowed: Allowed,
+    /// Whether this run has seen its canary. Without one after that, it is over.
+    pub has_begun: bool,
 }
 
 /// How soon claims are read again after a failure that passes.
@@ -53,6 +55,7 @@ impl<'a> RunContext<'a> {
             deleted: HashSet::new(),
             without_claims: false,
             allowed: Allowed::default(),
+            has_begun: false,
         }
     }
 
@@ -100,9 +103,8 @@ impl<'a> RunContext<'a> {
             Ok(Ok(findings)) if findings.is_empty() => return Ok(true),
             Ok(Ok(findings)) => (Exit::Conflict, findings),
             Ok(Err(_)) if self.without_claims => return Ok(true),
-            Ok(Err(unread)) => {
-                (Exit::Incomplete, vec![claims::unread_finding(self.live.facts(), &unread)])
-            }
+            // They could be read before the first write, or that was allowed.
+            Ok(Err(unread)) => (Exit::Error, vec![self.lost_right(&unread.why)]),
             Err(failure) => {
                 self.live.sender.look_again_after(failure)?;
                 self.live.sender.sleep(CLAIMS_AGAIN).await?;
@@ -141,18 +143,43 @@ impl<'a> RunContext<'a> {
     /// # Errors
     /// When the run failed in another way, or before there was a canary.
     pub fn end_of(&self, outcome: Result<End, Stop>) -> Result<End, Error> {
-        let record = Record::of(self.set()).ok().flatten().filter(|_| !self.live.is_gone());
-        match (outcome, record) {
-            (Err(Stop::Failed(error)), Some(record)) if error.is_forbidden => {
+        match outcome {
+            Err(Stop::Failed(error)) if error.is_forbidden && self.record().is_some() => {
                 let said = error.headline().trim_start_matches("Error from server (Forbidden): ");
-                let finding = rules::NO_RIGHTS.found(self.set().reference(), said);
-                let line = match record.phase {
-                    Phase::Aborting => self.session.command("abort"),
-                    Phase::Rolling | Phase::Staged => self.session.to_continue.clone(),
-                };
-                Ok(End::with(error.exit, finding.hint(line)))
+                Ok(End::with(error.exit, self.lost_right(said)))
             }
-            (outcome, _) => End::of(outcome),
+            outcome => End::of(outcome),
+        }
+    }
+
+    /// The finding for a right that was there when the run began.
+    fn lost_right(&self, said: &str) -> Finding {
+        let line = self.line_that_goes_on().unwrap_or_else(|| self.session.command("status"));
+        rules::NO_RIGHTS.found(self.set().reference(), said).hint(line)
+    }
+
+    /// Stops where what everything is decided on may not be read any more.
+    ///
+    /// # Errors
+    /// The server's answer, then.
+    pub fn may_look(&self) -> Result<(), Stop> {
+        self.live.mirror.lost_right().map_or(Ok(()), |failure| Err(failure.clone().into()))
+    }
+
+    /// The record of a canary that is under way.
+    pub fn record(&self) -> Option<Record> {
+        Record::of(self.set()).ok().flatten().filter(|_| !self.live.is_gone())
+    }
+
+    /// The line that goes on from where the canary is now: what has begun to go back is
+    /// not begun again. None where the canary is over.
+    fn line_that_goes_on(&self) -> Option<String> {
+        match self.record() {
+            Some(record) if record.phase == Phase::Aborting && !self.session.is("abort") => {
+                Some(lines::abort(&State::new(self.facts(), &record, Timestamp::now())))
+            }
+            None if self.has_begun => None,
+            _ => Some(self.session.to_continue.clone()),
         }
     }
 
@@ -187,7 +214,10 @@ impl<'a> RunContext<'a> {
         let end = self.end_of(outcome)?;
         // The watches may not have told yet what the last write has done, or who
         // was faster. A server that is away leaves what was known before.
-        let _ = tokio::time::timeout(LAST_READ, self.live.mirror.refresh()).await;
+        if let Some(why) = self.read_again().await {
+            let shown = format!("what is shown is from before, and may be older than it: {why}");
+            self.session.terminal.warn(&shown);
+        }
         let cluster = &self.session.cluster;
         let mut view = last_picture(cluster, self.facts(), Some(&self.memory)).await;
         view.add(&self.check_results.borrow());
@@ -203,11 +233,21 @@ impl<'a> RunContext<'a> {
             self.session.terminal.conclude(&text)?;
         }
         if end.is_interrupted() {
-            let line = &self.session.to_continue;
-            self.session
-                .terminal
-                .say(&format!("interrupted; {}\nhint: to continue: {line}", view.without_us()));
+            let said = match self.line_that_goes_on() {
+                Some(line) => format!("{}\nhint: to continue: {line}", view.without_us()),
+                None => format!("the canary is over\nhint: {}", self.session.command("status")),
+            };
+            self.session.terminal.say(&format!("interrupted; {said}"));
         }
         Ok(end.exit)
+    }
+
+    /// Reads the set and its pods again, for the last picture; why that was not possible.
+    async fn read_again(&mut self) -> Option<String> {
+        match tokio::time::timeout(ANSWER_GRACE, self.live.mirror.refresh()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(Error::from(failure).headline().to_owned()),
+            Err(_) => Some("the server did not answer in time".to_owned()),
+        }
     }
 }

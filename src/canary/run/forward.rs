@@ -86,7 +86,8 @@ type Work = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// Moves ordinals until the goal is reached. `run` is the run that wrote the
 /// record last: this one may take over from it, and no other run may take over
-/// from this one.
+/// from this one. Where something stops it, what has passed by then is written
+/// down, unless all of it is taken back.
 ///
 /// # Errors
 /// What stopped it.
@@ -94,7 +95,39 @@ pub async fn go(
     context: &mut RunContext<'_>,
     gates: &Gates,
     terms: &Terms,
-    mut run: Option<String>,
+    run: Option<String>,
+) -> Result<End, Stop> {
+    let mut run = run;
+    let outcome = advance(context, gates, terms, &mut run).await;
+    let outcome = context.end_of(outcome).map_err(Stop::from);
+    let Ok(end) = &outcome else { return outcome };
+    let is_taken_back = gates.on_failure == OnFailure::Abort && fails(end);
+    let keeps = match end.exit {
+        Exit::Failed | Exit::Timeout => !is_taken_back,
+        Exit::Waiting | Exit::Error => true,
+        // The canary is another one by then, or is over.
+        _ => false,
+    };
+    if keeps && let Some(record) = context.record().filter(|record| record.phase == Phase::Rolling)
+    {
+        let is_ours = record.run == context.session.run || Some(&record.run) == run.as_ref();
+        if is_ours && let Err(Stop::Interrupted(exit)) = write_passed(context, &record).await {
+            return Err(Stop::Interrupted(exit));
+        }
+    }
+    outcome
+}
+
+/// Whether this end is one that `--on-failure abort` takes back.
+fn fails(end: &End) -> bool {
+    matches!(end.exit, Exit::Failed | Exit::Timeout)
+}
+
+async fn advance(
+    context: &mut RunContext<'_>,
+    gates: &Gates,
+    terms: &Terms,
+    run: &mut Option<String>,
 ) -> Result<End, Stop> {
     let uid = context.set().uid.clone();
     // The first write may have brought or taken a probe.
@@ -113,6 +146,8 @@ pub async fn go(
             return Ok(complete(context));
         }
         let record = own_record(context, &uid, run.as_deref(), ours.as_ref())?;
+        context.has_begun = true;
+        context.may_look()?;
         ours = Some(record.clone());
         let state = State::new(context.live.facts(), &record, now);
         context.memory.observe(&state);
@@ -146,7 +181,7 @@ pub async fn go(
                 }
                 let write = writes::step(context.set(), &record);
                 if context.live.write(&write).await? == WriteOutcome::Done {
-                    run = Some(record.run);
+                    *run = Some(record.run);
                 }
             }
             Move::Replace { pod } => {
@@ -367,8 +402,8 @@ pub async fn abort_if_asked(
     outcome: Result<End, Stop>,
 ) -> Result<End, Stop> {
     let end = context.end_of(outcome)?;
-    let failed = matches!(end.exit, Exit::Failed | Exit::Timeout);
-    if !failed || gates.on_failure != OnFailure::Abort {
+    // Before the first write there is nothing to take back.
+    if !fails(&end) || gates.on_failure != OnFailure::Abort || !context.has_begun {
         return Ok(end);
     }
     context.live.tell("aborting, as --on-failure abort says")?;

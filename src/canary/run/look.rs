@@ -53,8 +53,7 @@ pub async fn status(
     once(&looked.reading.facts, Some(&looked.claims), args, terminal)
 }
 
-/// What was read of a set, and of the claims of its pods where a canary may make
-/// them go.
+/// What was read of a set, and of the claims of its pods, which a canary may make go.
 struct Looked {
     reading: Reading,
     claims: Claims,
@@ -65,13 +64,9 @@ pub type Claims = Result<Seen, Unread>;
 impl Looked {
     async fn read(cluster: &Cluster, name: &str) -> Result<Looked, Failure> {
         let reading = read_consistent(cluster, name).await?;
-        let claims = match Record::of(&reading.facts.set) {
-            Ok(Some(record)) => {
-                let state = State::new(&reading.facts, &record, Timestamp::now());
-                claims_now::read_for(cluster, &state).await?
-            }
-            _ => Ok(Seen::default()),
-        };
+        let record = Record::of(&reading.facts.set).ok().flatten();
+        let survey = Survey::new(&reading.facts, Timestamp::now());
+        let claims = claims_now::read_for(cluster, &survey, record.as_ref()).await?;
         Ok(Looked { reading, claims })
     }
 }
@@ -139,22 +134,26 @@ pub fn picture(
         view.has_unusable_record();
     }
     let mut findings = guards::for_status(&survey, record.as_ref(), claims.is_some());
-    if let Some(record) = &record {
-        let state = State::new(facts, record, now);
-        match claims {
-            None => view.add_claims(claims::shown(&state, &Seen::of(facts))),
-            Some(Ok(seen)) => view.add_claims(claims::shown(&state, seen)),
-            Some(Err(unread)) => {
+    let shown = |seen: &Seen| match &record {
+        Some(record) => claims::shown(&State::new(facts, record, now), seen),
+        None => claims::shown_at_rest(&survey, seen),
+    };
+    match claims {
+        None => view.add_claims(shown(&Seen::of(facts))),
+        Some(Ok(seen)) => view.add_claims(shown(seen)),
+        Some(Err(unread)) => {
+            if let Some(record) = &record {
                 let mut found = vec![claims_now::unread_finding(facts, unread)];
                 allowed::before(record).weigh(&mut found);
                 findings.extend(found);
-                view.unread.push(unread.clone());
             }
+            view.unread.push(unread.clone());
         }
     }
     view.add_findings(findings);
     // A dump may lack what the server would tell.
-    if claims.is_some() && !guards::readable(&survey) {
+    let is_blind = claims.is_some() && !guards::readable(&survey);
+    if is_blind || facts.namespace_deleting.is_some() {
         view.next.clear();
     }
     view
@@ -166,8 +165,8 @@ pub async fn last_picture(cluster: &Cluster, facts: &Facts, memory: Option<&Memo
     let now = Timestamp::now();
     let claims = match Record::of(&facts.set) {
         Ok(Some(record)) => {
-            let state = State::new(facts, &record, now);
-            let read = claims_now::read_for(cluster, &state);
+            let survey = Survey::new(facts, now);
+            let read = claims_now::read_for(cluster, &survey, Some(&record));
             let unread = |why: String| Err(Unread { resource: Resource::CLAIM.name(), why });
             match tokio::time::timeout(LAST_READ, read).await {
                 Ok(Ok(claims)) => claims,
@@ -245,11 +244,12 @@ impl WatchedCanary<'_> {
             return Some((Exit::Incomplete, Some(why)));
         }
         // Also one that is on its way back.
-        if view.findings.iter().any(|finding| finding.id == rules::BEING_DELETED.id) {
+        let ends = [rules::BEING_DELETED.id, rules::NAMESPACE_DELETING.id];
+        if view.findings.iter().any(|finding| ends.contains(&finding.id)) {
             let why = format!("{name} is being deleted: it goes no further");
             return Some((Exit::Conflict, Some(why)));
         }
-        let well = || view.items.iter().all(|item| item.available);
+        let well = || view.items.iter().all(|item| item.pod.available);
         match (view.stage, &self.seen) {
             (Stage::Changed, _) => {
                 let why = "somebody else has changed the set: it goes no further as it is";
@@ -339,7 +339,7 @@ impl Watched for WatchedCanary<'_> {
 
     fn summary(&self, view: &View) -> String {
         let on_target = view.moved();
-        let available = view.items.iter().filter(|item| item.available).count();
+        let available = view.items.iter().filter(|item| item.pod.available).count();
         let replicas = view.replicas;
         format!(
             "{}, {on_target} of {replicas} moved, {available} of {replicas} available",
@@ -362,20 +362,20 @@ impl Watched for WatchedCanary<'_> {
 /// What is new in `next`, in words. Ages do not count.
 fn differences(last: &View, next: &View) -> Vec<Difference> {
     let pod = |item: &OrdinalView, message: String| Difference {
-        object: format!("pod/{}", item.name),
+        object: format!("pod/{}", item.pod.name),
         message,
     };
     let words = |item: &OrdinalView| {
-        let revision = item.revision.as_deref().unwrap_or("<none>");
-        format!("{} is {} on {revision}", item.name, item.state)
+        let revision = item.pod.revision.as_deref().unwrap_or("<none>");
+        format!("{} is {} on {revision}", item.pod.name, item.pod.state)
     };
     let mut differences = Vec::new();
     for item in &next.items {
-        let before = last.items.iter().find(|before| before.name == item.name);
-        let is_another = before.is_some_and(|before| item.uid.is_some() && before.uid != item.uid);
+        let before = last.items.iter().find(|before| before.pod.name == item.pod.name);
+        let is_another = before.is_some_and(|before| item.pod.is_another_than(&before.pod));
         if is_another {
-            let revision = item.revision.as_deref().unwrap_or("<none>");
-            let (name, state) = (&item.name, &item.state);
+            let revision = item.pod.revision.as_deref().unwrap_or("<none>");
+            let (name, state) = (&item.pod.name, &item.pod.state);
             let message = format!("{name} was replaced: the new one is {state} on {revision}");
             differences.push(pod(item, message));
         } else if before.map(words) != Some(words(item)) {
@@ -383,8 +383,8 @@ fn differences(last: &View, next: &View) -> Vec<Difference> {
         }
     }
     for item in &last.items {
-        if next.items.iter().all(|after| after.name != item.name) {
-            differences.push(pod(item, format!("{} is gone", item.name)));
+        if next.items.iter().all(|after| after.pod.name != item.pod.name) {
+            differences.push(pod(item, format!("{} is gone", item.pod.name)));
         }
     }
     if stage(last) != stage(next) {

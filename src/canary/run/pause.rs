@@ -93,6 +93,9 @@ pub async fn pause(
     let what = format!("cannot pause {}", session.name);
     let existing =
         Record::of(set).map_err(|why| refused(&what, vec![guards::unusable(&survey, &why)]))?;
+    if let Some(going) = guards::namespace_deleting(&survey) {
+        return Err(refused(&what, vec![going]));
+    }
     if !guards::readable(&survey) {
         return Err(refused(&what, guards::check(&survey, existing.as_ref(), StartKind::Adopt)));
     }

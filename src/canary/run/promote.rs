@@ -57,7 +57,7 @@ pub async fn promote(
         let stable = stable.unwrap_or(template);
         findings.extend(foresight::gates(&survey, &gates, stable, template));
         findings.extend(foresight::blocking_budget(&state, &gates, goal));
-        findings.extend(rights::missing(&session.cluster, &reading.facts, &gates).await?);
+        findings.extend(rights::missing(&session.cluster, &reading.facts, &gates, false).await?);
         let target = survey.set.status.update_revision.as_deref();
         let goes = claims::going(&survey, goal, target);
         findings.extend(claims_now::guard(&session.cluster, &survey, &goes).await?.0);
@@ -171,6 +171,7 @@ async fn rehearse(
     while record.partition > goal {
         record.partition -= 1;
         session.rehearse(&writes::step(&set, &record)).await?;
+        session.rehearse_deletion(survey, &record, record.partition).await?;
         // A server can validate only the first step: the second one starts from
         // a set that does not exist yet.
         if session.dry_run == DryRun::Server {

@@ -5,7 +5,7 @@
 use crate::{
     canary::{
         abort::AbortMove,
-        gates::{Gates, spec::LeaderRule, values::At},
+        gates::{Gates, leader::LeaderRule, values::At},
         guards, rules,
     },
     cluster::{Cluster, Resource, rights::Right},
@@ -14,7 +14,8 @@ use crate::{
     workload::{Facts, Finding, Severity, StatefulSet, Strategy},
 };
 
-/// What the user may not do, a finding each.
+/// What the user may not do, a finding each. `tried`: whether the server has tried a
+/// patch of the set, which answers for that right.
 ///
 /// # Errors
 /// When the server does not answer.
@@ -22,8 +23,12 @@ pub async fn missing(
     cluster: &Cluster,
     facts: &Facts,
     gates: &Gates,
+    tried: bool,
 ) -> Result<Vec<Finding>, Error> {
-    let needed = needed(facts, gates);
+    let mut needed = needed(facts, gates);
+    if !tried {
+        needed.insert(0, patch_the_set(&facts.set));
+    }
     rights::missing(cluster, needed, &rules::NO_RIGHTS, &facts.set.reference()).await
 }
 
@@ -75,7 +80,7 @@ fn needed(facts: &Facts, gates: &Gates) -> Vec<Needed> {
         namespace: set.namespace.clone(),
         what_for,
     };
-    let mut all = vec![patch_the_set(set), delete_pods(set)];
+    let mut all = vec![delete_pods(set)];
     let leader = matches!(gates.leader, Some(LeaderRule::Exec(_))) || gates.switchover.is_some();
     if leader || !gates.exec.is_empty() {
         // A command runs over a WebSocket, which begins with a GET. Kubernetes 1.35

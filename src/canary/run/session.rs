@@ -8,6 +8,7 @@ use crate::{
     canary::{
         args::{Common, ReachArgs},
         gates::GateArgs,
+        outlook,
         plan::State,
         record::Record,
         report::{self, Onward},
@@ -16,8 +17,8 @@ use crate::{
     cluster::{Cluster, ConnectionArgs, DryRun, Failure, Mode, Write, read},
     flags::{AllowArgs, Given, SetArg},
     output::{Confirmed, Error, Exit, Format, Look, Question, Terminal},
-    steps::{self, End},
-    workload::{Facts, Finding, Rule, rollout::Interference},
+    steps::{self, End, PodToDelete},
+    workload::{Facts, Finding, Pod, Rule, Survey, rollout::Interference},
 };
 
 /// The cluster, the terminal and the options of one run.
@@ -140,6 +141,11 @@ impl Session {
         })
     }
 
+    /// Whether this run is one of this verb.
+    pub fn is(&self, verb: &str) -> bool {
+        self.verb.strip_prefix("canary ") == Some(verb)
+    }
+
     pub async fn read(&self) -> Result<read::Reading, Error> {
         Ok(read_consistent(&self.cluster, &self.name).await?)
     }
@@ -172,6 +178,31 @@ impl Session {
         };
         self.cluster.write(write, mode).await?;
         Ok(())
+    }
+
+    /// The same for the pod at this index, which under OnDelete the program deletes.
+    ///
+    /// # Errors
+    /// When the server rejects it.
+    pub async fn rehearse_deletion(
+        &self,
+        survey: &Survey<'_>,
+        record: &Record,
+        index: u32,
+    ) -> Result<(), Error> {
+        let slot = usize::try_from(index).ok().and_then(|index| survey.slots.get(index));
+        let goes = |pod: &&Pod| {
+            record.on_delete
+                && !pod.is_terminating()
+                && pod.revision() == Some(record.stable.as_str())
+        };
+        match slot.and_then(|slot| slot.pod).filter(goes) {
+            Some(pod) => {
+                let write = PodToDelete::of(pod).delete(survey.set, outlook::reason(record));
+                self.rehearse(&write).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Reports the canary as it is, where nothing had to be done.

@@ -75,7 +75,8 @@ pub async fn decide(
             Err(error) if error.exit == Exit::Conflict && left > 0 => {}
             start => {
                 let mut start = start?;
-                let missing = rights::missing(cluster, &reading.facts, request.gates).await?;
+                let (facts, gates) = (&reading.facts, request.gates);
+                let missing = rights::missing(cluster, facts, gates, start.tried).await?;
                 start.add(missing, request.allow);
                 let goes = start.going(&reading.facts, start.goal);
                 let survey = Survey::new(&reading.facts, Timestamp::now());
@@ -178,18 +179,36 @@ pub async fn plan_start(
     start.changes = before.map_or_else(Vec::new, |before| diff::differences(before, &after));
     let is_undone = start.findings.iter().any(|finding| finding.id == rules::UNDONE.id);
     if before.is_some() && start.changes.is_empty() && !start.resumes && !is_undone {
-        let message = match kind {
-            StartKind::Adopt => {
-                "the template is that of the stable revision: nobody has applied another one"
-            }
-            _ => "the template would not change",
-        };
-        start.findings.push(rules::NO_CHANGE.found(set.reference(), message));
+        start.findings.push(no_change(&survey, kind));
     }
     let stable = before.unwrap_or(&set.template.raw);
     let foreseen = foreseen(&survey, request, &start, stable, &after);
     start.add(foreseen, request.allow);
     Ok(start)
+}
+
+/// Nothing would move, and what to do instead.
+fn no_change(survey: &Survey, kind: StartKind) -> Finding {
+    let (set, at) = (survey.set, survey.at());
+    let (message, hint) = match kind {
+        StartKind::Adopt => (
+            "the template is that of the stable revision: nobody has applied another one",
+            format!(
+                "hold the pods back, apply the new template, then the same again; to hold them: \
+                 kubectl stateful canary stage {} {at}",
+                set.name
+            ),
+        ),
+        _ => (
+            "the template would not change",
+            format!(
+                "name a change that the template does not have yet, or --restart for new pods of \
+                 the same template; to see what it has: kubectl stateful canary history {} {at}",
+                set.name
+            ),
+        ),
+    };
+    rules::NO_CHANGE.found(set.reference(), message).hint(hint)
 }
 
 /// The guards.
@@ -288,7 +307,8 @@ fn resumes(record: &Record, set: &StatefulSet, kind: StartKind, after: &Value) -
     }
     // What somebody else has changed meanwhile is adopted, too.
     let untouched = record.on_delete || set.partition() == record.partition;
-    same && untouched && set.replicas == record.replicas
+    let same_ordinals = record.first.is_none_or(|first| first == set.start);
+    same && untouched && same_ordinals && set.replicas == record.replicas
 }
 
 /// Has the server validate the change: webhooks and defaults show what becomes

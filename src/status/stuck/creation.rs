@@ -1,8 +1,9 @@
 //! Pods and claims that the API server refuses to create.
 
 use crate::{
-    output::text::{age, one_line},
-    workload::{Event, Finding, Rule, Survey, rule},
+    diagnosis::{self, Refusal},
+    output::text::age,
+    workload::{Finding, Rule, Survey, rule},
 };
 
 pub(super) const RULES: &[&Rule] =
@@ -70,13 +71,8 @@ rule!(
 
 /// A namespace that goes with all that is in it.
 pub(super) fn namespace_deleting(survey: &Survey) -> Option<Finding> {
+    let (message, hint) = diagnosis::namespace_deleting(survey)?;
     let namespace = &survey.set.namespace;
-    let lasts = age(survey.now.duration_since(survey.facts.namespace_deleting?));
-    let message = format!(
-        "namespace {namespace} was deleted {lasts} ago: everything in it goes, and no pod will come \
-         any more"
-    );
-    let hint = format!("kubectl get namespace {namespace} -o yaml{}", survey.cluster_wide());
     Some(NAMESPACE_DELETING.found(format!("namespace/{namespace}"), message).hint(hint))
 }
 
@@ -107,11 +103,8 @@ pub(super) fn check(survey: &Survey, found: &mut Vec<Finding>) {
             found.push(taken);
             return;
         }
-        let claims = slot.claims.iter().filter(|claim| claim.claim.is_none());
-        let wanted: Vec<&str> =
-            std::iter::once(slot.name.as_str()).chain(claims.map(|c| c.name.as_str())).collect();
-        if let Some(event) = refusal(survey, &wanted) {
-            found.push(describe(survey, &slot.name, event));
+        if let Some(refusal) = diagnosis::refused(survey, slot) {
+            found.push(describe(survey, &slot.name, &refusal));
             // The controller stops at the first pod that it cannot create.
             return;
         }
@@ -140,57 +133,8 @@ fn taken(survey: &Survey, name: &str) -> Option<Finding> {
     Some(NAME_TAKEN.found(format!("pod/{name}"), message).hint(hint))
 }
 
-fn refusal<'a>(survey: &'a Survey, wanted: &[&str]) -> Option<&'a Event> {
-    survey
-        .facts
-        .events
-        .iter()
-        .flatten()
-        .filter(|event| event.object_uid == survey.set.uid && event.reason == "FailedCreate")
-        .filter(|event| wanted.iter().any(|name| mentions(&event.message, name)))
-        .max_by_key(|event| event.last)
-}
-
-/// Whether a message names this object, not one whose name contains its name.
-fn mentions(message: &str, name: &str) -> bool {
-    let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    message.match_indices(name).any(|(start, _)| {
-        let before = message[..start].chars().next_back();
-        let after = message[start + name.len()..].chars().next();
-        !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
-    })
-}
-
-fn describe(survey: &Survey, pod: &str, event: &Event) -> Finding {
-    let message = one_line(&event.message);
-    // "create Pod web-2 in StatefulSet web failed error: pods …": the cause
-    // comes after the controller's own text.
-    let cause = message.split_once("failed error: ").map_or(message.as_str(), |(_, cause)| cause);
-    let tries = event.last.map_or_else(String::new, |last| {
-        let ago = age(survey.now.duration_since(last));
-        format!(" ({} tries, the last {ago} ago)", event.count)
-    });
-    let set = survey.set;
-    if cause.contains("exceeded quota") {
-        QUOTA
-            .found(set.reference(), format!("{pod} cannot be created: {cause}{tries}"))
-            .hint(format!("kubectl describe resourcequota {}", survey.at()))
-    } else {
-        REFUSED
-            .found(set.reference(), format!("{pod} cannot be created: {cause}{tries}"))
-            .hint(format!("kubectl describe sts {} {}", set.name, survey.at()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mentions;
-
-    #[test]
-    fn a_name_is_not_found_inside_a_longer_one() {
-        assert!(mentions("create Pod web-1 in StatefulSet web failed", "web-1"));
-        assert!(mentions("pods \"web-1\" is forbidden", "web-1"));
-        assert!(!mentions("create Pod web-10 in StatefulSet web failed", "web-1"));
-        assert!(!mentions("create Claim www-web-1 for Pod", "web-1"));
-    }
+fn describe(survey: &Survey, pod: &str, refusal: &Refusal) -> Finding {
+    let rule = if refusal.is_of_quota() { &QUOTA } else { &REFUSED };
+    let message = refusal.sentence(pod, survey);
+    rule.found(survey.set.reference(), message).hint(refusal.hint(survey))
 }

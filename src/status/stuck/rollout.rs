@@ -372,7 +372,8 @@ fn held_back(
         return None;
     }
     let (name, at) = (&set.name, survey.at());
-    let hint = if set.has_canary() {
+    // Without the revision to go back to there is more to know first.
+    let hint = if set.has_canary() || survey.facts.lacks(stable) {
         format!("kubectl stateful canary status {name} {at}")
     } else {
         format!("kubectl stateful canary start {name} --adopt {at}")

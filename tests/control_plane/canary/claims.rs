@@ -60,6 +60,47 @@ fn start_ends_no_pod_whose_claim_is_being_deleted() {
     assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], "Retain");
     let output = spares(&namespace, START, 4, "web-2", &disk);
     assert!(output.stdout.contains("is kept (policy Retain)"), "{output}");
+    // The next line ends the pod, and what is said gives the volume back after that.
+    let name = volume["metadata"]["name"].as_str().expect("a name");
+    let recover = format!(
+        "kubectl stateful migrate recover sts/web --ordinal 2 --pv {name} -n {}",
+        namespace.name()
+    );
+    assert!(document(&output)["reasons"][0]["message"].to_string().contains(&recover), "{output}");
+    let was = Picture::of(&namespace);
+    follow(&namespace, &hint_of(&document(&output), LEAVING));
+    until(&namespace, "another web-2", |picture| {
+        picture.uid("web-2").is_some_and(|uid| Some(uid) != was.uid("web-2"))
+            && is_ready(&picture.pods["web-2"])
+    });
+    follow(&namespace, &recover);
+    namespace.wait_until_ready("web");
+    let claim = namespace.get("v1", "persistentvolumeclaims", "www-web-2").expect("a claim");
+    assert_eq!(claim["spec"]["volumeName"], name);
+    ends(&namespace, START, 0);
+    assert!(disk.is_whole());
+}
+
+/// Nobody is sent into a start that is refused: it is said before there is a canary.
+#[test]
+fn a_claim_that_is_being_deleted_is_shown_without_a_canary() {
+    let namespace = with_disks("canary-claim-at-rest", |_| {});
+    let shown = |code: i32| ends(&namespace, "status web --exit-code -o json", code);
+    assert_eq!(reason_ids(&shown(0)), Vec::<String>::new());
+    delete_claim(&namespace, "www-web-1");
+    let output = shown(0);
+    assert_eq!(reason_ids(&output), [LEAVING], "{output}");
+    assert!(error_ids(&output).is_empty(), "{output}");
+    assert!(ends(&namespace, "status web", 0).stdout.contains("www-web-1 of web-1"), "{output}");
+    // Where a rollout could be taken over, and that would end the pod.
+    delete_claim(&namespace, "www-web-2");
+    edit(&namespace, &partition(3));
+    edit_image(&namespace, "nginx:1.30");
+    namespace.wait_until_observed("web");
+    let output = shown(3);
+    assert!(error_ids(&output).contains(&LEAVING.to_owned()), "{output}");
+    assert_eq!(document(&output)["next"], json!([]), "{output}");
+    ends(&namespace, "start web --adopt", 4);
 }
 
 /// Between the plan and the write there is a hook, and somebody else.

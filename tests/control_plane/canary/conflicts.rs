@@ -145,6 +145,51 @@ fn what_was_changed_can_be_adopted() {
     }
 }
 
+/// The partition counts from `ordinals.start`: whoever moves that has changed which
+/// pods it holds, and no pod has slipped past it.
+#[test]
+fn another_first_ordinal_is_named_as_such() {
+    let id = "CANARY-ORDINALS-CHANGED";
+    for adopts in [true, false] {
+        let namespace = made("canary-first-ordinal", 3, |_| {});
+        let before = Picture::of(&namespace);
+        ends(&namespace, START, 0);
+        edit(&namespace, &json!({"spec": {"ordinals": {"start": 1}}}));
+        until(&namespace, "the ordinals to move", |picture| {
+            let names: Vec<&str> = picture.pods.keys().map(String::as_str).collect();
+            names == ["web-1", "web-2", "web-3"] && picture.pods.values().all(is_ready)
+        });
+        namespace.wait_until_ready("web");
+        let meddled = Picture::of(&namespace);
+        let status = ends(&namespace, "status web --exit-code -o json", 3);
+        assert_eq!(reason_ids(&status), [id], "{status}");
+        let said = document(&status)["reasons"][0]["message"].to_string();
+        assert!(said.contains("spec.ordinals.start from 0 to 1"), "{status}");
+        assert!(said.contains("web-1 to web-2"), "{status}");
+        let output = ends(&namespace, "promote web -o json", 7);
+        assert_eq!(reason_ids(&output), [id], "{output}");
+        assert_eq!(Picture::of(&namespace).generation(), meddled.generation());
+        let lines = document(&status)["next"].clone();
+        let line = |at: usize| lines[at]["command"].as_str().expect("a line").to_owned();
+        if adopts {
+            support::follow(&namespace, &line(0).replace("--adopt", "--adopt --bake 0"));
+            ends(&namespace, "promote web --full", 0);
+            let through = Picture::of(&namespace);
+            for pod in ["web-1", "web-2", "web-3"] {
+                assert_eq!(through.image(pod), Some("nginx:1.22"), "{pod}");
+            }
+        } else {
+            support::follow(&namespace, &line(1));
+            let back = Picture::of(&namespace);
+            assert_eq!(back.update(), before.update());
+            for pod in ["web-1", "web-2", "web-3"] {
+                assert_eq!(back.hash(pod), Some(before.update()), "{pod}");
+            }
+        }
+        assert_eq!(Picture::of(&namespace).annotation(), None);
+    }
+}
+
 #[test]
 fn a_set_that_was_made_again_has_no_canary() {
     let namespace = made("canary-again", 3, |_| {});

@@ -114,8 +114,93 @@ fn abort_shows_what_it_writes_before_it_asks() {
         assert!(output.stderr.contains(&line), "{line}\n{output}");
     }
     assert_eq!(Picture::of(&namespace).generation(), started.generation());
+    for (mode, suffix) in [("client", " (dry run)"), ("server", " (server dry run)")] {
+        let output = ends(&namespace, &format!("abort web --dry-run={mode}"), 0);
+        for line in [
+            format!("statefulset.apps/web patched (template of {stable}){suffix}"),
+            format!("back     web-1 to {stable}, by the controller"),
+            // The server cannot try what is written on what is not there yet.
+            "statefulset.apps/web patched (canary finished, partition 1 -> 0) (dry run)".to_owned(),
+        ] {
+            assert!(output.stderr.contains(&line), "{line}\n{output}");
+        }
+    }
+    assert_eq!(Picture::of(&namespace).generation(), started.generation());
     ends(&namespace, "abort web", 0);
     Picture::of(&namespace).is_back_on(&before);
+}
+
+/// Under OnDelete the program deletes pods, so it shows each of these deletions.
+#[test]
+fn under_on_delete_the_deletions_are_shown_before_they_are_done() {
+    let namespace = made("canary-outlook-delete", 3, |set| {
+        set["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
+    });
+    let before = Picture::of(&namespace);
+    let deleted = |pod: &str, suffix: &str| format!("pod/{pod} deleted (OnDelete){suffix}");
+    ends(&namespace, START, 0);
+    let output = ends(&namespace, "promote web --full --dry-run=client", 0);
+    for pod in ["web-1", "web-0"] {
+        assert!(output.stderr.contains(&deleted(pod, " (dry run)")), "{output}");
+    }
+    assert!(!output.stderr.contains(&deleted("web-2", "")), "{output}");
+    ends(&namespace, "promote web", 0);
+    let promoted = Picture::of(&namespace);
+    let asked = namespace.stateful(["canary", "abort", "web"]).output().expect(2);
+    let dry = ends(&namespace, "abort web --dry-run=client", 0);
+    let tried = ends(&namespace, "abort web --dry-run=server", 0);
+    for (output, suffix) in [(&asked, ""), (&dry, " (dry run)"), (&tried, " (server dry run)")] {
+        let places = [
+            output.stderr.find(&format!("patched (template of {})", before.update())),
+            output.stderr.find(&deleted("web-2", suffix)),
+            output.stderr.find(&deleted("web-1", suffix)),
+            output.stderr.find("statefulset.apps/web patched (canary finished)"),
+        ];
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{output}");
+        assert!(!output.stderr.contains(&deleted("web-0", "")), "{output}");
+    }
+    let after = Picture::of(&namespace);
+    assert_eq!(after.generation(), promoted.generation());
+    after.keeps(&promoted, &["web-0", "web-1", "web-2"]);
+    ends(&namespace, "abort web", 0);
+    Picture::of(&namespace).is_back_on(&before);
+}
+
+/// What fails before the first write has changed nothing, and there is nothing to
+/// abort; in the middle of a canary a hook that fails is a failure.
+#[test]
+fn a_hook_that_fails_before_the_first_write_refuses() {
+    let namespace = made("canary-hook-first", 3, |_| {});
+    let before = Picture::of(&namespace);
+    let hooked =
+        |words: &str| canary(&namespace, &format!("{words} -o json")).arg("--before=exit 3");
+    for words in [START.to_owned(), format!("{START} --on-failure abort")] {
+        let output = hooked(&words).output().expect(4);
+        assert_eq!(reason_ids(&output), ["CANARY-HOOK-FAILED"], "{output}");
+        assert_eq!(document(&output)["result"], "refused");
+        assert!(output.stdout.contains("nothing was changed"), "{output}");
+        let after = Picture::of(&namespace);
+        assert_eq!((after.generation(), after.annotation()), (before.generation(), None));
+        after.keeps(&before, &["web-0", "web-1", "web-2"]);
+    }
+    ends(&namespace, START, 0);
+    let output = hooked("promote web").output().expect(5);
+    assert_eq!(reason_ids(&output), ["CANARY-HOOK-FAILED"], "{output}");
+    let output = hooked("promote web --on-failure abort").output().expect(10);
+    assert_eq!(reason_ids(&output)[0], "CANARY-HOOK-FAILED", "{output}");
+    Picture::of(&namespace).is_back_on(&before);
+}
+
+/// The same for a wait that ends before the first write: there is nothing to abort.
+#[test]
+fn a_deadline_before_the_first_write_aborts_nothing() {
+    let namespace = made("canary-deadline-first", 2, |_| {});
+    let before = Picture::of(&namespace);
+    let words = format!("{START} --leader-label role=primary --deadline 2s --on-failure abort");
+    let output = ends(&namespace, &format!("{words} -o json"), 6);
+    assert_eq!(reason_ids(&output), ["CANARY-DEADLINE"], "{output}");
+    let after = Picture::of(&namespace);
+    assert_eq!((after.generation(), after.annotation()), (before.generation(), None));
 }
 
 /// `kubectl set env` is in no manifest, so no `kubectl apply` brings it back.

@@ -265,8 +265,29 @@ fn without_the_stable_revision_abort_is_refused() {
     let stable = Picture::of(&namespace).current().to_owned();
     let path = namespace.path("apps/v1", "controllerrevisions", &stable);
     namespace.cluster().api().delete(&path);
-    let output = refused(&namespace, "abort web", "CANARY-NO-STABLE-REVISION");
+    let output = refused(&namespace, "abort web", "CANARY-NO-WAY-BACK");
     assert!(output.stderr.contains(&stable), "{output}");
+}
+
+/// What goes with its namespace is not merely "not available".
+#[test]
+fn a_namespace_that_is_going_is_named() {
+    let namespace = made("canary-going", 2, |set| {
+        set["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    });
+    ends(&namespace, START, 0);
+    namespace.cluster().api().delete(&format!("/api/v1/namespaces/{}", namespace.name()));
+    until(&namespace, "the set to be deleted", |picture| {
+        picture.set["metadata"]["deletionTimestamp"].is_string()
+    });
+    let id = "CANARY-NAMESPACE-DELETING";
+    for words in ["plan web --restart", "status web", "start web --restart", "abort web"] {
+        let output = canary(&namespace, &format!("{words} -o json")).output();
+        assert!(error_ids(&output).contains(&id.to_owned()), "{words}\n{output}");
+        let hint = support::hint_of(&document(&output), id);
+        assert!(hint.starts_with("kubectl get namespace"), "{hint}");
+    }
+    edit(&namespace, &json!({"metadata": {"finalizers": null}}));
 }
 
 #[test]

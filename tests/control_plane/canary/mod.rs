@@ -14,9 +14,12 @@ use super::support::{
 mod broken;
 mod claims;
 mod conflicts;
+mod creation;
 mod faults;
 mod first_write;
 mod guards;
+mod interrupted;
+mod lost;
 mod rights;
 mod truth;
 mod variants;

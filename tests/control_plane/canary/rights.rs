@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use super::*;
+use super::{
+    super::support::{Answer, Fault, Seen, claims},
+    *,
+};
 
 /// The rights that a canary of a set without claims needs, but for some verbs on sets
 /// and pods.
@@ -91,4 +94,88 @@ fn a_partition_of_a_lost_record_is_told_at_the_end() {
     let hint = support::hint_of(&document(&output), "CANARY-PARTITION-STAYS");
     support::follow(&namespace, &hint);
     assert_eq!(Picture::of(&namespace).partition(), Some(0));
+}
+
+/// The rights of somebody, from now on. The server's authorizer sees that a moment
+/// later.
+#[track_caller]
+fn leave(namespace: &Namespace, name: &str, rules: &Value, lost: &Value) {
+    let user = format!("{name}-{}", namespace.name());
+    let api = namespace.cluster().api();
+    let role = namespace.path("rbac.authorization.k8s.io/v1", "roles", &user);
+    api.patch(&role, &json!({ "rules": rules }));
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": lost},
+    });
+    wait_for(SOON, "the right to be gone", || {
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        (api.create(path, &review)["status"]["allowed"] == false).then_some(())
+    });
+}
+
+/// What the next write would need is lost: that is what is said, and what has passed
+/// by then is kept.
+#[test]
+fn a_right_that_is_lost_in_the_middle_is_named() {
+    let namespace = made("canary-right-lost", 3, |set| claims(set, "standard"));
+    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+    let looks = ["get", "list", "watch"];
+    let without = json!([
+        rule("apps", &["statefulsets"], &["get", "list", "watch", "patch"]),
+        rule("apps", &["controllerrevisions"], &looks),
+        rule("", &["pods"], &["get", "list", "watch", "delete"]),
+        rule("", &["events"], &looks),
+        rule("policy", &["poddisruptionbudgets"], &looks),
+        rule("autoscaling", &["horizontalpodautoscalers"], &looks),
+    ]);
+    let mut all = without.clone();
+    all.as_array_mut().expect("rules").push(rule("", &["persistentvolumeclaims"], &looks));
+    let somebody = namespace.user("somebody", &all, &json!([]));
+    ends(&namespace, START, 0);
+    let words = "promote web --full --bake 10s -o json";
+    let run = canary(&namespace, words).kubeconfig(&somebody).start();
+    run.wait_for_stderr("the bake", |said| said.contains("web-1 to stay Ready"));
+    let lost = json!({
+        "namespace": namespace.name(), "resource": "persistentvolumeclaims", "verb": "list",
+    });
+    leave(&namespace, "somebody", &without, &lost);
+    let output = run.finish().expect(1);
+    assert_eq!(error_ids(&output)[0], "CANARY-NO-RIGHTS", "{output}");
+    let said = document(&output)["reasons"][0]["message"].to_string();
+    assert!(said.contains("persistentvolumeclaims"), "{output}");
+    let hint = support::hint_of(&document(&output), "CANARY-NO-RIGHTS");
+    assert!(hint.starts_with("kubectl stateful canary promote web --full"), "{hint}");
+    let stopped = Picture::of(&namespace);
+    assert_eq!(stopped.partition(), Some(1));
+    let passed = stopped.annotation().expect("a record")["passed"].clone();
+    assert_eq!(passed.as_array().map(Vec::len), Some(2), "web-1 has passed: {passed}");
+}
+
+/// Of what nobody may look at any more nothing is decided, and nobody waits for it.
+#[test]
+fn a_run_that_may_not_look_any_more_stops() {
+    let namespace = made("canary-blinded", 3, |_| {});
+    ends(&namespace, START, 0);
+    let started = Picture::of(&namespace);
+    // The first read of each is part of what a run begins with.
+    for (what, begins) in [("/pods?", 1), ("/statefulsets?", 0), ("/poddisruptionbudgets", 1)] {
+        let proxy = namespace.cluster().proxy();
+        let mut reads = 0;
+        let again = move |seen: &Seen| {
+            let asks = seen.method == Method::GET && seen.path.contains(what);
+            reads += usize::from(asks);
+            asks && reads > begins
+        };
+        let message = "it is forbidden: User \"somebody\" cannot list it";
+        proxy.when(again, Fault::Answer(Answer::status(403, "Forbidden", message)));
+        let run = canary(&namespace, "promote web --bake 30s --deadline 60s -o json");
+        let run = run.kubeconfig(namespace.kubeconfig_through(&proxy));
+        let output = run.output().expect(1);
+        assert_eq!(error_ids(&output)[0], "CANARY-NO-RIGHTS", "{what}\n{output}");
+        assert!(output.stdout.contains("cannot list it"), "{output}");
+        let hint = support::hint_of(&document(&output), "CANARY-NO-RIGHTS");
+        assert!(hint.starts_with("kubectl stateful canary promote web"), "{hint}");
+        Picture::of(&namespace).keeps(&started, &["web-0"]);
+    }
 }

@@ -123,7 +123,7 @@ fn a_command_that_cannot_run_proves_nothing() {
 fn hooks_know_the_step_and_a_failing_one_stops_before_the_write() {
     let set = Set::probed("gates-hooks");
     let (stable, uids, untouched) = (set.revisions().remove(0), set.uids(), set.object());
-    let failed = set.says("start", &with(&["--before", "echo not now; exit 4"]), 5);
+    let failed = set.says("start", &with(&["--before", "echo not now; exit 4"]), 4);
     let said = stopped(&failed, "CANARY-HOOK-FAILED", "pod/web-2");
     assert!(said.contains("--before"), "{said}");
     set.is_still(&untouched, &uids);
