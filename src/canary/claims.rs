@@ -95,7 +95,7 @@ pub fn ahead(state: &State) -> Vec<String> {
 }
 
 /// The same of a rollout that somebody may take over with `start --adopt`.
-pub fn ahead_of_adoption(survey: &Survey) -> Vec<String> {
+fn ahead_of_adoption(survey: &Survey) -> Vec<String> {
     let Template::Newer { stable, update } = Template::of(survey) else { return Vec::new() };
     let from = reached(survey, stable).min(survey.set.replicas.saturating_sub(1));
     going(survey, from, Some(update))

@@ -1,6 +1,6 @@
 //! Whether there is a way back: the revision that the pods ran before the canary. It
-//! is the only place in the cluster that has the template from before; the record has
-//! its name alone. Pure.
+//! has the only exact copy of the template from before; the record has its name alone.
+//! Pure.
 
 use super::{
     lines,
@@ -31,10 +31,10 @@ pub fn lost(survey: &Survey, record: Option<&Record>) -> Option<Finding> {
         String::new()
     };
     let message = format!(
-        "the ControllerRevision {stable} was deleted, and the cluster has the template from before \
-         nowhere else: abort cannot go back, and the canary can only go forward. If the manifest \
-         from before is applied again (from Git or a backup), the controller makes that revision \
-         again, and abort works{shown}"
+        "the ControllerRevision {stable} was deleted, and with it the only exact copy of the template \
+         from before: abort cannot go back, and the canary can only go forward. If the manifest \
+         from before is applied again (from Git or a backup) and gives the same template, the \
+         controller makes that revision again, and abort works{shown}"
     );
     Some(rules::NO_WAY_BACK.found(set.reference(), message).hint(way_on(survey, record)))
 }

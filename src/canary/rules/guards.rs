@@ -190,9 +190,9 @@ rule!(
     pub NO_WAY_BACK,
     "CANARY-NO-WAY-BACK",
     Error,
-    "Somebody has deleted the ControllerRevision that the pods ran before the canary. It is the only \
-     place in the cluster that has the template from before: the annotation has its name alone. So \
-     abort is impossible, and the canary can only go forward.",
+    "Somebody has deleted the ControllerRevision that the pods ran before the canary. It has the \
+     only exact copy of the template from before: the annotation has its name alone. So abort is \
+     impossible, and the canary can only go forward.",
     "The revisions of the set were read, and the one that the annotation names as the stable one is \
      not among them; without a canary, the one in the pods' label controller-revision-hash.",
     "Go forward with canary promote, or with canary start --adopt --allow CANARY-NO-WAY-BACK where \

@@ -29,8 +29,7 @@ pub async fn look(
 }
 
 /// What there is of the claims of a set that is looked at: of all pods or, where
-/// claims may not be listed, of those that go next with a canary on it, or with
-/// one that takes over what is there.
+/// claims may not be listed, of those that go next with the canary on it.
 ///
 /// # Errors
 /// When the server fails.
@@ -39,14 +38,13 @@ pub async fn read_for(
     survey: &Survey<'_>,
     record: Option<&Record>,
 ) -> Result<Result<Seen, Unread>, Failure> {
-    let ahead = match record {
-        Some(record) => claims::ahead(&State::new(survey.facts, record, survey.now)),
-        None => claims::ahead_of_adoption(survey),
-    };
     let all: Vec<String> = survey.pods().map(|(_, pod)| pod.name.clone()).collect();
-    match read_of(cluster, survey, &all).await? {
-        Ok(seen) => Ok(Ok(seen)),
-        Err(_) => read_of(cluster, survey, &ahead).await,
+    match (read_of(cluster, survey, &all).await?, record) {
+        (Err(_), Some(record)) => {
+            let state = State::new(survey.facts, record, survey.now);
+            read_of(cluster, survey, &claims::ahead(&state)).await
+        }
+        (read, _) => Ok(read),
     }
 }
 

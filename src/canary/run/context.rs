@@ -215,8 +215,9 @@ impl<'a> RunContext<'a> {
         // The watches may not have told yet what the last write has done, or who
         // was faster. A server that is away leaves what was known before.
         if let Some(why) = self.read_again().await {
-            let shown = format!("what is shown is from before, and may be older than it: {why}");
-            self.session.terminal.warn(&shown);
+            let shown =
+                "the set could not be read again, so what is shown may be older than the last";
+            self.session.terminal.warn(&format!("{shown} write: {why}"));
         }
         let cluster = &self.session.cluster;
         let mut view = last_picture(cluster, self.facts(), Some(&self.memory)).await;

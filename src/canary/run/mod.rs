@@ -7,6 +7,7 @@ mod claims;
 mod context;
 mod forget;
 mod forward;
+mod history;
 mod look;
 mod pause;
 mod promote;
@@ -40,6 +41,6 @@ pub async fn run(
         Verb::Abort(args) => abort::abort(args, connection, terminal).await,
         Verb::Unstick(args) => abort::unstick(args, connection, terminal).await,
         Verb::Forget(args) => forget::forget(args, connection, terminal).await,
-        Verb::History(args) => look::history(args, connection, terminal).await,
+        Verb::History(args) => history::history(args, connection, terminal).await,
     }
 }

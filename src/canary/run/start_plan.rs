@@ -194,8 +194,8 @@ fn no_change(survey: &Survey, kind: StartKind) -> Finding {
         StartKind::Adopt => (
             "the template is that of the stable revision: nobody has applied another one",
             format!(
-                "hold the pods back, apply the new template, then the same again; to hold them: \
-                 kubectl stateful canary stage {} {at}",
+                "apply the new template first; to hold the pods back until then: kubectl stateful \
+                 canary stage {} {at}",
                 set.name
             ),
         ),

@@ -6,14 +6,15 @@ use super::*;
 /// No more pods than this in the namespace. Those that are there stay.
 #[track_caller]
 fn quota(namespace: &Namespace, pods: u32) {
+    let pods = pods.to_string();
     let quota = json!({
         "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
-        "spec": {"hard": {"pods": pods.to_string()}},
+        "spec": {"hard": {"pods": pods}},
     });
     namespace.apply(&quota.to_string());
     wait_for(SOON, "the quota to be counted", || {
         let quota = namespace.get("v1", "resourcequotas", "few")?;
-        (quota["status"]["hard"]["pods"] == pods.to_string()).then_some(())
+        (quota["status"]["hard"]["pods"] == pods.as_str()).then_some(())
     });
 }
 

@@ -104,6 +104,6 @@ fn a_picture_that_may_be_older_is_said_to_be() {
     proxy.when(|seen| seen.method == Method::GET, Fault::Hold(gate.clone()));
     run.signal("INT");
     let output = run.finish().expect(130);
-    assert!(output.stderr.contains("what is shown is from before"), "{output}");
+    assert!(output.stderr.contains("what is shown may be older than the last write"), "{output}");
     gate.release();
 }

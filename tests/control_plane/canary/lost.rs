@@ -37,7 +37,7 @@ fn a_canary_without_a_way_back_goes_forward() {
     let promote = format!("kubectl stateful canary promote web -n {}", namespace.name());
     assert_eq!(support::hint_of(&document(&output), NO_WAY_BACK), promote);
     let status = ends(&namespace, "status web -o json", 0);
-    assert_eq!(next(&status), [promote.clone()], "{status}");
+    assert_eq!(next(&status), std::slice::from_ref(&promote), "{status}");
     assert!(!status.stdout.contains("canary forget"), "{status}");
     go_on(&namespace, &promote);
     assert_eq!(Picture::of(&namespace).partition(), Some(1));
@@ -67,7 +67,7 @@ fn without_a_way_back_what_is_there_can_be_adopted() {
             namespace.name()
         );
         let status = ends(&namespace, "status web -o json", 0);
-        assert_eq!(next(&status), [adopt.clone()], "{status}");
+        assert_eq!(next(&status), std::slice::from_ref(&adopt), "{status}");
         let output = ends(&namespace, "start web --adopt -o json", 4);
         assert_eq!(error_ids(&output), [NO_WAY_BACK], "{output}");
         assert_eq!(support::hint_of(&document(&output), NO_WAY_BACK), adopt);
