@@ -91,10 +91,16 @@ impl View {
             self.next.retain(|next| next.way != Way::Promote);
             self.next.iter_mut().for_each(|next| next.what = "next");
         }
+        let lacks = |needed: &str, given: &str| {
+            let allow = rules::NO_WAY_BACK.id;
+            needed.contains(allow) && !given.contains(allow)
+        };
         for next in &mut self.next {
             let line = match next.way {
                 Way::Promote if exit == Exit::Done => &onward.promote,
                 Way::Promote => &onward.finish,
+                // Without what it was not given, it would be refused.
+                Way::Adopt if lacks(&next.command, &onward.adopt) => continue,
                 Way::Adopt => &onward.adopt,
                 Way::Back | Way::Elsewhere => continue,
             };
