@@ -24,8 +24,8 @@ impl Salt {
 
     fn replacement(&self, value: &str) -> String {
         let tag = hmac::sign(&self.0, value.as_bytes());
-        let hex: String = tag.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("redacted-{hex}")
+        let [a, b, c, d, ..] = tag.as_ref() else { return "redacted".to_owned() };
+        format!("redacted-{a:02x}{b:02x}{c:02x}{d:02x}")
     }
 }
 
