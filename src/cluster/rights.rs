@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Cluster, Failure, Resource, http, shell_quoted};
 
 /// A permission that will be needed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Right {
     pub verb: &'static str,
     pub resource: Resource,

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::{
     fates::{has_new_volume, set_has_data},
-    journal::{Disk, Intent, Journal, SourceDeployment},
+    journal::{Disk, Intent, Journal, Mode, SourceDeployment},
     rules,
     world::{Reserved, World, is_made_by_us},
 };
 use crate::{
     handover::holds,
-    output::text::list,
+    output::text::{count, list},
     workload::{
         Finding, Pod, Severity,
         raw::{generation, is_leaving, items, labels, name, phase, policy, replicas, text, uid},
@@ -162,9 +162,15 @@ pub fn both_run(world: &World, journal: &Journal) -> Option<Finding> {
         let behind = serves_both.map_or_else(String::new, |service| {
             format!(", and Service {} selects the pods of both", name(service))
         });
+        let harm = if journal.mode == Mode::Keep {
+            "both write to the same claims"
+        } else {
+            "what one writes, the other does not have"
+        };
+        let pods = count(running, "pod");
+        let verb = if running == 1 { "runs" } else { "run" };
         let message = format!(
-            "{running} pods of Deployment {called} run beside StatefulSet {set_name}{behind}: \
-             what one writes, the other does not have"
+            "{pods} of Deployment {called} {verb} beside StatefulSet {set_name}{behind}: {harm}"
         );
         Some(rules::BOTH_RUN.found(on, message).hint(hint))
     })

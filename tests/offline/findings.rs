@@ -8,6 +8,7 @@ use kubectl_stateful::{
         plan::{Goal, Health},
         report, stuck,
     },
+    workload::Severity,
 };
 use serde_json::{Value, json};
 
@@ -672,6 +673,31 @@ fn a_released_volume_leads_to_its_recovery() {
         let picture = judged(&replace(healthy(), vec![volume]));
         let found = picture.findings.iter().find(|one| one.id == "STATUS-VOLUME-RELEASED");
         assert_eq!(found.expect("it").hint.as_deref(), Some(wanted));
+    }
+}
+
+/// A recovery leaves the disk that was blank: nobody is sent back to it.
+#[test]
+fn a_released_volume_that_is_newer_than_the_one_in_use_is_no_advice() {
+    let claim = json!({"namespace": "default", "name": "www-web-1", "uid": "claim-between"});
+    let at = |volume: Value, time: &str| with(volume, "/metadata/creationTimestamp", json!(time));
+    let released = with(volume(7), "/status/phase", json!("Released"));
+    let released = with(released, "/spec/claimRef", claim);
+    let made = |used: &str, released_at: &str| {
+        let volumes = vec![at(volume(1), used), at(released.clone(), released_at)];
+        let picture = judged(&replace(healthy(), volumes));
+        let found = picture.findings.into_iter().find(|one| one.id == "STATUS-VOLUME-RELEASED");
+        found.expect("it")
+    };
+    let (old, new) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    let newer = made(old, new);
+    assert_eq!(newer.severity, Severity::Note, "{newer:?}");
+    assert_eq!(newer.hint.as_deref(), Some("kubectl describe pv pv-7"));
+    assert!(newer.message.contains("may be blank"), "{newer:?}");
+    for used in [new, old] {
+        let older = made(used, old);
+        assert_eq!(older.severity, Severity::Warning, "{older:?}");
+        assert!(older.hint.expect("a line").contains("migrate recover"));
     }
 }
 

@@ -395,6 +395,16 @@ impl Namespace<'_> {
         self.wait_until_ready(set["metadata"]["name"].as_str().expect("a name"));
     }
 
+    /// Deletes a pod and waits until it is gone. Where its controller makes another of that
+    /// name at once, kubectl may wait for that one.
+    #[track_caller]
+    pub fn delete_pod(&self, name: &str) {
+        let uid = || self.get("v1", "pods", name).map(|pod| pod["metadata"]["uid"].clone());
+        let before = uid();
+        self.kubectl(["delete", "pod", name, "--now", "--wait=false"]).output().success();
+        wait_for(Duration::from_secs(60), "the pod to be gone", || (uid() != before).then_some(()));
+    }
+
     /// Waits until the StatefulSet has observed its spec and all its pods are ready.
     #[track_caller]
     pub fn wait_until_ready(&self, set: &str) {

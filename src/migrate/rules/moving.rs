@@ -480,7 +480,8 @@ rule!(
     Error,
     "The Deployment was started again beside the set that has its data, for example by kubectl \
      apply of the old manifest. In the modes that give the set its own volumes, its pods run on \
-     the old claims: two applications behind one Service, with different data.",
+     the old claims: two applications behind one Service, with different data. In mode keep both \
+     write to the same claims, which most databases do not survive.",
     "Pods that have the labels of the Deployment, and are not those of the set, run while the set has \
      replicas. A Deployment that is only scaled up, and has no such pod yet, is MIGRATE-CHANGED.",
     "Stop the Deployment with the command in the hint, and remove it from whatever applies it. \

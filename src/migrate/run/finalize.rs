@@ -11,7 +11,7 @@ use super::{
     end::{report, report_and_finalize, report_state},
     execute::{RunOptions, execute, signed},
     find::{self, Found},
-    remains,
+    remains, rights,
 };
 use crate::{
     cluster::{ConnectionArgs, DryRun, Resource},
@@ -62,6 +62,13 @@ pub async fn finalize(
     }
     let name = stored.journal.set_name().to_owned();
     let gives_up = stored.intent == Intent::Back;
+    let admin_steps = args.on.admin_steps;
+    if stored.intent == Intent::Forward
+        && let Some(end) =
+            rights::refusal(&session, &stored, &world, Intent::Finish, admin_steps).await?
+    {
+        return report_state(&session, &world, &stored, &end, None, &[]);
+    }
     if args.confirmation.dry_run != DryRun::None {
         let (intent, then) = if gives_up {
             let then = "then what a rollback needs is deleted".to_owned();
@@ -69,7 +76,6 @@ pub async fn finalize(
         } else {
             (Intent::Finish, None)
         };
-        let admin_steps = args.on.admin_steps;
         let rehearsal = Rehearsal { intent, checks: Checks::default(), admin_steps, then };
         let dry_run = args.confirmation.dry_run;
         return show(&session, &stored, &world, rehearsal, dry_run, End::done()).await;

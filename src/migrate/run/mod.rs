@@ -13,6 +13,7 @@ mod plan;
 mod recover;
 mod remains;
 mod resume;
+mod rights;
 mod rollback;
 mod start;
 mod status;

@@ -21,7 +21,7 @@ use crate::{
         forward::Act,
         journal::{Disk, Intent, Journal, StoredJournal},
         read,
-        recover::{self, Before, Request},
+        recover::{self, Before, Candidate, Request},
         report::{CandidatesView, RecoveryView},
         rules, writes,
     },
@@ -29,7 +29,7 @@ use crate::{
     steps,
     workload::{
         Finding, Reference, Severity,
-        raw::{items, name},
+        raw::{items, name, text},
         refuses,
     },
 };
@@ -143,6 +143,8 @@ fn list_candidates(session: &Session, before: &Before, args: &RecoverArgs) -> Re
     let found = recover::candidates(before, &claims);
     let here = found.iter().filter(|one| one.of_this_namespace).count();
     let first = found.first().filter(|one| one.of_this_ordinal || here == 1);
+    // A newer one is rather a disk that was blank in between than the one with the data.
+    let first = first.filter(|one| !is_newer(one, before, &claims));
     // With several templates, only the last claim tells which one it is for.
     let next = first.and_then(|first| {
         let place = recover::place_of(first, &templates, name(set));
@@ -175,6 +177,16 @@ fn list_candidates(session: &Session, before: &Before, args: &RecoverArgs) -> Re
     };
     session.terminal.conclude(&view.render(session.output, session.look())?)?;
     Ok(Exit::Done)
+}
+
+/// Whether a volume was made after one that the claims of the ordinal are on now.
+fn is_newer(candidate: &Candidate, before: &Before, claims: &[String]) -> bool {
+    let used =
+        claims.iter().filter_map(|claim| text(before.claims.get(claim)?, "/spec/volumeName"));
+    let mut made = used.filter_map(|used| {
+        text(before.volumes.get(used)?, "/metadata/creationTimestamp").map(str::to_owned)
+    });
+    made.any(|made| candidate.created > Some(made))
 }
 
 /// Goes on with the recovery that a run of the same command has begun.

@@ -9,7 +9,7 @@ use super::{
     end::{report, report_state},
     execute::{RunOptions, execute},
     find::{self, Found},
-    remains,
+    remains, rights,
 };
 use crate::{
     cluster::{
@@ -76,11 +76,18 @@ pub async fn rollback(
         let end = End::with(rules::refused_for(&finding), finding);
         return report_state(&session, &world, &stored, &end, None, &[]);
     }
+    let admin_steps = args.on.admin_steps;
+    if stored.intent == Intent::Forward
+        && let Some(end) =
+            rights::refusal(&session, &stored, &world, Intent::Back, admin_steps).await?
+    {
+        return report_state(&session, &world, &stored, &end, None, &[]);
+    }
     let loses = fates::rollback_loses(&world, journal);
     let unread = rollback::claims_unread(&world, journal);
     let unread = unread.map(|finding| finding.at(Severity::Warning));
     if args.confirmation.dry_run != DryRun::None {
-        let (intent, admin_steps) = (Intent::Back, args.on.admin_steps);
+        let intent = Intent::Back;
         let rehearsal = Rehearsal { intent, checks: Checks::default(), admin_steps, then: None };
         let end = End { findings: loses.into_iter().chain(unread).collect(), ..End::done() };
         return show(&session, &stored, &world, rehearsal, args.confirmation.dry_run, end).await;

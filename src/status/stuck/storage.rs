@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::{
     output::text::{age, list, one_line},
-    workload::{Claim, Class, Finding, Rule, Slot, SlotClaim, Survey, Volume, rule},
+    workload::{Claim, Class, Finding, Rule, Severity, Slot, SlotClaim, Survey, Volume, rule},
 };
 
 pub(super) const RULES: &[&Rule] = &[
@@ -92,7 +92,9 @@ rule!(
     Warning,
     "A volume still holds the data of an earlier claim of this ordinal, and nothing uses it: that \
      claim was deleted, and the ordinal runs, or would run, on another disk.",
-    "The volume's phase is Released or Failed, and its claimRef names a claim of this set.",
+    "The volume's phase is Released or Failed, and its claimRef names a claim of this set. One that \
+     was made after the volume that the ordinal uses is a note: it is what migrate recover leaves of \
+     the disk that was blank, or of one in between.",
     "Decide which disk is the right one before the new one fills up. A Released volume is never \
      bound again by itself: kubectl stateful migrate recover shows the volumes of the ordinal, puts \
      the one that is named with --pv back under the set, and keeps the other one."
@@ -319,6 +321,10 @@ fn terminating(survey: &Survey, slot: &Slot, claim: &Claim, volume: Option<&Volu
     }
 }
 
+fn volumes_of<'a>(survey: &Survey<'a>) -> impl Iterator<Item = &'a Volume> {
+    survey.facts.volumes.iter().flatten()
+}
+
 fn released(survey: &Survey) -> Vec<Finding> {
     let namespace = &survey.set.namespace;
     let parts: std::collections::HashMap<&str, (&Slot, &SlotClaim)> = survey
@@ -326,16 +332,29 @@ fn released(survey: &Survey) -> Vec<Finding> {
         .iter()
         .flat_map(|slot| slot.claims.iter().map(move |part| (part.name.as_str(), (slot, part))))
         .collect();
-    let volumes = survey.facts.volumes.iter().flatten();
-    volumes
+    volumes_of(survey)
         .filter(|volume| matches!(volume.phase.as_str(), "Released" | "Failed"))
         .filter_map(|volume| {
             let holder = volume.claim.as_ref().filter(|holder| holder.namespace == *namespace)?;
             let (slot, part) = parts.get(holder.name.as_str())?;
-            let now = match part.claim.and_then(|claim| claim.volume.as_deref()) {
+            let used = part.claim.and_then(|claim| claim.volume.as_deref());
+            let now = match used {
                 Some(other) => format!("{} now uses {other}", slot.name),
                 None => format!("{} now has no disk", slot.name),
             };
+            // As after a recovery, which keeps the disk that was blank.
+            let made = |name: &str| volumes_of(survey).find(|one| one.name == name)?.created;
+            let is_newer = used.and_then(made).is_some_and(|used| volume.created > Some(used));
+            let on = format!("persistentvolume/{}", volume.name);
+            if is_newer {
+                let message = format!(
+                    "volume {} is {} and was that of an earlier claim {}; {now}, which is older: it \
+                     was made in between, and may be blank",
+                    volume.name, volume.phase, holder.name
+                );
+                let line = format!("kubectl describe pv {}{}", volume.name, survey.cluster_wide());
+                return Some(VOLUME_RELEASED.found(on, message).hint(line).at(Severity::Note));
+            }
             // One that is in hand, or that part of may be gone, is to be looked at first.
             let is_whole = volume.phase == "Released" && volume.deleting.is_none();
             let hint = if is_whole && volume.mark.is_none() {
@@ -351,7 +370,6 @@ fn released(survey: &Survey) -> Vec<Finding> {
                 "volume {} is {} and holds the data of an earlier claim {}; {now}",
                 volume.name, volume.phase, holder.name
             );
-            let on = format!("persistentvolume/{}", volume.name);
             Some(VOLUME_RELEASED.found(on, message).hint(hint))
         })
         .collect()

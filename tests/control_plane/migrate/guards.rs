@@ -459,6 +459,26 @@ fn a_no_in_the_middle_of_a_run_says_where_it_stands() {
     place.is_moved();
 }
 
+/// Half way back without a right nothing would run, and half way to the end the way back
+/// would be gone.
+#[test]
+fn without_a_right_neither_rollback_nor_finalize_begins() {
+    let place = Place::make(Story { name: "half-way", ..STATIC });
+    place.moves();
+    let before = place.picture();
+    let user = place.namespace.user("half-way", &rights_without(&[]), &volumes(&["get", "list"]));
+    for verb in ["rollback", "finalize"] {
+        for flags in ["-o json", "-o json --dry-run=client"] {
+            let output = place.on(verb, flags).kubeconfig(&user).output().expect(4);
+            assert_eq!(error_ids(&output), ["MIGRATE-NO-RIGHTS"], "{output}");
+            assert!(output.stdout.contains("patch persistentvolumes"), "{output}");
+            assert_eq!(place.picture().differences(&before), [""; 0], "{output}");
+        }
+    }
+    place.on("rollback", "").output().expect(0);
+    place.is_home();
+}
+
 /// Claims that the set owns would go with it: nobody can tell, and the Deployment comes
 /// back all the same.
 #[test]

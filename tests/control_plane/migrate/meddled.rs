@@ -249,6 +249,26 @@ fn a_deployment_that_is_started_beside_the_set_is_shouted_about() {
     assert!(back.stdout.contains("MIGRATE-ROLLBACK-LOSES"), "{back}");
 }
 
+/// Where the set uses the claims of the Deployment, the danger is another one.
+#[test]
+fn a_deployment_that_writes_to_the_claims_of_the_set_is_said_to() {
+    let place = Place::make(Story {
+        name: "both-keep",
+        words: "deploy/mysql --mode keep",
+        claims: &[],
+        ..STATIC
+    });
+    place.run("").output().expect(0);
+    place.edit_deployment(&json!({"spec": {"replicas": 1}}));
+    wait_for(SOON, "the old application to run", || runs(&place.namespace).then_some(()));
+    let status = place.status();
+    let said = status["reasons"].as_array().expect("reasons");
+    let both = said.iter().find(|one| one["id"] == "MIGRATE-BOTH-RUN").expect("it");
+    let message = both["message"].as_str().expect("it");
+    assert!(message.starts_with("1 pod of Deployment mysql runs beside"), "{message}");
+    assert!(message.ends_with("both write to the same claims"), "{message}");
+}
+
 /// It is not the one that was moved: finalize leaves it, and names it at the end.
 #[test]
 fn a_deployment_that_stands_beside_the_set_is_named_at_the_end() {

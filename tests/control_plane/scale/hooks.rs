@@ -32,17 +32,13 @@ fn a_hook_that_could_never_run_is_refused() {
 #[test]
 fn a_pod_that_is_replaced_while_its_hook_runs_is_prepared_again() {
     let namespace = made("scale-hook-replaced", 2, |_| {});
-    let before = Picture::of(&namespace);
     let (runs, ready) = (namespace.directory().join("runs"), namespace.directory().join("ready"));
     let wait = until_there(&ready);
     let hook = format!("echo here; echo $STATEFUL_POD >> {}; {wait}", runs.display());
     let running = scale(&namespace, "--replicas 1").args(["--before", &hook]).start();
     running.wait_for_stderr("the hook", |said| said.contains("before web-1: here"));
-    namespace.kubectl(["delete", "pod", "web-1", "--now"]).output().expect(0);
-    wait_for(SOON, "another pod", || {
-        let uid = namespace.get("v1", "pods", "web-1")?["metadata"]["uid"].clone();
-        (uid != json!(before.pods["web-1"])).then_some(())
-    });
+    namespace.delete_pod("web-1");
+    wait_for(SOON, "another pod", || namespace.get("v1", "pods", "web-1").map(drop));
     namespace.wait("pod/web-1", "condition=Ready");
     std::fs::write(&ready, "").expect("a file");
     let output = running.finish().expect(0);

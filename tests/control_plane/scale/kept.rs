@@ -169,7 +169,7 @@ fn a_claim_that_another_pod_uses_is_not_mounted_or_set_aside() {
         assert_eq!(reason_ids(&refused)[0], id, "{words}: {refused}");
         assert_eq!(Picture::of(&namespace), before, "{words}");
     }
-    namespace.kubectl(["delete", "pod", "reader", "--now"]).output().expect(0);
+    namespace.delete_pod("reader");
     ends(&namespace, "--replicas 3 --allow SCALE-READOPTS-DATA", 0);
 }
 

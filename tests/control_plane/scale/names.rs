@@ -63,7 +63,7 @@ fn a_name_that_is_taken_is_no_place_for_an_ordinal() {
         assert_eq!(Picture::of(&namespace), before);
         // The ordinals below it are not in its way.
         ends(&namespace, "--replicas 3 --dry-run", 0);
-        namespace.kubectl(["delete", "pod", "web-3", "--now"]).output().expect(0);
+        namespace.delete_pod("web-3");
     }
     ends(&namespace, "--replicas 4", 0);
     assert_eq!(Picture::of(&namespace).pods.len(), 4);
@@ -90,7 +90,7 @@ fn a_name_that_is_taken_in_the_middle_stops_the_next_step() {
         support::follow(&namespace, &hint);
         let end = document(&output);
         assert_eq!((&end["replicas"], &end["next"]), (&json!(2), &Value::Null), "{end:#}");
-        namespace.kubectl(["delete", "pod", "web-2", "--now"]).output().expect(0);
+        namespace.delete_pod("web-2");
         ends(&namespace, "--replicas 3", 0);
     }
 }
@@ -121,7 +121,7 @@ fn a_name_that_is_taken_after_the_last_look_is_told() {
     // The same command would wait for the same name.
     assert_eq!(document(&output)["next"], Value::Null, "{output}");
     assert_eq!(reason_ids(&ends(&namespace, "--replicas 3 -o json", 4))[0], "SCALE-NAME-TAKEN");
-    namespace.kubectl(["delete", "pod", "web-2", "--now"]).output().expect(0);
+    namespace.delete_pod("web-2");
     ends(&namespace, "--replicas 3", 0);
     assert_eq!(Picture::of(&namespace).pods.len(), 3);
 }
@@ -156,7 +156,7 @@ fn a_pod_that_was_taken_from_the_set_is_not_gone() {
     assert_eq!((&end["replicas"], &end["next"]), (&json!(2), &Value::Null), "{end:#}");
     let refused = ends(&namespace, "--replicas 1 -o json", 4);
     told_as(&refused, "SCALE-POD-STAYS");
-    namespace.kubectl(["delete", "pod", "web-2", "--now"]).output().expect(0);
+    namespace.delete_pod("web-2");
     ends(&namespace, "--replicas 1", 0);
     Picture::of(&namespace).is_down_to(1, &before);
 }

@@ -209,7 +209,7 @@ fn a_claim_that_a_finished_pod_keeps_is_not_set_aside() {
     let message = told(&end, "SCALE-NOT-ASIDE")[0]["message"].as_str().expect("a message");
     assert!(message.contains("backup (finished, and to be deleted first)"), "{message}");
     assert_eq!(Picture::of(&namespace), before);
-    namespace.kubectl(["delete", "pod", "backup", "--now"]).output().expect(0);
+    namespace.delete_pod("backup");
     ends(&namespace, "--replicas 3 --fresh", 0);
 }
 
