@@ -149,7 +149,7 @@ fn an_endpoint_is_asked_before_its_pod_goes() {
         document(&refused)["reasons"][0]["message"].to_string().contains("HTTP 40"),
         "{refused}"
     );
-    let unknown = scale("POST:drain/").expect(5);
+    let unknown = scale("POST:drain/").expect(4);
     let said = document(&unknown)["reasons"][0]["message"].to_string();
     assert!(said.contains("the template has no port drain"), "{unknown}");
     assert!(namespace.get("v1", "pods", "web-1").is_some());

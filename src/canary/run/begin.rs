@@ -266,9 +266,10 @@ async fn prepare(
             context.memory.prepared = Some(first);
             Ok(())
         }
-        // Nothing has begun, so nothing has failed in the middle.
+        // Nothing has begun, so nothing has failed in the middle. What the hook itself has
+        // changed, nobody knows.
         Answer::No { exit: Exit::Failed, mut finding } => {
-            finding.message += "; nothing was changed";
+            finding.message += "; nothing else was changed";
             Err(Stop::with(Exit::Refused, finding))
         }
         Answer::No { exit, finding } => Err(Stop::with(exit, finding)),

@@ -178,7 +178,7 @@ fn a_hook_that_fails_before_the_first_write_refuses() {
         let output = hooked(&words).output().expect(4);
         assert_eq!(reason_ids(&output), ["CANARY-HOOK-FAILED"], "{output}");
         assert_eq!(document(&output)["result"], "refused");
-        assert!(output.stdout.contains("nothing was changed"), "{output}");
+        assert!(output.stdout.contains("nothing else was changed"), "{output}");
         let after = Picture::of(&namespace);
         assert_eq!((after.generation(), after.annotation()), (before.generation(), None));
         after.keeps(&before, &["web-0", "web-1", "web-2"]);

@@ -139,7 +139,7 @@ fn a_primary_hands_over_while_writes_go_on() {
 
     // To a member that there is not: the primary stays what it is.
     let nowhere = [&leader[..], &["--switchover-exec", "/scripts/switchover mysql-9"]].concat();
-    let failed = set.says("start", &nowhere, 5);
+    let failed = set.says("start", &nowhere, 4);
     stopped(&failed, "CANARY-HOOK-FAILED", "pod/mysql-2");
     assert_eq!(leads(&set), ["mysql-2"]);
     set.is_still(&untouched, &uids);
