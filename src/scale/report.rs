@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
+    data::line_to_adopt,
     fresh::Names,
     preview::{Disk, Fate, Ordinal, Preview, Way},
     rules,
@@ -16,8 +17,8 @@ use crate::{
         text::{age, count, one_line},
     },
     workload::{
-        Claim, Facts, Finding, PodManagement, Retention, Rule, Severity, Survey, Unread,
-        canonical_ordinal,
+        Claim, Facts, Finding, PodManagement, Retention, Rule, Severity, StatefulSet, Survey,
+        Unread, canonical_ordinal,
     },
 };
 
@@ -95,12 +96,12 @@ impl AsideView {
 
     /// The command lines that give the volume its old name back, once the ordinal
     /// is gone: the disk that it got instead is kept, Released.
-    pub fn back(&self, set: &str, at: &str) -> Vec<String> {
+    pub fn back(&self, set: &StatefulSet, at: &str) -> Vec<String> {
         let ordinal = self.ordinal().unwrap_or_default();
         let AsideView { claim, was, .. } = self;
         // A claim that is on its way out may be gone by then.
         let delete = format!("kubectl stateful orphans delete {was} --ignore-not-found{at}");
-        let adopt = format!("kubectl stateful orphans adopt pvc/{claim} --to {set}/{ordinal}{at}");
+        let adopt = line_to_adopt(set, ordinal, was, &format!("pvc/{claim}"), at);
         Some(delete).filter(|_| self.is_replaced).into_iter().chain([adopt]).collect()
     }
 

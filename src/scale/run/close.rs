@@ -251,7 +251,7 @@ fn undo(context: &RunContext<'_>, view: &View, record: Option<&Record>) -> Optio
     }
     let first = set.start.saturating_add(replicas);
     let aside = view.aside.iter().filter(|aside| aside.ordinal().is_some_and(|one| one >= first));
-    let back: Vec<String> = aside.flat_map(|aside| aside.back(&view.name, &at)).collect();
+    let back: Vec<String> = aside.flat_map(|aside| aside.back(context.set(), &at)).collect();
     if view.replicas == replicas && (record.is_none() || back.is_empty()) {
         return None;
     }
@@ -285,7 +285,7 @@ fn still_aside(context: &RunContext<'_>, view: &View) -> Vec<Finding> {
     let told = view.aside.iter().map(|aside| {
         let is_free = aside.ordinal().is_some_and(|ordinal| ordinal >= end);
         let finding = aside.stays();
-        if is_free { finding.hint(aside.back(&view.name, &at).join(" && ")) } else { finding }
+        if is_free { finding.hint(aside.back(context.set(), &at).join(" && ")) } else { finding }
     });
     told.collect()
 }

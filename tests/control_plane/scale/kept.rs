@@ -271,6 +271,24 @@ fn the_undo_of_fresh_disks_brings_the_old_ones_back() {
     ends(&namespace, "--replicas 3 --allow SCALE-READOPTS-DATA", 0);
 }
 
+/// With several claims the undo says which one each disk is for.
+#[test]
+fn the_undo_of_fresh_disks_names_the_claim_templates() {
+    let namespace = made("scale-fresh-two", 2, |set| {
+        let mut log = set["spec"]["volumeClaimTemplates"][0].clone();
+        log["metadata"]["name"] = json!("log");
+        set["spec"]["volumeClaimTemplates"].as_array_mut().expect("templates").push(log);
+    });
+    let before = Picture::of(&namespace);
+    ends(&namespace, "--replicas 1", 0);
+    let output = ends(&namespace, "--replicas 2 --fresh -o json", 0);
+    follow(&namespace, document(&output)["undo"].as_str().expect("a line"));
+    let now = Picture::of(&namespace);
+    for claim in ["www-web-1", "log-web-1"] {
+        assert_eq!(now.claims[claim].1, before.claims[claim].1, "{claim}");
+    }
+}
+
 /// What was set aside is deleted before the end, and its disk with it: that is no
 /// success, and nothing is offered that would bring it back.
 #[test]
