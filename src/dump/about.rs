@@ -8,7 +8,7 @@ use super::read::Kind;
 use crate::{
     cluster::{Resource, read::set_of},
     output::{Error, Exit},
-    workload::{StatefulSet, raw},
+    workload::{StatefulSet, Unread, raw},
 };
 
 /// The names of what is kept of a kind.
@@ -16,8 +16,14 @@ type Names = BTreeSet<String>;
 
 /// Drops what has nothing to do with the sets of these names. What nobody can tell
 /// apart by set, such as classes, quotas and policies, stays.
-pub fn keep_only(kinds: &mut [Kind], namespace: &str, names: &[String]) -> Result<(), Error> {
-    let sets = sets(kinds, namespace, names)?;
+/// `at` are the flags that say where.
+pub fn keep_only(
+    kinds: &mut [Kind],
+    unread: &[Unread],
+    names: &[String],
+    at: &str,
+) -> Result<(), Error> {
+    let sets = sets(kinds, unread, names, at)?;
     let is_claim = |name: &str| sets.iter().any(|set| is_claim_of(set, name));
     let found = all(kinds, Resource::CLAIM).map(raw::name).filter(|name| is_claim(name));
     let mut claims: Names = found.map(str::to_owned).collect();
@@ -102,7 +108,18 @@ const WORKLOADS: [Resource; 7] = [
     Resource::POD_TEMPLATE,
 ];
 
-fn sets(kinds: &[Kind], namespace: &str, names: &[String]) -> Result<Vec<StatefulSet>, Error> {
+fn sets(
+    kinds: &[Kind],
+    unread: &[Unread],
+    names: &[String],
+    at: &str,
+) -> Result<Vec<StatefulSet>, Error> {
+    // What was not read may be there all the same.
+    if let Some(unread) = unread.iter().find(|one| one.resource == Resource::STATEFUL_SET.name()) {
+        return Err(Error::new(Exit::Incomplete, "the StatefulSets could not be read")
+            .caused_by(&unread.why)
+            .hint(format!("kubectl auth can-i list statefulsets.apps {at}")));
+    }
     let mut sets = Vec::new();
     for name in names {
         let found = all(kinds, Resource::STATEFUL_SET).find(|set| raw::name(set) == name);
@@ -111,7 +128,7 @@ fn sets(kinds: &[Kind], namespace: &str, names: &[String]) -> Result<Vec<Statefu
                 Exit::Error,
                 format!("Error from server (NotFound): statefulsets.apps \"{name}\" not found"),
             )
-            .hint(format!("kubectl get sts -n {namespace}")));
+            .hint(format!("kubectl get sts {at}")));
         };
         sets.push(set_of(found.clone())?);
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use self::{args::DumpArgs, read::Kind};
 use crate::{
-    cluster::{Cluster, ConnectionArgs},
+    cluster::{Cluster, ConnectionArgs, Resource},
     output::{Error, Exit, Terminal},
 };
 
@@ -33,14 +33,29 @@ pub async fn run(
     let cluster = Cluster::connect(connection, terminal).await?;
     let namespace = (!args.all_namespaces).then(|| cluster.namespace());
     let read::Dump { mut kinds, unread } = read::everything(&cluster, namespace).await?;
+    if let Some(namespace) = namespace {
+        is_there(&kinds, namespace, &cluster.flags())?;
+    }
     if !names.is_empty() {
-        about::keep_only(&mut kinds, cluster.namespace(), &names)?;
+        let at = format!("-n {}{}", cluster.namespace(), cluster.flags());
+        about::keep_only(&mut kinds, &unread, &names, &at)?;
     }
     let salt = redact::Salt::new()?;
     redact::redact(kinds.iter_mut().flat_map(|kind| &mut kind.objects), &salt);
     terminal.answer(&args.form.render(&document(kinds))?)?;
     terminal.warn_of_unread(&unread);
     Ok(if unread.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// Of a namespace that does not exist, empty lists would say that it has nothing. Who may
+/// not list namespaces is told so with what else could not be read.
+fn is_there(kinds: &[Kind], namespace: &str, flags: &str) -> Result<(), Error> {
+    let is_gone = |kind: &Kind| kind.resource == Resource::NAMESPACE && kind.objects.is_empty();
+    if !kinds.iter().any(is_gone) {
+        return Ok(());
+    }
+    let headline = format!("Error from server (NotFound): namespaces \"{namespace}\" not found");
+    Err(Error::with_headline(Exit::Error, headline).hint(format!("kubectl get namespaces{flags}")))
 }
 
 /// One list, in the order of the kinds.

@@ -106,4 +106,19 @@ fn a_set_that_does_not_exist_is_not_found() {
     let output = namespace.stateful(["dump", "nobody"]).output().expect(1);
     assert!(output.stderr.contains("statefulsets.apps \"nobody\" not found"), "{output}");
     assert_eq!(output.stdout, "");
+    let cluster = namespace.cluster();
+    let output = cluster.stateful(["dump", "-n", "no-such-namespace"]).output().expect(1);
+    assert!(output.stderr.contains("namespaces \"no-such-namespace\" not found"), "{output}");
+    assert_eq!(output.stdout, "");
+}
+
+/// A set that may not be read is not said to be missing.
+#[test]
+fn sets_that_may_not_be_listed_are_not_missing() {
+    let namespace = TestCluster::shared().namespace("dump-blind");
+    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]);
+    let viewer = namespace.user("blind", &rules, &json!([]));
+    let output = namespace.stateful(["dump", "web"]).kubeconfig(&viewer).output().expect(8);
+    assert!(output.stderr.contains("the StatefulSets could not be read"), "{output}");
+    assert!(!output.stderr.contains("not found"), "{output}");
 }
