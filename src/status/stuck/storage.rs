@@ -348,8 +348,8 @@ fn released(survey: &Survey) -> Vec<Finding> {
             let on = format!("persistentvolume/{}", volume.name);
             if is_newer {
                 let message = format!(
-                    "volume {} is {} and was that of an earlier claim {}; {now}, which is older: it \
-                     was made in between, and may be blank",
+                    "volume {} is {} and was that of an earlier claim {}; {now}, which is older: \
+                     this one was made later, and may be blank",
                     volume.name, volume.phase, holder.name
                 );
                 let line = format!("kubectl describe pv {}{}", volume.name, survey.cluster_wide());
